@@ -1,0 +1,108 @@
+"""What travels between a camera, fusion and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from operators.records import Float32, Int64
+
+TRACKS = "tracks"
+IDENTITIES = "identities"
+EVENTS = "events"
+DEADLETTER = "deadletter"
+TOPICS = (TRACKS, IDENTITIES, EVENTS, DEADLETTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracklet:
+    """A piece of one track, at most one commit interval long, in time order.
+
+    Attributes:
+        camera: camera id.
+        track: local track id, unique in its camera for ever.
+        cls: class name.
+        frames: (M,) int64, frame numbers in the source, from 1.
+        times_ns: (M,) int64, event time, UTC nanoseconds, increasing.
+        boxes: (M, 4) float32, xyxy, pixels of the camera's own picture.
+        scores: (M,) float32.
+        embeddings: (K, D) float32, L2-normalised exemplars taken in this interval; K may be 0; None if never computed.
+        qualities: (K,) float32 in (0, 1], how far each exemplar can be trusted.
+        ended: the tracker has let the track go; no later tracklet continues it.
+    """
+
+    camera: str
+    track: int
+    cls: str
+    frames: Int64
+    times_ns: Int64
+    boxes: Float32
+    scores: Float32
+    embeddings: Float32 | None = None
+    qualities: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
+    ended: bool = False
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a topic. `value` holds JSON types only, floats already rounded to what they mean."""
+
+    topic: str
+    key: str
+    value: dict[str, Any]
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CameraBatch:
+    """All that one camera has to say about one commit interval of event time.
+
+    The batch is the checkpoint barrier: it carries the worker's own state after the interval, and
+    `(camera, epoch, sequence)` tells a repeated delivery from a new one.
+
+    Attributes:
+        camera: camera id.
+        epoch: how often this camera has been started; a lower one is a worker thought dead.
+        sequence: counts the camera's batches from 0, across epochs, without gaps.
+        interval: which commit interval; it covers event time `[interval * length, (interval + 1) * length)`.
+        watermark_ns: event time up to which the camera has said everything.
+        tracklets: one per track seen, in order of track id.
+        events: records for the `events` topic.
+        deadletters: records for the `deadletter` topic.
+        counts: cumulative frame accounting: decoded, tracked, and `dropped.<reason>`.
+        state: the worker's state after this interval (tracker, counters, source position), opaque here.
+        final: the source has ended; nothing follows.
+    """
+
+    camera: str
+    epoch: int
+    sequence: int
+    interval: int
+    watermark_ns: int
+    tracklets: tuple[Tracklet, ...] = ()
+    events: tuple[Record, ...] = ()
+    deadletters: tuple[Record, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    state: bytes = b""
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What becomes visible at once.
+
+    Attributes:
+        watermark_ns: event time up to which the site's output is complete.
+        records: in the order in which consumers shall see them.
+        state: changed keys of the state; None deletes a key.
+    """
+
+    watermark_ns: int
+    records: tuple[Record, ...] = ()
+    state: Mapping[str, bytes | None] = field(default_factory=dict)

@@ -1,0 +1,165 @@
+"""The records that every room shares: struct-of-arrays, and how they become bytes.
+
+The ground floor: imported by all, imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Self
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Image = NDArray[np.uint8]
+
+SECOND_NS = 1_000_000_000
+
+
+class CrosscamError(Exception):
+    """Base of every error meant for people: one sentence saying what, where, and what to do."""
+
+
+class StateError(CrosscamError):
+    """A snapshot cannot be restored: it is damaged or of a version this build does not read."""
+
+
+class TrackState(IntEnum):
+    """Where a track stands in its life."""
+
+    TENTATIVE = 0
+    CONFIRMED = 1
+    LOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """The boxes found in one frame.
+
+    Attributes:
+        boxes: (N, 4) float32, xyxy, pixels of the camera's own (cropped) picture.
+        scores: (N,) float32 in [0, 1].
+        classes: (N,) int32, index into the detector's class names.
+        embeddings: (N, D) float32, L2-normalised appearance; None if not computed.
+        ids: (N,) int64 local track ids given by a source, -1 where unknown; None if no source gave any.
+    """
+
+    boxes: Float32
+    scores: Float32
+    classes: Int32
+    embeddings: Float32 | None = None
+    ids: Int64 | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, rows: Any) -> Self:
+        """The detections at `rows` (a mask, a slice or an index array)."""
+        return type(self)(
+            self.boxes[rows],
+            self.scores[rows],
+            self.classes[rows],
+            None if self.embeddings is None else self.embeddings[rows],
+            None if self.ids is None else self.ids[rows],
+        )
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No detections."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of one camera, or what a source says was seen in it.
+
+    Attributes:
+        camera: camera id.
+        index: frame number in the source, counted from 1; gaps where frames were skipped.
+        time_ns: event time, int64 nanoseconds UTC.
+        image: (H, W, 3) uint8 BGR, already cropped; None where the source gives detections only.
+        given: detections that the source brings along; None where they are still to be found.
+    """
+
+    camera: str
+    index: int
+    time_ns: int
+    image: Image | None = None
+    given: Detections | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """The tracks of one camera after one frame.
+
+    Attributes:
+        ids: (N,) int64, local to the camera, never reused.
+        boxes: (N, 4) float32, xyxy, pixels, smoothed by the motion model.
+        measured: (N, 4) float32, xyxy, pixels, the matched detection; equals `boxes` where unmatched.
+        scores: (N,) float32, the matched detection's score; the last one seen where unmatched.
+        classes: (N,) int32.
+        velocities: (N, 2) float32, box centre, pixels a second.
+        ages: (N,) int32, frames since the track began.
+        states: (N,) int8, values of `TrackState`.
+        detections: (N,) int32, row of the matched detection in this frame, -1 where unmatched.
+        ended: (K,) int64, ids that the tracker let go of in this frame.
+    """
+
+    ids: Int64
+    boxes: Float32
+    measured: Float32
+    scores: Float32
+    classes: Int32
+    velocities: Float32
+    ages: Int32
+    states: NDArray[np.int8]
+    detections: Int32
+    ended: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+_NDARRAY = 1
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        header = (value.dtype.str, list(value.shape), np.ascontiguousarray(value).tobytes())
+        return msgpack.ExtType(_NDARRAY, msgpack.packb(header))
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot keep a {type(value).__name__} in a state: use numbers, text, bytes, lists, maps or arrays")
+
+
+def _decode(code: int, data: bytes) -> Any:
+    if code != _NDARRAY:
+        raise StateError(f"unknown extension {code} in a stored state: it was written by a newer version")
+    dtype, shape, raw = msgpack.unpackb(data)
+    return np.frombuffer(raw, dtype).reshape(shape).copy()
+
+
+def pack(value: Any) -> bytes:
+    """Numbers, text, bytes, lists, maps and NumPy arrays as bytes (MessagePack): same value, same bytes.
+
+    Raises:
+        TypeError: for anything else; there is no pickle here on purpose.
+    """
+    return bytes(msgpack.packb(value, default=_encode, use_bin_type=True))
+
+
+def unpack(data: bytes) -> Any:
+    """What `pack` wrote; arrays are writable copies, tuples come back as lists.
+
+    Raises:
+        StateError: the bytes are damaged or from a newer version.
+    """
+    try:
+        return msgpack.unpackb(data, ext_hook=_decode, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
+        raise StateError(f"a stored state cannot be read ({error}); restore an earlier one or start afresh") from error

@@ -1,0 +1,1 @@
+"""Where commits live: one contract, an SQLite file and Kafka transactions behind it."""

@@ -1,0 +1,123 @@
+"""The contract of a ledger: one atomic commit of output records and state.
+
+A ledger has one writer at a time and any number of readers. `open()` fences every earlier writer of the
+same site: from then on their commits raise `FencedError` and change nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from operators.records import CrosscamError
+
+#     LedgerError
+#     ├── UnavailableError     the broker or the disk does not answer: try again later, nothing was written
+#     ├── FencedError          another writer has taken over: stop
+#     └── CorruptError         what is stored cannot be read
+
+
+class LedgerError(CrosscamError):
+    """Base of what can go wrong with a ledger."""
+
+
+class UnavailableError(LedgerError):
+    """The ledger does not answer; nothing of the commit is visible. Trying again is safe."""
+
+
+class FencedError(LedgerError):
+    """Another writer has taken over this site's ledger. This one must stop."""
+
+
+class CorruptError(LedgerError):
+    """What is stored cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A record as stored: the codec has made `value` bytes."""
+
+    topic: str
+    key: str
+    value: bytes
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as read back.
+
+    Attributes:
+        position: where the next read goes on, exclusive of this record; opaque text, ordered by the ledger.
+        value: the decoded record (JSON types).
+        raw: the stored bytes.
+    """
+
+    topic: str
+    key: str
+    value: dict[str, Any]
+    raw: bytes
+    time_ns: int
+    position: str
+
+
+class LedgerWriter(ABC):
+    """Writes commits. Not thread-safe; owned by one fusion actor."""
+
+    @abstractmethod
+    def open(self) -> dict[str, bytes]:
+        """Fence earlier writers and read the whole state as of the last commit.
+
+        Waits with back-off while the ledger is away, telling `on_wait` once a try.
+
+        Raises:
+            CorruptError: the state cannot be read.
+        """
+
+    @abstractmethod
+    def commit(self, records: Sequence[Encoded], state: Mapping[str, bytes | None]) -> None:
+        """Make records and state visible together, or not at all. None deletes a state key.
+
+        Returns once durable. Waits with back-off while the ledger is away: after an unclear end (the
+        connection died during the commit) it finds out what became of it and never writes twice.
+
+        Raises:
+            FencedError: another writer has taken over.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is held; safe to call twice."""
+
+
+class LedgerReader(ABC):
+    """Reads committed records only."""
+
+    @abstractmethod
+    def read(
+        self, topic: str, *, after: str | None = None, follow: bool = False, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Stored]:
+        """Records of `topic` in commit order.
+
+        Args:
+            topic: tracks, identities, events or deadletter.
+            after: position of the last record already seen; None starts at the beginning.
+            follow: wait for more instead of ending; `stop` is asked in between.
+
+        Raises:
+            LedgerError: unknown topic, or the ledger is not there.
+        """
+
+    @abstractmethod
+    def end(self, topic: str) -> str | None:
+        """Position of the last committed record of `topic`; None where there is none."""
+
+    @abstractmethod
+    def state(self) -> dict[str, bytes]:
+        """The whole state as of the last commit."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is held; safe to call twice."""

@@ -1,0 +1,1 @@
+"""Where frames come from: video, detections made elsewhere, simulated cameras."""
