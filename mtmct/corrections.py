@@ -1,0 +1,146 @@
+"""Who a track is, now and as it was first published: the consumer's side of corrections.
+
+An identity that was published may later be merged into another, lose some of its tracks to a new one, or be
+retracted. A reader that follows the `identities` topic is never wrong for ever; this is the following.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from operators.records import CrosscamError
+
+Track = tuple[str, int]
+
+
+class CorrectionError(CrosscamError):
+    """An `identities` record does not make sense to this version."""
+
+
+class IdentityResolver:
+    """Resolves (camera, track) to an identity after all corrections heard so far.
+
+    Feed it the values of the `tracks` and `identities` topics, each topic in its commit order. The two topics
+    need not be interleaved as they were committed: what a split moves is remembered even before the moved track
+    has been read, and a track read after its identity was merged away still follows the merge.
+
+    Identities are groups in a disjoint-set forest (Tarjan, "Efficiency of a good but not linear set union
+    algorithm", 1975): a merge joins two groups, a split moves the named tracks to a group of their own, so both
+    cost next to nothing however many tracks an identity has. The survivor of a merge is given, not chosen by
+    size, so paths are kept short by compression alone.
+    """
+
+    def __init__(self) -> None:
+        self._group: dict[str, int] = {}  # identity -> the group it was last known as
+        self._parent: list[int] = []  # group -> the group it was merged into, or itself
+        self._name: list[str | None] = []  # root group -> identity; None: retracted
+        self._owner: dict[Track, int] = {}
+        self._first: dict[Track, str] = {}
+
+    def published(self, value: Mapping[str, Any]) -> None:
+        """Take in a value of the `tracks` topic."""
+        track = (value["camera"], value["track"])
+        self._first.setdefault(track, value["identity"])
+        # Only the first one says something new: whatever changes afterwards is announced as a correction.
+        if track not in self._owner:
+            self._owner[track] = self._group_of(value["identity"])
+
+    def apply(self, value: Mapping[str, Any]) -> None:
+        """Take in a value of the `identities` topic.
+
+        Raises:
+            CorrectionError: an event this version does not know, or a merge or split that does not say into what.
+        """
+        match value["event"]:
+            case "created" | "closed":
+                self._group_of(value["identity"])
+            case "merged":
+                gone = self._root(self._group_of(value["identity"]))
+                self._parent[gone] = self._root(self._group_of(_into(value)))
+            case "split":
+                target = self._standing_group(_into(value))
+                for camera, track in value["tracks"]:
+                    self._owner[camera, track] = target
+            case "retracted":
+                self._name[self._root(self._group_of(value["identity"]))] = None
+            case other:
+                raise CorrectionError(
+                    f"identity {value['identity']} has a record of the unknown event '{other}': "
+                    "it was written by a newer crosscam; update this one"
+                )
+
+    def identity_of(self, camera: str, track: int) -> int | None:
+        """The identity's number as corrected so far; None if it was retracted.
+
+        Raises:
+            KeyError: neither topic has named the track yet.
+        """
+        name = self.name_of(camera, track)
+        return None if name is None else number_of(name)
+
+    def name_of(self, camera: str, track: int) -> str | None:
+        """Like `identity_of`, but the whole identity: `plaza-000017`."""
+        return self._name[self._root(self._owner[camera, track])]
+
+    def first_published(self, camera: str, track: int) -> str:
+        """The identity under which the track's first tracklet was published.
+
+        Raises:
+            KeyError: no tracklet of it has been read.
+        """
+        return self._first[camera, track]
+
+    def current(self, identity: str) -> str | None:
+        """The identity that `identity` has been merged into, itself if it still stands, None if retracted.
+
+        Says nothing of tracks that a split took away: ask `name_of` for those.
+        """
+        group = self._group.get(identity)
+        return identity if group is None else self._name[self._root(group)]
+
+    def _standing_group(self, identity: str) -> int:
+        group = self._group_of(identity)
+        # One that had been merged away or retracted stands again, but its former tracks stay where they went.
+        return group if self._name[self._root(group)] == identity else self._new_group(identity)
+
+    def _group_of(self, identity: str) -> int:
+        group = self._group.get(identity)
+        return self._new_group(identity) if group is None else group
+
+    def _new_group(self, identity: str) -> int:
+        group = len(self._parent)
+        self._parent.append(group)
+        self._name.append(identity)
+        self._group[identity] = group
+        return group
+
+    def _root(self, group: int) -> int:
+        root = group
+        while self._parent[root] != root:
+            root = self._parent[root]
+        while self._parent[group] != root:
+            self._parent[group], group = root, self._parent[group]
+        return root
+
+
+def _into(value: Mapping[str, Any]) -> str:
+    into = value.get("into")
+    if into is None or into == value["identity"]:
+        raise CorrectionError(
+            f"identity {value['identity']} was {value['event']} without saying into which other identity: "
+            "the ledger was not written by crosscam, or is damaged"
+        )
+    return str(into)
+
+
+def number_of(identity: str) -> int:
+    """The number in an identity: 17 of `plaza-000017`.
+
+    Raises:
+        CorrectionError: it does not end in a number.
+    """
+    digits = identity.rpartition("-")[2]
+    if not digits.isdecimal():
+        raise CorrectionError(f"'{identity}' is not an identity: it should look like plaza-000017")
+    return int(digits)
