@@ -1,0 +1,93 @@
+"""The one YAML file: what it accepts, and the sentence for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import ConfigError, load, parse
+
+HERE = Path("plaza.yaml")
+MINIMAL = "site: plaza\ncameras:\n  - id: north\n    source: north.mp4\n"
+
+
+def test_a_minimal_site_has_sensible_defaults() -> None:
+    site = parse(MINIMAL, HERE)
+    assert site.classes == ("person",)
+    assert site.interval_ns == 1_000_000_000
+    assert site.ledger_path == Path("run/plaza/ledger.sqlite")
+    assert site.tracker.name == "bytetrack"
+
+
+def test_a_range_makes_numbered_cameras() -> None:
+    text = "site: p\ncameras:\n  - id: gate-{n:02d}\n    range: [1, 3]\n    source: rtsp://10.0.0.{n}/main\n"
+    site = parse(text, HERE)
+    assert [c.id for c in site.cameras] == ["gate-01", "gate-02", "gate-03"]
+    assert site.cameras[2].source == "rtsp://10.0.0.3/main"
+
+
+def test_an_environment_variable_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORTH_PASSWORD", "s3cret")
+    site = parse(MINIMAL.replace("north.mp4", "rtsp://v:${NORTH_PASSWORD}@h/main"), HERE)
+    assert site.cameras[0].source == "rtsp://v:s3cret@h/main"
+
+
+def test_durations_are_read_as_people_write_them() -> None:
+    site = parse(MINIMAL + "fusion: {max_gap: 5m, max_wait: 500ms}\nidle_timeout: 7\n", HERE)
+    assert (site.fusion.max_gap, site.fusion.max_wait, site.idle_timeout) == (300.0, 0.5, 7.0)
+
+
+def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
+    text = MINIMAL + "tracker: {name: sort, max_age: 2}\nledger: {kafka: {bootstrap_servers: 'k:9092', acks: all}}\n"
+    site = parse(text, HERE)
+    assert site.tracker.parameters == {"max_age": 2}
+    assert site.ledger.kafka is not None
+    assert site.ledger.kafka.settings == {"bootstrap_servers": "k:9092", "acks": "all"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (MINIMAL + "    fsp: 10\n", "plaza.yaml, line 5: cameras[0].fsp: unknown field; did you mean 'fps'?"),
+        (MINIMAL + "    fps: -3\n", "plaza.yaml, line 5: cameras[0].fps: input should be greater than 0"),
+        (MINIMAL + "fusion: {max_gap: soon}\n", "line 5: fusion.max_gap: 'soon' is no duration"),
+        (MINIMAL + "    crop: [10, 10, 5, 20]\n", "line 5: cameras[0].crop: write x1, y1, x2, y2"),
+        (
+            MINIMAL + "    homography: [[1,0,0],[0,1,0],[0,0,0]]\n",
+            "line 5: cameras[0].homography: this homography cannot",
+        ),
+        ("site: plaza\n", "plaza.yaml: cameras: this field is missing; add `cameras:`"),
+        ("site: plaza\ncameras: []\n", "plaza.yaml, line 2: cameras:"),
+        ("site: Plaza One\ncameras: [{id: a, source: b}]\n", "line 1: site:"),
+        (MINIMAL + "  - id: north\n    source: b\n", "line 5: cameras[1].id: there are two cameras called 'north'"),
+        (
+            MINIMAL.replace("north.mp4", "${NO_SUCH_VARIABLE_SET}"),
+            "line 4: cameras[0].source: the environment variable",
+        ),
+        ("site: [plaza\n", "plaza.yaml, line 2: this is not valid YAML"),
+        ("- just\n- a list\n", "plaza.yaml: a site's file holds fields"),
+        (MINIMAL + "ledger: {sqlite: {}, kafka: {bootstrap_servers: a}}\n", "line 5: ledger: choose one of"),
+        (MINIMAL + "ledgr: {}\n", "line 5: ledgr: unknown field; did you mean 'ledger'?"),
+        (MINIMAL + "resources: {gpus: 1}\n", "line 5: resources.gpus: unknown field; "),
+        ("site: p\ncameras:\n  - {id: a, source: b, range: [1, 2]}\n", "line 3: cameras[0].range: a range needs"),
+        (MINIMAL + "base: /etc\n", "line 5: base: unknown field"),
+    ],
+)
+def test_a_mistake_is_named_with_line_field_and_remedy(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(text, HERE)
+    assert sentence in str(error.value)
+
+
+def test_a_secret_never_reaches_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_PASSWORD", "hunter2")
+    text = MINIMAL + "ledger: {kafka: {bootstrap_servers: [], sasl_plain_password: '${KAFKA_PASSWORD}'}}\n"
+    with pytest.raises(ConfigError) as error:
+        parse(text, HERE)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no\.yaml: there is no such file"):
+        load(tmp_path / "no.yaml")
