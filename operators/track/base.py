@@ -1,0 +1,286 @@
+"""The base of every tracker: arrays, clock, screening, snapshots. A strategy adds its noise and its step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from operators.records import SECOND_NS, Detections, StateError, Tracks, pack, unpack
+from operators.track.core import life
+from operators.track.core.compilation import AVAILABLE, path_of
+from operators.track.core.layout import (
+    BAD_EMBEDDING,
+    COUNT,
+    COUNTERS,
+    EXTRA,
+    ID,
+    INTS,
+    NEXT_ID,
+    REASONS,
+    REJECTED,
+    TIME_BACK,
+    TIME_RESTART,
+    TIME_STILL,
+)
+from operators.track.core.types import Columns, Floats, Ids, Ints
+from operators.track.errors import TrackerError
+
+_SNAPSHOT_VERSION = 1
+_LONGEST_GAP_S = 10.0
+_FIRST_CAPACITY = 64
+
+
+class Tracker:
+    """Detections of one camera in, tracks out; frame by frame, in order of time.
+
+    One object tracks all classes in one pass: tracks and detections of different classes never meet, unless
+    `same_object` names their classes together; then the class of a track is the one with most votes (sum of scores).
+
+    Time is the frames' own. The reference algorithms count frames; here one *reference frame* lasts 1 / `rate_hz`
+    seconds, a step between two frames is so many reference frames (snapped to a whole number within 1/1000, which
+    takes the rounding of nanoseconds out), and prediction, noise and the life of lost tracks follow it. With
+    `rate_hz` at the video's constant frame rate every step is 1, and the results are the reference's own.
+
+    Rules for bad input, each counted in `rejected` by reason:
+        a box with NaN, infinity or a corner beyond 1e6 pixels, a box without area, a score outside [0, 1], a negative
+        class: the detection is left out. An embedding that is not finite, or embeddings of another length than those
+        before: they are not used, the boxes are.
+        time stood still: the frame is taken, nothing moves. Time ran backwards by at most the longest gap: the same,
+        and the clock stays where it was. Further back than that: the source's clock was restarted; all tracks end and
+        the clock starts anew. A gap forward longer than 10 s and than the life of lost tracks ends all tracks, too.
+
+    Args (common to all trackers):
+        rate_hz: reference frames a second; the video's frame rate reproduces the reference. Default 30.
+        lost_seconds: how long a track that is not seen is kept, seconds; each strategy names its reference.
+        same_object: groups of class indices that the detector confuses, such as [[2, 7]] for car and truck.
+        report_tentative: also report matched tracks that are not confirmed yet.
+        report_lost: also report tracks that are not matched in the frame, at their predicted boxes.
+        compiled: False takes the NumPy path, True insists on numba, None takes numba where it is installed.
+
+    Raises:
+        TrackerError: a parameter is out of its range.
+    """
+
+    name: ClassVar[str]
+    _extra_floats: ClassVar[int] = 0
+    _step: ClassVar[Any]
+
+    def __init__(
+        self,
+        *,
+        lost_seconds: float,
+        rate_hz: float = 30.0,
+        same_object: Sequence[Sequence[int]] = (),
+        report_tentative: bool = False,
+        report_lost: bool = False,
+        compiled: bool | None = None,
+    ) -> None:
+        self.rate_hz = self._within("rate_hz", rate_hz, 0.01, 10_000.0)
+        self.lost_seconds = self._within("lost_seconds", lost_seconds, 0.0, 86_400.0)
+        if compiled and not AVAILABLE:
+            raise TrackerError("compiled=True needs numba, which is not installed: install it or leave `compiled` out")
+        self.compiled = AVAILABLE if compiled is None else bool(compiled)
+        self._run = path_of(type(self)._step, self.compiled)
+        self._life = self.lost_seconds * self.rate_hz
+        self._shown = life.SHOW_TENTATIVE * bool(report_tentative) + life.SHOW_LOST * bool(report_lost)
+        self._groups = _group_table(same_object)
+        self._time_ns: int | None = None
+        self._counters = np.zeros(COUNTERS, np.int64)
+        self._counters[NEXT_ID] = 1
+        self._allocate(_FIRST_CAPACITY, 0)
+
+    # What a strategy brings -----------------------------------------------------------------------------------------
+
+    def _advance(
+        self, boxes: Floats, scores: Floats, classes: Ints, embeddings: Floats, dt: float
+    ) -> tuple[Ids, Columns]:
+        """One frame of the strategy: the ids that ended, and `life.report`'s columns."""
+        raise NotImplementedError
+
+    def _embedding_width(self, dim: int) -> int:
+        """Columns of the embedding array a track needs for embeddings of `dim`; 0: the strategy uses none."""
+        return 0
+
+    # What everyone uses ---------------------------------------------------------------------------------------------
+
+    def update(self, detections: Detections, time_ns: int) -> Tracks:
+        """The tracks after the frame at `time_ns` (int64 nanoseconds) with these detections (pixels, xyxy).
+
+        Raises:
+            TrackerError: the arrays are not of the shapes that `Detections` states.
+        """
+        boxes, scores, classes = detections.boxes, detections.scores, detections.classes
+        n = len(scores)
+        if boxes.shape != (n, 4) or len(classes) != n:
+            raise TrackerError(
+                f"detections need boxes (N, 4), scores (N,) and classes (N,), not {np.shape(boxes)}, "
+                f"{np.shape(scores)} and {np.shape(classes)}"
+            )
+        embeddings = self._usable_embeddings(detections.embeddings, n)
+        dt, restart = self._time_step(time_ns)
+        forgotten = self._forget_all() if restart else None
+        if self._counters[COUNT] + n > self._floats.shape[1]:
+            self._reserve(int(self._counters[COUNT]) + n)
+        ended, columns = self._advance(
+            np.ascontiguousarray(boxes, np.float32),
+            np.ascontiguousarray(scores, np.float32),
+            np.ascontiguousarray(classes, np.int32),
+            embeddings,
+            dt,
+        )
+        if forgotten is not None:
+            ended = np.concatenate([forgotten, ended])
+        return Tracks(*columns, ended)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How often input was left out or repaired since the tracker began, by reason; reasons that occurred only."""
+        return {reason: int(k) for reason, k in zip(REASONS, self._counters[REJECTED:], strict=True) if k}
+
+    def __len__(self) -> int:
+        """Live tracks, lost and tentative ones included."""
+        return int(self._counters[COUNT])
+
+    def snapshot(self) -> bytes:
+        """The whole state; a tracker made with the same parameters that restores it goes on as if never stopped."""
+        n = len(self)
+        return pack(
+            {
+                "tracker": self.name,
+                "version": _SNAPSHOT_VERSION,
+                "time_ns": self._time_ns,
+                "counters": self._counters,
+                "floats": self._floats[:, :n],
+                "ints": self._ints[:, :n],
+                "votes": self._votes[:n],
+                "embeddings": self._embeddings[:n],
+                "embedding_dim": self._embedding_dim,
+            }
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Takes up the state of a `snapshot`.
+
+        Raises:
+            StateError: damaged, of another tracker, of other parameters or of an unknown version.
+        """
+        state = unpack(data)
+        if (
+            not isinstance(state, dict)
+            or state.get("tracker") != self.name
+            or state.get("version") != _SNAPSHOT_VERSION
+        ):
+            found = (state.get("tracker"), state.get("version")) if isinstance(state, dict) else type(state).__name__
+            raise StateError(f"this is no state of {self.name} version {_SNAPSHOT_VERSION} but {found}: start afresh")
+        try:
+            counters, floats, ints = state["counters"], state["floats"], state["ints"]
+            votes, embeddings, dim = state["votes"], state["embeddings"], int(state["embedding_dim"])
+            n = int(counters[COUNT])
+            fits = (
+                counters.shape == self._counters.shape
+                and floats.shape == (len(self._floats), n)
+                and ints.shape == (len(self._ints), n)
+                and votes.shape == (n, self._votes.shape[1])
+                and embeddings.shape == (n, self._embedding_width(dim))
+            )
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise StateError(f"a state of {self.name} is incomplete ({error!r}): start afresh") from error
+        if not fits:
+            raise StateError(f"a state of {self.name} was written with other parameters: restore it with the same ones")
+        self._allocate(max(_FIRST_CAPACITY, n), dim)
+        self._floats[:, :n], self._ints[:, :n] = floats, ints
+        self._votes[:n], self._embeddings[:n] = votes, embeddings
+        self._counters[:] = counters
+        self._time_ns = state["time_ns"]
+
+    # Inside ---------------------------------------------------------------------------------------------------------
+
+    def _within(self, name: str, value: float, low: float, high: float) -> float:
+        number = float(value)
+        if not low <= number <= high:
+            raise TrackerError(f"{self.name}: {name} is {value}, but must be between {low:g} and {high:g}")
+        return number
+
+    def _score(self, name: str, value: float) -> float:
+        # Detections' scores are float32; a threshold is compared as the float32 that is nearest to it.
+        return float(np.float32(self._within(name, value, 0.0, 1.1)))
+
+    def _time_step(self, time_ns: int) -> tuple[float, bool]:
+        """Reference frames since the last frame, and whether all tracks end because the clock or the gap says so."""
+        last, longest = self._time_ns, max(_LONGEST_GAP_S, self.lost_seconds)
+        if last is None:
+            self._time_ns = int(time_ns)
+            return 1.0, False
+        step = int(time_ns) - last
+        if step <= 0:
+            if step == 0:
+                self._counters[REJECTED + TIME_STILL] += 1
+                return 0.0, False
+            if -step <= longest * SECOND_NS:
+                self._counters[REJECTED + TIME_BACK] += 1
+                return 0.0, False
+            self._counters[REJECTED + TIME_RESTART] += 1
+            self._time_ns = int(time_ns)
+            return 1.0, True
+        self._time_ns = int(time_ns)
+        if step > longest * SECOND_NS:
+            return 1.0, True
+        dt = step * self.rate_hz / SECOND_NS
+        whole = math.floor(dt + 0.5)
+        return (float(whole) if whole and abs(dt - whole) < 1e-3 else dt), False
+
+    def _usable_embeddings(self, embeddings: Floats | None, n: int) -> Floats:
+        if embeddings is None or not n or not self._embedding_width(1):
+            return self._no_embeddings
+        dim = embeddings.shape[1] if embeddings.ndim == 2 and len(embeddings) == n else 0
+        if dim and not self._embedding_dim:
+            self._allocate_embeddings(dim)
+        if not dim or dim != self._embedding_dim:
+            self._counters[REJECTED + BAD_EMBEDDING] += n
+            return self._no_embeddings
+        usable = np.ascontiguousarray(embeddings, np.float32)
+        bad = np.flatnonzero(~np.isfinite(usable).all(axis=1))
+        if len(bad):
+            self._counters[REJECTED + BAD_EMBEDDING] += len(bad)
+            usable = usable.copy()
+            usable[bad] = 0
+        return usable
+
+    def _forget_all(self) -> Ids:
+        ended = self._ints[ID, : len(self)].copy()
+        self._counters[COUNT] = 0
+        return ended
+
+    def _allocate(self, capacity: int, dim: int) -> None:
+        self._floats = np.zeros((EXTRA + self._extra_floats, capacity))
+        self._ints = np.zeros((INTS, capacity), np.int64)
+        self._votes = np.zeros((capacity, len(self._groups)))
+        self._embedding_dim = dim
+        self._embeddings = np.zeros((capacity, self._embedding_width(dim)), np.float32)
+        self._no_embeddings = np.zeros((0, dim), np.float32)
+
+    def _allocate_embeddings(self, dim: int) -> None:
+        self._embedding_dim = dim
+        self._embeddings = np.zeros((self._floats.shape[1], self._embedding_width(dim)), np.float32)
+        self._no_embeddings = np.zeros((0, dim), np.float32)
+
+    def _reserve(self, columns: int) -> None:
+        n, old = len(self), (self._floats, self._ints, self._votes, self._embeddings)
+        self._allocate(2 * columns, self._embedding_dim)
+        self._floats[:, :n], self._ints[:, :n] = old[0][:, :n], old[1][:, :n]
+        self._votes[:n], self._embeddings[:n] = old[2][:n], old[3][:n]
+
+
+def _group_table(same_object: Sequence[Sequence[int]]) -> Ints:
+    """(K,) int64: class k's association group, the smallest class of its group; classes from K on stand alone."""
+    groups = [sorted({int(k) for k in group}) for group in same_object]
+    members = [k for group in groups for k in group]
+    if len(members) != len(set(members)) or any(k < 0 for k in members):
+        raise TrackerError(f"same_object is {same_object}: class indices must not be negative and occur once at most")
+    table = np.arange(max(members, default=-1) + 1, dtype=np.int64)
+    for group in groups:
+        table[group] = group[0]
+    return table

@@ -1,0 +1,147 @@
+"""Boxes as motion states and back, and the reading of a frame's detections."""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, no-any-return, unused-ignore"
+# The bodies for compiled code carry no types: numba infers them.
+
+from __future__ import annotations
+
+import numpy as np
+
+from operators.track.core.compilation import both_ways, loops_for
+from operators.track.core.layout import (
+    BAD_CLASS,
+    BAD_SCORE,
+    BOX,
+    DBOX,
+    DCLASS,
+    DGROUP,
+    DPOS,
+    DROW,
+    DSCORE,
+    NO_AREA,
+    NOT_FINITE,
+    POS,
+    REJECTED,
+)
+from operators.track.core.types import Floats, Ints
+
+# What the four positions of a motion state are.
+XYAH = 0  # centre x, centre y, width / height, height (DeepSORT, ByteTrack)
+XYWH = 1  # centre x, centre y, width, height (BoT-SORT)
+XYSR = 2  # centre x, centre y, area, width / height (SORT, OC-SORT)
+
+# A box may not reach further than this: beyond it, float32 pixels no longer tell neighbours apart.
+FARTHEST = 1e6
+
+
+def read_detections(
+    boxes: Floats, scores: Floats, classes: Ints, groups: Ints, form: int, counters: Ints
+) -> tuple[Floats, Ints]:
+    """The usable detections as columns of dets and labels; the others are counted in counters by reason.
+
+    Args:
+        boxes: (N, 4) float32 xyxy. scores: (N,) float32. classes: (N,) int32.
+        groups: (K,) int64, the association group of class k; later classes are a group of their own.
+        form: what the four positions are. counters: the tracker's counters.
+    """
+    reach = np.abs(boxes).max(axis=1) if len(boxes) else np.zeros(0, np.float32)
+    finite = reach <= FARTHEST
+    with np.errstate(invalid="ignore"):
+        area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    fair = (scores >= 0.0) & (scores <= 1.0)
+    counters[REJECTED + NOT_FINITE] += np.count_nonzero(~finite)
+    counters[REJECTED + NO_AREA] += np.count_nonzero(finite & ~area)
+    counters[REJECTED + BAD_SCORE] += np.count_nonzero(finite & area & ~fair)
+    counters[REJECTED + BAD_CLASS] += np.count_nonzero(finite & area & fair & (classes < 0))
+    rows = np.flatnonzero(finite & area & fair & (classes >= 0))
+    dets = np.empty((9, len(rows)))
+    labels = np.empty((3, len(rows)), np.int64)
+    dets[DBOX : DBOX + 4] = boxes[rows].T
+    dets[DSCORE] = scores[rows]
+    labels[DROW] = rows
+    labels[DCLASS] = classes[rows]
+    labels[DGROUP] = labels[DCLASS] + len(groups)
+    grouped = labels[DCLASS] < len(groups)
+    labels[DGROUP, grouped] = groups[labels[DCLASS, grouped]]
+    width, height = dets[2] - dets[0], dets[3] - dets[1]
+    dets[DPOS], dets[DPOS + 1] = dets[0] + width / 2, dets[1] + height / 2
+    if form == XYAH:
+        dets[DPOS + 2], dets[DPOS + 3] = width / height, height
+    elif form == XYWH:
+        dets[DPOS + 2], dets[DPOS + 3] = width, height
+    else:
+        dets[DPOS + 2], dets[DPOS + 3] = width * height, width / height
+    return dets, labels
+
+
+@loops_for(read_detections)
+def _read_detections(boxes, scores, classes, groups, form, counters):
+    n = len(scores)
+    dets = np.empty((9, n))
+    labels = np.empty((3, n), np.int64)
+    m = 0
+    for i in range(n):
+        x1, y1 = np.float64(boxes[i, 0]), np.float64(boxes[i, 1])
+        x2, y2 = np.float64(boxes[i, 2]), np.float64(boxes[i, 3])
+        score, label = np.float64(scores[i]), np.int64(classes[i])
+        if not (abs(x1) <= FARTHEST and abs(y1) <= FARTHEST and abs(x2) <= FARTHEST and abs(y2) <= FARTHEST):
+            counters[REJECTED + NOT_FINITE] += 1
+            continue
+        if not (x2 > x1 and y2 > y1):
+            counters[REJECTED + NO_AREA] += 1
+            continue
+        if not (score >= 0.0 and score <= 1.0):
+            counters[REJECTED + BAD_SCORE] += 1
+            continue
+        if label < 0:
+            counters[REJECTED + BAD_CLASS] += 1
+            continue
+        width, height = x2 - x1, y2 - y1
+        dets[0, m], dets[1, m], dets[2, m], dets[3, m] = x1, y1, x2, y2
+        dets[DPOS, m], dets[DPOS + 1, m] = x1 + width / 2, y1 + height / 2
+        if form == XYAH:
+            dets[DPOS + 2, m], dets[DPOS + 3, m] = width / height, height
+        elif form == XYWH:
+            dets[DPOS + 2, m], dets[DPOS + 3, m] = width, height
+        else:
+            dets[DPOS + 2, m], dets[DPOS + 3, m] = width * height, width / height
+        dets[DSCORE, m] = score
+        labels[DROW, m] = i
+        labels[DCLASS, m] = label
+        labels[DGROUP, m] = groups[label] if label < len(groups) else label + len(groups)
+        m += 1
+    return dets[:, :m], labels[:, :m]
+
+
+def place_boxes(floats: Floats, rows: Ints, form: int) -> None:
+    """Writes the corner boxes of `rows` from their motion states."""
+    x, y, third, fourth = floats[POS, rows], floats[POS + 1, rows], floats[POS + 2, rows], floats[POS + 3, rows]
+    if form == XYAH:
+        width, height = third * fourth, fourth
+    elif form == XYWH:
+        width, height = third, fourth
+    else:
+        width = np.sqrt(np.maximum(third * fourth, 0.0))
+        height = third / width
+    floats[BOX, rows], floats[BOX + 1, rows] = x - width / 2, y - height / 2
+    floats[BOX + 2, rows], floats[BOX + 3, rows] = x + width / 2, y + height / 2
+
+
+@loops_for(place_boxes)
+def _place_boxes(floats, rows, form):
+    for k in range(len(rows)):
+        _place_box(floats, rows[k], form)
+
+
+@both_ways
+def _place_box(floats, t, form):
+    x, y, third, fourth = floats[POS, t], floats[POS + 1, t], floats[POS + 2, t], floats[POS + 3, t]
+    if form == XYAH:
+        width, height = third * fourth, fourth
+    elif form == XYWH:
+        width, height = third, fourth
+    else:
+        width = np.sqrt(max(third * fourth, 0.0))
+        height = third / width
+    floats[BOX, t], floats[BOX + 1, t] = x - width / 2, y - height / 2
+    floats[BOX + 2, t], floats[BOX + 3, t] = x + width / 2, y + height / 2

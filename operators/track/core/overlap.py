@@ -1,0 +1,154 @@
+"""Pairs of tracks and detections that overlap, without looking at those that cannot."""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, no-any-return, unused-ignore"
+# The bodies for compiled code carry no types: numba infers them.
+
+from __future__ import annotations
+
+import numpy as np
+
+from operators.track.core.compilation import both_ways, loops_for
+from operators.track.core.layout import BOX, DGROUP, DSCORE, GROUP
+from operators.track.core.types import Floats, Ints
+
+
+def overlapping_pairs(
+    floats: Floats, ints: Ints, rows: Ints, first: int, dets: Floats, labels: Ints, columns: Ints, plus: float
+) -> tuple[Ints, Ints, Floats]:
+    """Every pair of one group whose boxes intersect, with its intersection over union.
+
+    Args:
+        floats, ints: track arrays. rows: the tracks to look at. first: row of floats where their corner boxes begin.
+        dets, labels: detection arrays. columns: the detections to look at.
+        plus: pixels added to every width and height (1 in ByteTrack's and its relatives' IoU, else 0).
+
+    Returns:
+        (P,) positions in `rows`, (P,) positions in `columns`, (P,) IoU; by row, then by the detections' left edge.
+    """
+    if len(rows) == 0 or len(columns) == 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    order = np.argsort(dets[0, columns], kind="mergesort")
+    x1, y1, x2, y2 = dets[0:4, columns[order]]
+    tx1, ty1, tx2, ty2 = floats[first : first + 4, rows][:, :, None]
+    width = np.minimum(tx2, x2) - np.maximum(tx1, x1) + plus
+    height = np.minimum(ty2, y2) - np.maximum(ty1, y1) + plus
+    same = ints[GROUP, rows][:, None] == labels[DGROUP, columns[order]][None, :]
+    a, b = np.nonzero((width > 0) & (height > 0) & same)
+    common = width[a, b] * height[a, b]
+    tx1, ty1, tx2, ty2 = floats[first : first + 4, rows[a]]
+    track_area = (tx2 - tx1 + plus) * (ty2 - ty1 + plus)
+    area = (x2[b] - x1[b] + plus) * (y2[b] - y1[b] + plus)
+    return a.astype(np.int64), order[b].astype(np.int64), common / (track_area + area - common)
+
+
+@loops_for(overlapping_pairs)
+def _overlapping_pairs(floats, ints, rows, first, dets, labels, columns, plus):
+    n, m = len(rows), len(columns)
+    size = 4 * (n + m) + 16
+    a, b, overlap = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
+    if n == 0 or m == 0:
+        return a[:0], b[:0], overlap[:0]
+    # The detections by left edge, so that each track meets only those that begin left of its right edge and,
+    # by the widest detection, not too far left of its own.
+    order = np.empty(m, np.int64)
+    left = np.empty(m)
+    widest = 0.0
+    if m <= 64:
+        for j in range(m):
+            d = columns[j]
+            edge = dets[0, d]
+            widest = max(widest, dets[2, d] - edge)
+            k = j
+            while k > 0 and left[k - 1] > edge:
+                left[k], order[k] = left[k - 1], order[k - 1]
+                k -= 1
+            left[k], order[k] = edge, j
+    else:
+        for j in range(m):
+            d = columns[j]
+            left[j] = dets[0, d]
+            widest = max(widest, dets[2, d] - left[j])
+        order[:] = np.argsort(left, kind="mergesort")
+        left[:] = left[order]
+    count = 0
+    for i in range(n):
+        t = rows[i]
+        tx1, ty1, tx2, ty2 = floats[first, t], floats[first + 1, t], floats[first + 2, t], floats[first + 3, t]
+        group = ints[GROUP, t]
+        track_area = (tx2 - tx1 + plus) * (ty2 - ty1 + plus)
+        reach = tx1 - widest - plus
+        low, high = 0, m
+        while low < high:
+            middle = (low + high) >> 1
+            if left[middle] < reach:
+                low = middle + 1
+            else:
+                high = middle
+        for k in range(low, m):
+            if left[k] >= tx2 + plus:
+                break
+            d = columns[order[k]]
+            width = min(tx2, dets[2, d]) - max(tx1, left[k]) + plus
+            if not width > 0:
+                continue
+            height = min(ty2, dets[3, d]) - max(ty1, dets[1, d]) + plus
+            if not height > 0 or group != labels[DGROUP, d]:
+                continue
+            if count == size:
+                size *= 2
+                wider_a, wider_b, wider = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
+                wider_a[:count], wider_b[:count], wider[:count] = a, b, overlap
+                a, b, overlap = wider_a, wider_b, wider
+            common = width * height
+            area = (dets[2, d] - dets[0, d] + plus) * (dets[3, d] - dets[1, d] + plus)
+            a[count], b[count] = i, order[k]
+            overlap[count] = common / (track_area + area - common)
+            count += 1
+    return a[:count], b[:count], overlap[:count]
+
+
+def twins(floats: Floats, ints: Ints, kept: Ints, others: Ints, least: float, plus: float) -> tuple[Ints, Ints]:
+    """Pairs of a track of `kept` and one of `others`, of one group, whose boxes overlap by more than `least` IoU."""
+    ax1, ay1, ax2, ay2 = floats[BOX : BOX + 4, kept][:, :, None]
+    bx1, by1, bx2, by2 = floats[BOX : BOX + 4, others][:, None, :]
+    width = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1) + plus, 0.0)
+    height = np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1) + plus, 0.0)
+    common = width * height
+    area_a = (ax2 - ax1 + plus) * (ay2 - ay1 + plus)
+    area_b = (bx2 - bx1 + plus) * (by2 - by1 + plus)
+    same = ints[GROUP, kept][:, None] == ints[GROUP, others][None, :]
+    a, b = np.nonzero((common > least * (area_a + area_b - common)) & same)
+    return kept[a], others[b]
+
+
+@loops_for(twins)
+def _twins(floats, ints, kept, others, least, plus):
+    a, b = np.empty(len(kept) * len(others), np.int64), np.empty(len(kept) * len(others), np.int64)
+    count = 0
+    for i in range(len(others)):
+        o = others[i]
+        bx1, by1, bx2, by2 = floats[BOX, o], floats[BOX + 1, o], floats[BOX + 2, o], floats[BOX + 3, o]
+        area_b = (bx2 - bx1 + plus) * (by2 - by1 + plus)
+        for j in range(len(kept)):
+            k = kept[j]
+            width = min(floats[BOX + 2, k], bx2) - max(floats[BOX, k], bx1) + plus
+            if not width > 0:
+                continue
+            height = min(floats[BOX + 3, k], by2) - max(floats[BOX + 1, k], by1) + plus
+            if not height > 0 or ints[GROUP, k] != ints[GROUP, o]:
+                continue
+            common = width * height
+            area_a = (floats[BOX + 2, k] - floats[BOX, k] + plus) * (floats[BOX + 3, k] - floats[BOX + 1, k] + plus)
+            if common > least * (area_a + area_b - common):
+                a[count], b[count] = k, o
+                count += 1
+    return a[:count], b[:count]
+
+
+@both_ways
+def worth(overlap: Floats, dets: Floats, columns: Ints, b: Ints, fuse: float) -> Floats:
+    """What each overlapping pair is worth: its IoU, times the detection's score if `fuse` (ByteTrack's fused score)."""
+    result = np.empty(len(b))
+    for k in range(len(b)):
+        result[k] = overlap[k] * dets[DSCORE, columns[b[k]]] if fuse > 0 else overlap[k]
+    return result
