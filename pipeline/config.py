@@ -204,6 +204,7 @@ class Site(_Model):
         idle_timeout: a live camera silent for so long stops holding the others back.
         ray_address: the cluster to run on; a Ray of its own on this machine if not given.
         base: folder that relative paths start at; the YAML file's.
+        file: the YAML file itself; None for a site made in code.
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
@@ -219,6 +220,7 @@ class Site(_Model):
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
     ray_address: str | None = None
     base: Path = Path()
+    file: Path | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -282,12 +284,12 @@ def parse(text: str, path: Path) -> Site:
         raise ConfigError(f"{path}: this is not valid YAML ({error})") from None
     if not isinstance(document, CommentedMap):
         raise ConfigError(f"{path}: a site's file holds fields such as `site:` and `cameras:`; this one does not")
-    for reserved in ("base",):
+    for reserved in ("base", "file"):
         if reserved in document:
             raise ConfigError(_sentence(path, document, (reserved,), f"unknown field {reserved!r}; take it out"))
     plain = _expand_variables(document, path, document, ())
     try:
-        file = _File.model_validate({**plain, "base": path.parent})
+        file = _File.model_validate({**plain, "base": path.parent, "file": path})
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(path, document, item) for item in error.errors())) from None
     return _expand_ranges(file, path, document)
@@ -400,5 +402,5 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         annotation = str(model.model_fields[part].annotation) if part in model.model_fields else ""
         candidates = [CameraEntry, Detector, Embedder, Tracker, Fusion, Sqlite, Kafka, Ledger, Resources]
         model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)
-    hidden = {"base"} if model is _File else set()
+    hidden = {"base", "file"} if model is _File else set()
     return [name for name in model.model_fields if name not in hidden]

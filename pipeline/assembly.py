@@ -1,0 +1,186 @@
+"""From a site's configuration to its parts. The one place that knows which class does what.
+
+Heavy parts (models, decoders, ledgers) are imported where they are built: a driver that only launches never
+loads Paddle, and a site of detections files never needs it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from mtmct.fusion import FusionEngine
+from operators.embed import Embedder, open_embedder
+
+from mtmct.settings import FusionSettings
+from mtmct.topology import CameraGeometry, Topology
+from pipeline.camera import CameraChain
+from pipeline.config import Camera, ConfigError, Site
+from pipeline.fusion_service import FusionService
+from pipeline.ledger.base import LedgerReader, LedgerWriter
+from pipeline.link import FusionLink
+from pipeline.reader import Reader
+from pipeline.schema.codec import open_codec
+from pipeline.shard import Detector, Member, Shard
+from pipeline.sources.base import Source
+from pipeline.sources.factory import open_source
+
+
+def build_source(site: Site, camera: Camera) -> Source:
+    """The camera's source, not yet opened."""
+    return open_source(
+        camera.id,
+        camera.source,
+        base=site.base,
+        fps=camera.fps,
+        crop=camera.crop,
+        start=camera.start,
+        clock_offset_ms=camera.clock_offset_ms,
+        classes=site.classes,
+    )
+
+
+def device_of(site: Site) -> str:
+    """Where a worker's models run."""
+    return "gpu" if site.resources.gpus_per_worker > 0 else "cpu"
+
+
+def build_detector(site: Site) -> Detector:
+    """The site's detector; its class indices refer to `site.classes`."""
+    from operators.detect import open_detector
+
+    return open_detector(
+        model_path(site, site.detector.model),
+        device=device_of(site),
+        threads=site.resources.threads,
+        precision=site.resources.precision,
+        score_threshold=site.detector.score_threshold,
+        classes=site.classes,
+    )
+
+
+def build_embedder(site: Site) -> Embedder | None:
+    """The site's embedder; None where it wants none."""
+    return open_embedder(
+        model_path(site, site.embedder.model),
+        device=device_of(site),
+        threads=site.resources.threads,
+        precision=site.resources.precision,
+    )
+
+
+def model_path(site: Site, model: str) -> str | Path:
+    """A word that names a built-in model as it is; anything else as a path from the site's folder."""
+    return model if model in {"default", "none"} else site.base / model
+
+
+def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard:
+    """A shard of the site's cameras. Models are built only if one of the sources needs them."""
+    sources = {camera: build_source(site, site.camera(camera)) for camera in cameras}
+    detector = build_detector(site) if any(s.brings == "frames" for s in sources.values()) else None
+    embedder = build_embedder(site) if any(s.brings == "frames" for s in sources.values()) else None
+
+    def open_member(camera: str, news: Callable[[], None]) -> Member | None:
+        from operators.track import create
+
+        resume = link.start_camera(camera)
+        if resume.final:
+            return None
+        source = sources[camera]
+        chain = CameraChain(
+            site=site.site,
+            camera=camera,
+            classes=source.classes or site.classes,
+            interval_ns=site.interval_ns,
+            tracker=None if source.brings == "tracks" else create(site.tracker.name, **site.tracker.parameters),
+            embedder=embedder if source.brings == "frames" else None,
+            embed_every=site.embedder.every,
+            epoch=resume.epoch,
+            sequence=resume.sequence,
+            state=resume.state,
+        )
+        return Member(camera, resume.epoch, chain, Reader(source, chain.position, news))
+
+    return Shard(open_member=open_member, cameras=cameras, detector=detector, link=link)
+
+
+def build_topology(site: Site) -> Topology:
+    """Where the cameras look."""
+    return Topology(
+        [
+            CameraGeometry(
+                camera.id,
+                None if camera.homography is None else np.asarray(camera.homography, np.float64),
+                None if camera.crop is None else (camera.crop[2] - camera.crop[0], camera.crop[3] - camera.crop[1]),
+            )
+            for camera in site.cameras
+        ]
+    )
+
+
+def build_engine(site: Site) -> FusionEngine:
+    """The site's fusion engine."""
+    settings = FusionSettings(
+        max_gap_s=site.fusion.max_gap, min_evidence=site.fusion.min_evidence, max_wait_s=site.fusion.max_wait
+    )
+    return FusionEngine(site.site, build_topology(site), settings)
+
+
+def build_writer(site: Site, on_wait: Callable[[str], None]) -> LedgerWriter:
+    """The site's ledger, for its FusionActor."""
+    if site.ledger.kafka is not None:
+        from pipeline.ledger.kafka import KafkaWriter
+
+        return KafkaWriter(site.site, site.ledger.kafka.settings, on_wait=on_wait)
+    from pipeline.ledger.sqlite import SqliteWriter
+
+    return SqliteWriter(site.ledger_path, site.site, on_wait=on_wait)
+
+
+def build_reader(site: Site) -> LedgerReader:
+    """The site's ledger, for consumers."""
+    if site.ledger.kafka is not None:
+        from pipeline.ledger.kafka import KafkaReader
+
+        return KafkaReader(site.site, site.ledger.kafka.settings)
+    from pipeline.ledger.sqlite import SqliteReader
+
+    return SqliteReader(site.ledger_path, site.site)
+
+
+def build_service(site: Site, clock: Callable[[], float] = time.monotonic) -> FusionService:
+    """All that the FusionActor does, ready to `start`."""
+    service: FusionService
+    ledger = build_writer(site, lambda message: service.on_wait(message))
+    service = FusionService(
+        site=site.site,
+        cameras={camera.id: build_source(site, camera).live for camera in site.cameras},
+        interval_ns=site.interval_ns,
+        idle_timeout=site.idle_timeout,
+        engine=build_engine(site),
+        ledger=ledger,
+        encode=open_codec(site.ledger.codec).encode,
+        clock=clock,
+    )
+    return service
+
+
+def check(site: Site) -> None:
+    """Find, before anything is started, what would fail on this machine.
+
+    Raises:
+        ConfigError: a parameter of the tracker that it does not have.
+        SourceError: a file that is not there.
+        ModelError: a model that is not there.
+    """
+    from operators.track import create
+
+    create(site.tracker.name, **site.tracker.parameters)
+    for camera in site.cameras:
+        build_source(site, camera).check()
+    for model in (site.detector.model, site.embedder.model):
+        path = model_path(site, model)
+        if isinstance(path, Path) and not path.exists():
+            raise ConfigError(f"{path}: there is no such model; give the path of an exported model, or `default`")

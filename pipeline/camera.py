@@ -1,0 +1,339 @@
+"""The chain of one camera after detection: embed, track, and gather what was seen into CameraBatches.
+
+A batch is closed by the first frame of a later interval and carries the chain's whole state as of its last
+frame, so that another worker can go on from exactly there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from mtmct.records import CameraBatch, Record, Tracklet
+from operators.records import (
+    SECOND_NS,
+    Detections,
+    Float32,
+    Frame,
+    Image,
+    StateError,
+    Tracks,
+    TrackState,
+    pack,
+    unpack,
+)
+from pipeline.notes import dead_letter, source_event
+
+VERSION = 1
+# Exemplars of one track in one interval: enough for its look to be known, few enough to travel.
+MAX_EXEMPLARS = 4
+# Ids that a source gives have no end of their own: after so long unseen a track counts as ended.
+GIVEN_TRACK_LIFE_NS = 600 * SECOND_NS
+
+
+class Tracker(Protocol):
+    """What the chain needs of a tracker."""
+
+    def update(self, detections: Detections, time_ns: int) -> Tracks: ...
+    def snapshot(self) -> bytes: ...
+    def restore(self, data: bytes) -> None: ...
+
+
+class Embedder(Protocol):
+    """What the chain needs of an embedder."""
+
+    def embed(self, image: Image, boxes: Float32) -> tuple[Float32, Float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Input that could not be processed, on its way to the dead letters."""
+
+    reason: str
+    detail: str
+    payload: Any
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A frame with what the source knew right after reading it.
+
+    Attributes:
+        position: resumes the source after this frame.
+        counts: the source's cumulative `decoded` and `dropped.<reason>`, this frame included.
+        skipped: frames dropped between the source and here, by reason, since the last delivery.
+        rejected: input that the source could not read, since the last delivery.
+    """
+
+    frame: Frame
+    position: bytes
+    counts: Mapping[str, int]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    rejected: Sequence[Rejected] = ()
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A tracklet in the making: columns as lists, one row a frame."""
+
+    cls: int
+    frames: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    boxes: list[Float32] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    embeddings: list[Float32] = field(default_factory=list)
+    qualities: list[float] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    """A track that has been said and may still go on."""
+
+    cls: int
+    points: int
+    last_ns: int
+
+
+class CameraChain:
+    """One camera's operators and their state.
+
+    Args:
+        site: site name, for the records made here.
+        camera: camera id.
+        classes: names that class indices refer to.
+        interval_ns: length of a commit interval.
+        tracker: None where the source brings tracks.
+        embedder: None where no appearance is computed here.
+        embed_every: a track is embedded in every n-th of its frames.
+        epoch: stamped on every batch.
+        sequence: number of the next batch.
+        state: as carried by the last committed batch; None at the very start.
+
+    Raises:
+        StateError: `state` is of a version this build does not read.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        camera: str,
+        classes: Sequence[str],
+        interval_ns: int,
+        tracker: Tracker | None,
+        embedder: Embedder | None,
+        embed_every: int,
+        epoch: int,
+        sequence: int,
+        state: bytes | None = None,
+    ) -> None:
+        self.camera = camera
+        self._site = site
+        self._classes = tuple(classes)
+        self._interval_ns = interval_ns
+        self._tracker = tracker
+        self._embedder = embedder
+        self._embed_every = embed_every
+        self._epoch = epoch
+        self._sequence = sequence
+        self._interval: int | None = None
+        self._pieces: dict[int, _Piece] = {}
+        self._known: dict[int, _Known] = {}
+        self._events: list[Record] = []
+        self._deadletters: list[Record] = []
+        self._position: bytes | None = None
+        self._source_counts: dict[str, int] = {}
+        self._skipped: dict[str, int] = {}
+        self._tracked = 0
+        if state is not None:
+            self._restore(state)
+
+    @property
+    def position(self) -> bytes | None:
+        """Where the source goes on; None at the start."""
+        return self._position
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """decoded, tracked and `dropped.<reason>`, cumulative: decoded = tracked + the sum of the dropped."""
+        counts = {"decoded": 0, **self._source_counts}
+        for reason, n in self._skipped.items():
+            counts[f"dropped.{reason}"] = counts.get(f"dropped.{reason}", 0) + n
+        return {**counts, "tracked": self._tracked}
+
+    def add(self, delivery: Delivery, detections: Detections) -> list[CameraBatch]:
+        """Take one frame and what was detected in it; give the batches that it closes."""
+        frame = delivery.frame
+        interval = frame.time_ns // self._interval_ns
+        closed = self._close_before(interval)
+        self._interval = interval if self._interval is None else max(interval, self._interval)
+        self._position = delivery.position
+        self._source_counts = dict(delivery.counts)
+        for reason, n in delivery.skipped.items():
+            self._skipped[reason] = self._skipped.get(reason, 0) + n
+        for rejected in delivery.rejected:
+            self._reject(rejected)
+        self._tracked += 1
+        if self._tracker is None:
+            self._take_given(frame, detections)
+        else:
+            self._take_tracks(frame, detections, self._tracker.update(detections, frame.time_ns))
+        return closed
+
+    def advance_to(self, time_ns: int) -> list[CameraBatch]:
+        """A live camera has been silent up to `time_ns`: close what lies wholly before it."""
+        interval = time_ns // self._interval_ns
+        if self._interval is None:
+            self._interval = interval
+            return []
+        closed = self._close_before(interval)
+        self._interval = max(interval, self._interval)
+        return closed
+
+    def source_event(self, state: str, detail: str, time_ns: int) -> None:
+        """Note that the source was lost or restored."""
+        self._events.append(source_event(self._site, self.camera, state, detail, time_ns))
+
+    def finish(self, rejected: Sequence[Rejected] = (), counts: Mapping[str, int] | None = None) -> list[CameraBatch]:
+        """The source has ended: everything that is left, as the final batch."""
+        for item in rejected:
+            self._reject(item)
+        if counts is not None:
+            self._source_counts = dict(counts)
+        for track in sorted(self._known):
+            self._end(track)
+        if self._interval is None:
+            self._interval = 0
+        return [self._close(np.iinfo(np.int64).max, final=True)]
+
+    def _take_tracks(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        rows = np.flatnonzero((tracks.states == TrackState.CONFIRMED) & (tracks.detections >= 0))
+        for row in rows:
+            self._point(int(tracks.ids[row]), int(tracks.classes[row]), frame, tracks.boxes[row], tracks.scores[row])
+        if detections.embeddings is not None:
+            found = tracks.detections[rows]
+            self._exemplars(tracks.ids[rows], detections.embeddings[found], np.ones(len(rows), np.float32))
+        elif self._embedder is not None and frame.image is not None:
+            ids = tracks.ids[rows]
+            due = [(self._known[int(i)].points - 1) % self._embed_every == 0 for i in ids]
+            if any(due):
+                # The whole frame's boxes go along: how far one hides another is part of a crop's quality.
+                self._exemplars(ids, *self._embedder.embed(frame.image, tracks.measured[rows]), due)
+        for track in tracks.ended.tolist():
+            self._end(track)
+
+    def _take_given(self, frame: Frame, detections: Detections) -> None:
+        assert detections.ids is not None
+        for row, track in enumerate(detections.ids.tolist()):
+            self._point(track, int(detections.classes[row]), frame, detections.boxes[row], detections.scores[row])
+        if detections.embeddings is not None:
+            known = np.isfinite(detections.embeddings).all(axis=1)
+            self._exemplars(detections.ids[known], detections.embeddings[known], np.ones(int(known.sum()), np.float32))
+        for track in [t for t, k in self._known.items() if frame.time_ns - k.last_ns > GIVEN_TRACK_LIFE_NS]:
+            self._end(track)
+
+    def _point(self, track: int, cls: int, frame: Frame, box: Float32, score: float) -> None:
+        known = self._known.setdefault(track, _Known(cls, 0, frame.time_ns))
+        known.points += 1
+        known.last_ns = frame.time_ns
+        piece = self._pieces.setdefault(track, _Piece(known.cls))
+        piece.frames.append(frame.index)
+        piece.times.append(frame.time_ns)
+        piece.boxes.append(box)
+        piece.scores.append(float(score))
+
+    def _exemplars(
+        self, ids: Any, embeddings: Float32, qualities: Float32, chosen: Sequence[bool] | None = None
+    ) -> None:
+        for row, track in enumerate(ids.tolist()):
+            if chosen is None or chosen[row]:
+                piece = self._pieces[track]
+                piece.embeddings.append(embeddings[row])
+                piece.qualities.append(float(qualities[row]))
+
+    def _end(self, track: int) -> None:
+        known = self._known.pop(track, None)
+        if known is not None:
+            self._pieces.setdefault(track, _Piece(known.cls)).ended = True
+
+    def _reject(self, rejected: Rejected) -> None:
+        letter = dead_letter(
+            self._site, self.camera, rejected.reason, rejected.detail, rejected.payload, rejected.time_ns
+        )
+        self._deadletters.append(letter)
+
+    def _close_before(self, interval: int) -> list[CameraBatch]:
+        if self._interval is None or interval <= self._interval:
+            return []
+        return [self._close(interval * self._interval_ns, final=False)]
+
+    def _close(self, watermark_ns: int, *, final: bool) -> CameraBatch:
+        assert self._interval is not None
+        batch = CameraBatch(
+            camera=self.camera,
+            epoch=self._epoch,
+            sequence=self._sequence,
+            interval=self._interval,
+            watermark_ns=watermark_ns,
+            tracklets=tuple(self._tracklet(track, self._pieces[track]) for track in sorted(self._pieces)),
+            events=tuple(self._events),
+            deadletters=tuple(self._deadletters),
+            counts=self.counts,
+            state=self._snapshot(),
+            final=final,
+        )
+        self._sequence += 1
+        self._pieces, self._events, self._deadletters = {}, [], []
+        return batch
+
+    def _tracklet(self, track: int, piece: _Piece) -> Tracklet:
+        embeddings, qualities = None, np.zeros(0, np.float32)
+        if piece.embeddings:
+            best = sorted(np.argsort(-np.asarray(piece.qualities), kind="stable")[:MAX_EXEMPLARS].tolist())
+            embeddings = np.stack([piece.embeddings[i] for i in best]).astype(np.float32)
+            qualities = np.asarray([piece.qualities[i] for i in best], np.float32)
+        return Tracklet(
+            camera=self.camera,
+            track=track,
+            cls=self._classes[piece.cls],
+            frames=np.asarray(piece.frames, np.int64),
+            times_ns=np.asarray(piece.times, np.int64),
+            boxes=np.asarray(piece.boxes, np.float32).reshape(-1, 4),
+            scores=np.asarray(piece.scores, np.float32),
+            embeddings=embeddings,
+            qualities=qualities,
+            ended=piece.ended,
+        )
+
+    def _snapshot(self) -> bytes:
+        return pack(
+            {
+                "version": VERSION,
+                "tracker": None if self._tracker is None else self._tracker.snapshot(),
+                "position": self._position,
+                "known": [[track, k.cls, k.points, k.last_ns] for track, k in self._known.items()],
+                "source_counts": self._source_counts,
+                "skipped": self._skipped,
+                "tracked": self._tracked,
+            }
+        )
+
+    def _restore(self, data: bytes) -> None:
+        state = unpack(data)
+        if state.get("version") != VERSION:
+            raise StateError(
+                f"camera {self.camera!r}: its stored state is of version {state.get('version')}, this build reads "
+                f"{VERSION}; go on with the build that wrote it, or start a new ledger"
+            )
+        if self._tracker is not None and state["tracker"] is not None:
+            self._tracker.restore(state["tracker"])
+        self._position = state["position"]
+        self._known = {track: _Known(cls, points, last) for track, cls, points, last in state["known"]}
+        self._source_counts = state["source_counts"]
+        self._skipped = state["skipped"]
+        self._tracked = state["tracked"]

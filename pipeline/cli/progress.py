@@ -1,0 +1,89 @@
+"""The live progress of a run: a bar a camera with frames, frames a second and drops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from pipeline.launch import Progress as SiteProgress
+
+# Time over which frames a second are averaged.
+WINDOW_S = 3.0
+
+
+class RunProgress:
+    """Shows a running site on `console`.
+
+    Args:
+        console: where to draw.
+        lengths: frames of each camera's source, None where it does not end or does not say.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, console: Console, lengths: Mapping[str, int | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[frames]}"),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[drops]}"),
+            TimeElapsedColumn(),
+            console=console,
+            expand=True,
+        )
+        self._site: TaskID = self._progress.add_task("starting Ray", total=None, frames="", rate="", drops="")
+        self._cameras = {
+            camera: self._progress.add_task(camera, total=length, frames="", rate="", drops="", visible=False)
+            for camera, length in lengths.items()
+        }
+        self._lengths = dict(lengths)
+        self._history: dict[str, list[tuple[float, int]]] = {camera: [] for camera in lengths}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, site: SiteProgress) -> None:
+        """Draw the newest state."""
+        text = site.waiting_for or f"{site.commits} commits" + (f", {site.restarts} restarts" if site.restarts else "")
+        if not site.pids:
+            text = "starting"
+        self._progress.update(self._site, description=text)
+        for camera, task in self._cameras.items():
+            counts = site.counts.get(camera)
+            if counts is None:
+                continue
+            decoded = counts.get("decoded", 0)
+            drops = sum(n for key, n in counts.items() if key.startswith("dropped."))
+            length = self._lengths[camera]
+            self._progress.update(
+                task,
+                completed=decoded,
+                visible=True,
+                frames=f"{decoded}/{length} frames" if length else f"{decoded} frames",
+                rate=f"{self._rate(camera, decoded):.1f} fps",
+                drops=f"{drops} dropped",
+            )
+
+    def _rate(self, camera: str, decoded: int) -> float:
+        now = self._clock()
+        history = self._history[camera]
+        history.append((now, decoded))
+        while len(history) > 2 and now - history[0][0] > WINDOW_S:
+            history.pop(0)
+        (t0, n0), (t1, n1) = history[0], history[-1]
+        return (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0

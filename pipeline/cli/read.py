@@ -1,0 +1,138 @@
+"""`crosscam tail` and `crosscam export`: reading ledgers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TRACKS
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class Topic(StrEnum):
+    """What can be read."""
+
+    TRACKS = TRACKS
+    IDENTITIES = IDENTITIES
+    EVENTS = EVENTS
+    DEADLETTER = DEADLETTER
+
+
+class ExportFormat(StrEnum):
+    """What can be written."""
+
+    MOT = "mot"
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger", help="File, folder, site's YAML file, or kafka://HOST:PORT/SITE. The last run's if not given."
+    ),
+]
+
+
+def tail_command(
+    topic: Annotated[Topic, typer.Argument(help="Which topic.")],
+    ledger: LedgerOption = None,
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="All records, not only new ones.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Whole records, one JSON object a line.")] = False,
+    follow: Annotated[bool, typer.Option(help="Wait for more; --no-follow ends at the last record.")] = True,
+) -> None:
+    """Show a topic's records as they are committed."""
+    from pipeline.address import open_reader
+
+    reader = open_reader(ledger)
+    try:
+        after = None if from_beginning else reader.end(topic.value)
+        for stored in reader.read(topic.value, after=after, follow=follow):
+            line = _json(stored.value) if as_json else describe(topic, stored.value)
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return  # the ordinary way to end a tail
+    finally:
+        reader.close()
+
+
+def describe(topic: Topic, value: Mapping[str, Any]) -> str:
+    """One record as a line for people."""
+    if topic is Topic.TRACKS:
+        points = value["points"]
+        last = points[-1] if points else None
+        where = ""
+        if last is not None:
+            where = f" box {last[1]:.0f},{last[2]:.0f} {last[3]:.0f},{last[4]:.0f}"
+            if last[6] is not None:
+                where += f" at {last[6]:.1f}, {last[7]:.1f} m"
+        end = " (ended)" if value["ended"] else ""
+        return (
+            f"{_time(value['end'])} {value['identity']} {value['class']} in {value['camera']} track {value['track']}: "
+            f"{len(points)} points{where}{end}"
+        )
+    if topic is Topic.IDENTITIES:
+        into = f" into {value['into']}" if value["into"] else ""
+        tracks = ", ".join(f"{camera}/{track}" for camera, track in value["tracks"])
+        return (
+            f"{_time(value['time'])} {value['identity']} {value['event']}{into} (revision {value['revision']}) {tracks}"
+        )
+    if topic is Topic.EVENTS:
+        rest = {k: v for k, v in value.items() if k not in {"schema", "site", "camera", "type", "time"}}
+        text = ", ".join(f"{k} {v}" for k, v in rest.items())
+        return f"{_time(value['time'])} {value['camera']} {value['type']}: {text}"
+    return f"{_time(value['time'])} {value['camera']} {value['reason']}: {value['detail']}"
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _time(us: int) -> str:
+    return f"{datetime.fromtimestamp(us / 1e6, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+
+
+def export_command(
+    ledger: Annotated[
+        str | None,
+        typer.Argument(help="File, folder, site's YAML file, or kafka://HOST:PORT/SITE. The last run's if not given."),
+    ] = None,
+    format: Annotated[ExportFormat, typer.Option(help="mot, parquet or csv.")] = ExportFormat.MOT,  # noqa: A002
+    output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("export"),
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Identities as first published, without corrections.")
+    ] = False,
+) -> None:
+    """Write tracks to files: MOT text a camera, Parquet, or CSV."""
+    from pipeline.address import open_reader
+    from pipeline.export import export
+
+    reader = open_reader(ledger)
+    try:
+        with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
+            task = progress.add_task("reading")
+            summary = export(
+                reader,
+                format.value,
+                output,
+                as_published=as_published,
+                progress=lambda points: progress.update(task, description=f"{points} points"),
+            )
+    finally:
+        reader.close()
+    for file in summary.files:
+        note = f", {file.duplicates} left out: their identity stands twice in one frame" if file.duplicates else ""
+        console.print(f"{file.path}: {file.rows} rows{note}", markup=False)
+    if summary.retracted:
+        console.print(f"{summary.retracted} points left out: their identity was retracted")

@@ -1,0 +1,76 @@
+"""`crosscam run` and `crosscam demo`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.config import Kafka, Ledger, Site, Sqlite, load
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def run_command(
+    config: Annotated[Path, typer.Argument(help="The site's YAML file.", show_default=False)],
+) -> None:
+    """Run a site until its files end, or for ever with live cameras. Ctrl-C stops it; run again to go on."""
+    raise typer.Exit(run(load(config)))
+
+
+def demo_command(
+    kafka: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of a Kafka broker to write to, instead of a file.", metavar="HOST:PORT"),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the ledger and the pictures.")] = Path("run/demo"),
+) -> None:
+    """Two bundled cameras in, identities out, with an annotated video and a plan view to look at."""
+    from pipeline.cli.demo import render_demo
+    from pipeline.resources import configs
+
+    site = load(configs() / "demo.yaml")
+    if kafka is not None:
+        # A topic cannot be started afresh like a file can: every demo has a site of its own.
+        name = f"{site.site}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        ledger = Ledger(kafka=Kafka(bootstrap_servers=kafka))
+    else:
+        name = site.site
+        path = output / "ledger.sqlite"
+        for stale in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            stale.unlink(missing_ok=True)
+        ledger = Ledger(sqlite=Sqlite(path=path))
+    site = site.model_copy(update={"site": name, "ledger": ledger})
+    code = run(site)
+    if code == 0:
+        render_demo(site, output, console)
+    raise typer.Exit(code)
+
+
+def run(site: Site) -> int:
+    """Run the site with progress, print its summary, give the exit code: 1 where a camera could not be used."""
+    from pipeline.address import remember
+    from pipeline.assembly import build_reader, build_source, check
+    from pipeline.cli.progress import RunProgress
+    from pipeline.cli.tables import print_summary
+    from pipeline.launch import Supervisor
+    from pipeline.summary import summarise
+
+    check(site)
+    remember(site)
+    lengths = {camera.id: build_source(site, camera).length() for camera in site.cameras}
+    with RunProgress(console, lengths) as progress:
+        outcome = Supervisor(site, progress.update).run()
+    if outcome.already_complete:
+        console.print(f"The ledger of site {site.site!r} is complete already; remove it to run again from the start.")
+    reader = build_reader(site)
+    try:
+        print_summary(console, site.site, summarise(reader))
+    finally:
+        reader.close()
+    for camera, reason in sorted(outcome.failures.items()):
+        console.print(f"{camera}: {reason}", style="red", markup=False)
+    return 1 if outcome.failures else 0

@@ -1,0 +1,418 @@
+"""What the FusionActor does, without Ray: take batches, put them in event-time order, fuse, commit, acknowledge.
+
+One commit a commit interval. An interval is committed once every camera has said everything about it, so which
+worker sent what, and when, leaves no mark on the output. Live cameras that fall silent stop holding the others
+back after `idle_timeout`; files never do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from mtmct.records import CameraBatch, Commit, Record
+from operators.records import CrosscamError, StateError, pack, unpack
+from pipeline.ledger.base import Encoded, LedgerWriter
+from pipeline.notes import late_letter, source_event
+
+VERSION = 1
+END_OF_TIME = 2**63 - 1
+SITE_KEY = "site"
+
+
+class Engine(Protocol):
+    """What the service needs of a FusionEngine."""
+
+    def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit: ...
+    def restore(self, state: Mapping[str, bytes]) -> None: ...
+
+
+class SupersededError(CrosscamError):
+    """Another worker has taken over this camera; this one must let go of it."""
+
+
+class OutOfStepError(CrosscamError):
+    """Fusion does not expect this batch: attach again and send what is not committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a camera goes on.
+
+    Attributes:
+        epoch: the camera's new epoch.
+        sequence: number of its next batch.
+        state: its worker's state as of the last commit; None at the very start.
+        final: it had ended; there is nothing left to do.
+    """
+
+    epoch: int
+    sequence: int
+    state: bytes | None
+    final: bool
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One camera, as fusion sees it."""
+
+    live: bool
+    epoch: int = 0
+    committed: int = 0  # sequence after the last committed batch
+    attached: bool = False
+    state: bytes | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    watermark_ns: int = 0
+    committed_watermark_ns: int = 0
+    final: bool = False
+    failed: str | None = None
+    late: int = 0
+    heard: float = 0.0
+    queue: deque[tuple[CameraBatch, asyncio.Future[None]]] = field(default_factory=deque)
+
+    @property
+    def expected(self) -> int:
+        return self.committed + len(self.queue)
+
+
+class FusionService:
+    """Orders, fuses and commits the batches of one site.
+
+    Args:
+        site: site name.
+        cameras: id of every camera, and whether it is live.
+        interval_ns: length of a commit interval.
+        idle_timeout: seconds after which a silent live camera stops holding the others back.
+        engine: makes identities.
+        ledger: takes the commits; opened by `start`.
+        encode: a record as the ledger stores it.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        cameras: Mapping[str, bool],
+        interval_ns: int,
+        idle_timeout: float,
+        engine: Engine,
+        ledger: LedgerWriter,
+        encode: Callable[[Record], Encoded],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._site = site
+        self._interval_ns = interval_ns
+        self._idle_timeout = idle_timeout
+        self._engine = engine
+        self._ledger = ledger
+        self._encode = encode
+        self._clock = clock
+        self._lanes = {camera: _Lane(live) for camera, live in cameras.items()}
+        self._last_interval: int | None = None
+        self._commits = 0
+        self._finished = False
+        self._error: CrosscamError | None = None
+        self._started = asyncio.Lock()
+        # Nobody may take a camera over while one of its batches is being committed.
+        self._committing = asyncio.Lock()
+        # The engine and the ledger belong to one thread; the event loop stays free to answer.
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._news = asyncio.Event()
+        self._done = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._pending_records: list[Record] = []
+        self.waiting_for: str | None = None
+
+    def on_wait(self, message: str) -> None:
+        """The ledger does not answer: keep the sentence for `status` until the next commit."""
+        self.waiting_for = message
+
+    async def start(self) -> None:
+        """Open the ledger, restore the state of the last commit, begin to commit. Once; later calls wait for it.
+
+        Raises:
+            LedgerError, StateError: the ledger or what it holds cannot be used.
+        """
+        async with self._started:
+            if self._error is not None:
+                raise self._error
+            if self._task is None:
+                try:
+                    state = await self._call(self._ledger.open)
+                    self._restore(state)
+                except CrosscamError as error:
+                    self._error = error
+                    raise
+                now = self._clock()
+                for lane in self._lanes.values():
+                    lane.heard = now
+                self._task = asyncio.create_task(self._run())
+
+    async def start_camera(self, camera: str) -> Resume:
+        """A new worker takes the camera over, from its last commit; whatever an earlier one sent since is forgotten."""
+        await self.start()
+        lane = self._lane(camera)
+        async with self._committing:
+            self._drop_queue(lane, SupersededError(f"camera {camera!r}: another worker has taken it over"))
+            lane.epoch += 1
+            lane.attached = True
+            lane.heard = self._clock()
+            return Resume(lane.epoch, lane.committed, lane.state, lane.final or self._finished)
+
+    async def attach(self, camera: str, epoch: int) -> int:
+        """A worker goes on after fusion itself was restarted: the sequence number that it shall send from.
+
+        Raises:
+            SupersededError: a later worker has the camera.
+        """
+        await self.start()
+        lane = self._lane(camera)
+        async with self._committing:
+            if epoch < lane.epoch:
+                raise SupersededError(f"camera {camera!r}: another worker has taken it over")
+            lane.epoch, lane.attached = epoch, True
+            self._drop_queue(lane, OutOfStepError(f"camera {camera!r}: attached anew"))
+            lane.heard = self._clock()
+            return lane.committed
+
+    async def submit(self, batch: CameraBatch) -> None:
+        """Take one batch; returns once it is committed. A repeated delivery is recognised and waits for the first.
+
+        Raises:
+            SupersededError: a later worker has the camera.
+            OutOfStepError: fusion has restarted or a batch is missing; `attach`, then send from there.
+        """
+        await self.start()
+        lane = self._lane(batch.camera)
+        if batch.epoch < lane.epoch:
+            raise SupersededError(f"camera {batch.camera!r}: another worker has taken it over")
+        if not lane.attached or batch.epoch > lane.epoch or batch.sequence > lane.expected:
+            raise OutOfStepError(f"camera {batch.camera!r}: batch {batch.sequence} is not the one expected next")
+        lane.heard = self._clock()
+        if batch.sequence < lane.committed:
+            return
+        if batch.sequence < lane.expected:
+            waiting = lane.queue[batch.sequence - lane.committed][1]
+        else:
+            waiting = asyncio.get_running_loop().create_future()
+            lane.queue.append((batch, waiting))
+            lane.watermark_ns = max(lane.watermark_ns, batch.watermark_ns)
+            self._news.set()
+        await asyncio.shield(waiting)
+
+    async def fail_camera(self, camera: str, reason: str) -> None:
+        """The camera's source cannot be used: the others go on without it, and the output says so."""
+        await self.start()
+        lane = self._lane(camera)
+        if lane.failed is None:
+            lane.failed = reason
+            lane.attached = False
+            self._pending_records.append(source_event(self._site, camera, "failed", reason, lane.watermark_ns))
+            self._news.set()
+
+    async def finished(self) -> None:
+        """Wait until every camera has ended and the last commit is made.
+
+        Raises:
+            CrosscamError: committing has become impossible (another writer took over, say).
+        """
+        await self.start()
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def complete(self) -> bool:
+        """Whether the ledger holds a finished run of this site."""
+        await self.start()
+        return self._finished
+
+    async def status(self) -> dict[str, Any]:
+        """Commits so far, and per camera: counts, watermark, batches waiting, late tracklets, failure."""
+        return {
+            "commits": self._commits,
+            "waiting_for": self.waiting_for,
+            "finished": self._done.is_set(),
+            "watermark_ns": None if self._last_interval is None else (self._last_interval + 1) * self._interval_ns,
+            "cameras": {
+                camera: {
+                    "counts": dict(lane.counts),
+                    "waiting": len(lane.queue),
+                    "late": lane.late,
+                    "final": lane.final,
+                    "failed": lane.failed,
+                    "epoch": lane.epoch,
+                }
+                for camera, lane in self._lanes.items()
+            },
+        }
+
+    async def stop(self) -> None:
+        """Stop committing and let go of the ledger; what is not committed will be sent again to the next one."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._call(self._ledger.close)
+        self._thread.shutdown(wait=False)
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _lane(self, camera: str) -> _Lane:
+        if camera not in self._lanes:
+            raise CrosscamError(f"camera {camera!r} is not part of site {self._site!r}; add it to the site's file")
+        return self._lanes[camera]
+
+    def _drop_queue(self, lane: _Lane, error: CrosscamError) -> None:
+        for _, waiting in lane.queue:
+            if not waiting.done():
+                waiting.set_exception(error)
+                waiting.exception()  # whoever waited may be dead; do not warn of an unread one
+        lane.queue.clear()
+        lane.watermark_ns = lane.committed_watermark_ns
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._news.clear()
+                while (interval := self._ready()) is not None:
+                    async with self._committing:
+                        await self._commit_interval(interval)
+                if self._all_over():
+                    await self._finish()
+                    return
+                live = any(lane.live for lane in self._lanes.values())
+                # The wake-up serves the idle time-out, which nothing else would notice.
+                timeout = min(1.0, self._idle_timeout / 4) if live else None
+                try:
+                    await asyncio.wait_for(self._news.wait(), timeout)
+                except TimeoutError:
+                    continue
+        except CrosscamError as error:
+            self._fail(error)
+        except Exception as error:
+            self._fail(CrosscamError(f"site {self._site!r}: fusion broke ({type(error).__name__}: {error})"))
+            raise
+
+    def _fail(self, error: CrosscamError) -> None:
+        self._error = error
+        for lane in self._lanes.values():
+            self._drop_queue(lane, error)
+        self._done.set()
+
+    def _next_interval(self) -> int | None:
+        heads = [lane.queue[0][0].interval for lane in self._lanes.values() if lane.queue]
+        if not heads:
+            return None
+        after_last = -(2**62) if self._last_interval is None else self._last_interval + 1
+        return max(min(heads), after_last)
+
+    def _ready(self) -> int | None:
+        """The interval that can be committed now."""
+        interval = self._next_interval()
+        if interval is None:
+            return None
+        end = (interval + 1) * self._interval_ns
+        return interval if all(self._lets_pass(lane, end) for lane in self._lanes.values()) else None
+
+    def _lets_pass(self, lane: _Lane, end_ns: int) -> bool:
+        if lane.final or lane.failed is not None or lane.watermark_ns >= end_ns:
+            return True
+        return lane.live and self._clock() - lane.heard > self._idle_timeout
+
+    def _all_over(self) -> bool:
+        if self._finished:
+            return True
+        return all((lane.final or lane.failed is not None) and not lane.queue for lane in self._lanes.values())
+
+    async def _commit_interval(self, interval: int) -> None:
+        # 1. Every batch up to it; one whose own interval is already out counts as late and moves into this commit.
+        taken: list[tuple[CameraBatch, asyncio.Future[None]]] = []
+        for camera in sorted(self._lanes):
+            lane = self._lanes[camera]
+            taken += [entry for entry in lane.queue if entry[0].interval <= interval]
+        batches = [self._on_time(batch, interval) for batch, _ in taken]
+        # 2. Fuse. 3. Commit records and state in one step.
+        commit = await self._call(self._engine.advance, batches, (interval + 1) * self._interval_ns)
+        await self._write(commit, batches, interval, finished=False)
+        # 4. Only now is it true: remember, and acknowledge.
+        for batch, waiting in taken:
+            lane = self._lanes[batch.camera]
+            if lane.queue and lane.queue[0][0] is batch:
+                lane.queue.popleft()
+            lane.committed = batch.sequence + 1
+            lane.state, lane.counts, lane.final = batch.state, batch.counts, batch.final
+            lane.committed_watermark_ns = batch.watermark_ns
+            if not waiting.done():
+                waiting.set_result(None)
+        self._last_interval = interval
+
+    async def _finish(self) -> None:
+        if not self._finished:
+            commit = await self._call(self._engine.advance, [], END_OF_TIME)
+            await self._write(commit, [], self._last_interval, finished=True)
+            self._finished = True
+        self._done.set()
+
+    async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    async def _write(
+        self, commit: Commit, batches: Sequence[CameraBatch], interval: int | None, *, finished: bool
+    ) -> None:
+        own, self._pending_records = self._pending_records, []
+        records = [self._encode(record) for record in (*own, *commit.records)]
+        state: dict[str, bytes | None] = dict(commit.state)
+        for batch in batches:
+            lane = self._lanes[batch.camera]
+            state[f"camera/{batch.camera}"] = pack(
+                {
+                    "version": VERSION,
+                    "epoch": batch.epoch,
+                    "sequence": batch.sequence + 1,
+                    "state": batch.state,
+                    "counts": dict(batch.counts),
+                    "watermark_ns": batch.watermark_ns,
+                    "late": lane.late,
+                    "final": batch.final,
+                }
+            )
+        state[SITE_KEY] = pack(
+            {"version": VERSION, "interval_ns": self._interval_ns, "interval": interval, "finished": finished}
+        )
+        await self._call(self._ledger.commit, records, state)
+        self.waiting_for = None
+        self._commits += 1
+
+    def _on_time(self, batch: CameraBatch, interval: int) -> CameraBatch:
+        """The batch itself, or, where its interval is already out, an empty one with its tracklets as dead letters."""
+        if self._last_interval is None or batch.interval > self._last_interval:
+            return batch
+        lane = self._lanes[batch.camera]
+        lane.late += len(batch.tracklets)
+        letters = tuple(late_letter(self._site, tracklet) for tracklet in batch.tracklets if len(tracklet))
+        return replace(batch, interval=interval, tracklets=(), deadletters=(*batch.deadletters, *letters))
+
+    def _restore(self, state: Mapping[str, bytes]) -> None:
+        if SITE_KEY in state:
+            site = unpack(state[SITE_KEY])
+            if site["version"] != VERSION or site["interval_ns"] != self._interval_ns:
+                raise StateError(
+                    f"site {self._site!r}: its ledger was written with interval {site['interval_ns'] / 1e9:g}s (state "
+                    f"version {site['version']}), this run has {self._interval_ns / 1e9:g}s (state version {VERSION}); "
+                    "use the same interval and build, or start a new ledger"
+                )
+            self._last_interval, self._finished = site["interval"], site["finished"]
+        for camera, lane in self._lanes.items():
+            key = f"camera/{camera}"
+            if key in state:
+                kept = unpack(state[key])
+                lane.epoch, lane.committed = kept["epoch"], kept["sequence"]
+                lane.state, lane.counts = kept["state"], kept["counts"]
+                lane.watermark_ns = lane.committed_watermark_ns = kept["watermark_ns"]
+                lane.final, lane.late = kept["final"], kept["late"]
+        self._engine.restore(state)

@@ -1,0 +1,289 @@
+"""Placement and supervision: actors on Ray, restarted when they die, until the site has ended or is stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from mtmct.records import CameraBatch
+from operators.records import CrosscamError
+from pipeline.assembly import build_service, build_shard
+from pipeline.config import Site
+from pipeline.fusion_service import Resume
+from pipeline.link import RayLink
+
+NAMESPACE = "crosscam"
+POLL_S = 0.25
+# Deaths of one actor without a single commit in between: more is no accident, and restarting again helps nobody.
+MAX_FRUITLESS_DEATHS = 5
+
+
+class LaunchError(CrosscamError):
+    """The site cannot be run on this Ray."""
+
+
+class FusionActor:
+    """The site's one FusionService as a Ray actor."""
+
+    def __init__(self, site: Site) -> None:
+        self._service = build_service(site)
+
+    async def start_camera(self, camera: str) -> Resume:
+        return await self._service.start_camera(camera)
+
+    async def attach(self, camera: str, epoch: int) -> int:
+        return await self._service.attach(camera, epoch)
+
+    async def submit(self, batch: CameraBatch) -> None:
+        await self._service.submit(batch)
+
+    async def fail_camera(self, camera: str, reason: str) -> None:
+        await self._service.fail_camera(camera, reason)
+
+    async def finished(self) -> None:
+        await self._service.finished()
+
+    async def complete(self) -> bool:
+        return await self._service.complete()
+
+    async def status(self) -> dict[str, Any]:
+        return {**await self._service.status(), "pid": os.getpid()}
+
+    async def stop(self) -> None:
+        await self._service.stop()
+
+
+class CameraWorker:
+    """A Shard as a Ray actor."""
+
+    def __init__(self, site: Site, cameras: tuple[str, ...], fusion: Any) -> None:
+        self._stopped = False
+        self._site, self._cameras = site, cameras
+        self._link = RayLink(fusion, lambda: self._stopped)
+        self._shard: Any = None
+
+    def run(self) -> dict[str, str]:
+        """Run the shard to its end; see `Shard.run`."""
+        # Built here rather than in __init__, so that a model that cannot be loaded is a sentence, not a dead actor.
+        self._shard = build_shard(self._site, self._cameras, self._link)
+        failures: dict[str, str] = self._shard.run()
+        return failures
+
+    def status(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), "cameras": {} if self._shard is None else self._shard.status()}
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._shard is not None:
+            self._shard.stop()
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a running site is.
+
+    Attributes:
+        counts: frame accounting per camera, the newest that is known.
+        commits: made by the present FusionActor.
+        waiting_for: what the ledger waits for, as a sentence; None when it does not.
+        restarts: actors restarted so far.
+        pids: process ids of the actors: `fusion`, `worker-0`, ...
+    """
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    commits: int = 0
+    waiting_for: str | None = None
+    restarts: int = 0
+    pids: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        failures: per camera whose source could not be used: why.
+        commits: made in this run.
+        already_complete: the ledger held a finished run of this site; nothing was done.
+    """
+
+    failures: Mapping[str, str]
+    commits: int
+    already_complete: bool
+
+
+def connect(site: Site, workers: int) -> bool:
+    """Attach to the site's cluster, or start a Ray of its own; true if one was started.
+
+    Raises:
+        LaunchError: the cluster does not answer.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if ray.is_initialized():
+        return False
+    options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
+    if site.ray_address is None:
+        # One logical CPU a worker: on a small machine workers share the cores rather than wait for ever.
+        cpus = max(os.cpu_count() or 1, workers + 1)
+        options |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": 200_000_000}
+        options["address"] = "local"
+    else:
+        options["address"] = site.ray_address
+    try:
+        ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = site.ray_address or "this machine"
+        raise LaunchError(f"Ray on {where} does not answer ({error}); check ray_address, or leave it out") from None
+    return site.ray_address is None
+
+
+class Supervisor:
+    """Launches a site's actors and keeps them alive.
+
+    Args:
+        site: what to run.
+        on_progress: called a few times a second.
+    """
+
+    def __init__(self, site: Site, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
+        self._site = site
+        self._on_progress = on_progress
+        self._progress = Progress()
+        self._failures: dict[str, str] = {}
+        self._deaths: dict[str, tuple[int, int]] = {}
+        ids = [camera.id for camera in site.cameras]
+        size = site.resources.cameras_per_worker
+        self._shards = [tuple(ids[i : i + size]) for i in range(0, len(ids), size)]
+
+    def run(self) -> Outcome:
+        """Run the site until its sources end.
+
+        Raises:
+            CrosscamError: it cannot go on; the sentence says why.
+            KeyboardInterrupt: as it came; the actors have been stopped, and what was committed stays.
+        """
+        started = connect(self._site, len(self._shards))
+        self._launch()
+        try:
+            return self._supervise()
+        finally:
+            self._stop()
+            if started:
+                ray.shutdown()
+
+    def _launch(self) -> None:
+        gpus = self._site.resources.gpus_per_worker
+        restart = {"max_restarts": -1, "max_task_retries": 0}
+        self._fusion = ray.remote(FusionActor).options(num_cpus=0, max_concurrency=10_000, **restart).remote(self._site)
+        worker = ray.remote(CameraWorker).options(num_cpus=1, num_gpus=gpus, max_concurrency=4, **restart)
+        self._workers = [worker.remote(self._site, shard, self._fusion) for shard in self._shards]
+
+    def _supervise(self) -> Outcome:
+        complete = self._already_complete()
+        runs = {} if complete else {worker.run.remote(): i for i, worker in enumerate(self._workers)}
+        finished = self._fusion.finished.remote()
+        asked: dict[Any, str] = {}
+        while True:
+            done, _ = ray.wait([finished, *runs], num_returns=1, timeout=POLL_S)
+            for ref in done:
+                if ref == finished:
+                    if self._answer(ref, "fusion") is not None:
+                        self._poll(asked, last=True)
+                        return Outcome(dict(self._failures), self._progress.commits, complete)
+                    finished = self._fusion.finished.remote()
+                else:
+                    index = runs.pop(ref)
+                    answer = self._answer(ref, f"worker-{index}")
+                    if answer is None:
+                        runs[self._workers[index].run.remote()] = index
+                    else:
+                        self._failures.update(answer[0])
+            self._poll(asked)
+            self._on_progress(self._progress)
+
+    def _already_complete(self) -> bool:
+        """Whether the ledger holds a finished run. Waits for the ledger, reporting what it waits for."""
+        asked: dict[Any, str] = {}
+        ref = self._fusion.complete.remote()
+        while True:
+            done, _ = ray.wait([ref], timeout=POLL_S)
+            if done:
+                answer = self._answer(ref, "fusion")
+                if answer is not None:
+                    return bool(answer[0])
+                ref = self._fusion.complete.remote()
+            self._poll(asked)
+            self._on_progress(self._progress)
+
+    def _answer(self, ref: Any, actor: str) -> tuple[Any] | None:
+        """What the actor answered; None where it died, after giving it time to come back.
+
+        Raises:
+            CrosscamError: the actor said that it cannot go on, or dies again and again.
+        """
+        try:
+            return (ray.get(ref),)
+        except RayTaskError as error:
+            raise error.cause if isinstance(error.cause, CrosscamError) else error from None
+        except RayActorError as error:
+            deaths, at = self._deaths.get(actor, (0, -1))
+            deaths = deaths + 1 if at == self._progress.commits else 1
+            self._deaths[actor] = (deaths, self._progress.commits)
+            self._progress.restarts += 1
+            if deaths > MAX_FRUITLESS_DEATHS:
+                raise LaunchError(
+                    f"{actor} of site {self._site.site!r} died {deaths} times in a row ({error}); "
+                    "look at Ray's logs for the cause, memory first"
+                ) from None
+            time.sleep(min(0.25 * 2**deaths, 4.0))
+            return None
+
+    def _poll(self, asked: dict[Any, str], *, last: bool = False) -> None:
+        """Take the status answers that have come, and ask again whom we are not waiting for."""
+        if asked:
+            done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0)
+            for ref in done:
+                self._note_status(asked.pop(ref), ref)
+        if last:
+            self._note_status("fusion", self._fusion.status.remote())
+            return
+        waiting = set(asked.values())
+        actors = {"fusion": self._fusion, **{f"worker-{i}": w for i, w in enumerate(self._workers)}}
+        for name, actor in actors.items():
+            if name not in waiting:
+                asked[actor.status.remote()] = name
+
+    def _note_status(self, name: str, ref: Any) -> None:
+        try:
+            status = ray.get(ref)
+        except (RayActorError, RayTaskError):
+            return  # its death is handled where its work is awaited
+        self._progress.pids[name] = status["pid"]
+        if name == "fusion":
+            self._progress.commits = status["commits"]
+            self._progress.waiting_for = status["waiting_for"]
+            for camera, lane in status["cameras"].items():
+                self._take_counts(camera, lane["counts"])
+        else:
+            for camera, counts in status["cameras"].items():
+                self._take_counts(camera, counts)
+
+    def _take_counts(self, camera: str, counts: Mapping[str, int]) -> None:
+        known = self._progress.counts.get(camera, {})
+        if counts.get("decoded", 0) >= known.get("decoded", 0) and counts:
+            self._progress.counts[camera] = dict(counts)
+
+    def _stop(self) -> None:
+        """Let every actor put its things in order, then end it."""
+        stops = [worker.stop.remote() for worker in self._workers]
+        ray.wait(stops, num_returns=len(stops), timeout=3)
+        ray.wait([self._fusion.stop.remote()], timeout=5)
+        for actor in (*self._workers, self._fusion):
+            ray.kill(actor)

@@ -1,0 +1,211 @@
+"""What a CameraWorker does, without Ray: the cameras of one shard, batched into one predictor call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mtmct.records import CameraBatch
+from operators.records import Detections, Image
+from pipeline.camera import CameraChain, Delivery
+from pipeline.fusion_service import OutOfStepError, SupersededError
+from pipeline.link import FusionLink, FusionLostError
+from pipeline.reader import Ended, Failed, Note, Reader
+
+# Batches a camera may have on their way: bounds memory when fusion or another camera is slow.
+MAX_UNACKNOWLEDGED = 8
+# How long a live camera may be silent within an interval before the interval is closed without it.
+SILENCE_NS = 500_000_000
+
+
+class Detector(Protocol):
+    """What a shard needs of a detector."""
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]: ...
+
+
+@dataclass(slots=True)
+class Member:
+    """One camera of the shard."""
+
+    camera: str
+    epoch: int
+    chain: CameraChain
+    reader: Reader
+    outstanding: deque[tuple[CameraBatch, Any]] = field(default_factory=deque)
+    ended: bool = False
+    lost: bool = False
+    failure: str | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.reader.source.live
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.outstanding) < MAX_UNACKNOWLEDGED
+
+    @property
+    def over(self) -> bool:
+        return self.ended and not self.outstanding
+
+
+class Shard:
+    """Runs its cameras until all have ended or `stop` is called.
+
+    Args:
+        open_member: takes a camera over and builds its chain and reader; None where the camera had already ended.
+        cameras: ids, in the order of the site's file.
+        detector: None where every source brings its own boxes.
+        link: the line to fusion.
+        wall_ns: event time of now for live cameras, UTC nanoseconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_member: Callable[[str, Callable[[], None]], Member | None],
+        cameras: Sequence[str],
+        detector: Detector | None,
+        link: FusionLink,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._open_member = open_member
+        self._cameras = tuple(cameras)
+        self._detector = detector
+        self._link = link
+        self._wall_ns = wall_ns
+        self._members: list[Member] = []
+        self._news = threading.Event()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Ask `run` to return; what is not committed is forgotten and read again by the next worker."""
+        self._stop.set()
+        self._news.set()
+
+    def status(self) -> dict[str, dict[str, int]]:
+        """Frame accounting per camera, as of now."""
+        return {member.camera: member.chain.counts for member in self._members}
+
+    def run(self) -> dict[str, str]:
+        """Run to the end.
+
+        Returns:
+            For each camera whose source could not be used: why.
+
+        Raises:
+            CrosscamError: fusion cannot go on.
+        """
+        try:
+            for camera in self._cameras:
+                member = self._open_member(camera, self._news.set)
+                if member is not None:
+                    self._members.append(member)
+            while not self._stop.is_set() and not all(member.over for member in self._members):
+                self._news.clear()
+                worked = self._step()
+                blocked = not worked and self._waits_for_room()
+                self._collect(0.05 if blocked else 0.0)
+                if not worked and not blocked:
+                    self._news.wait(0.02)
+        finally:
+            for member in self._members:
+                member.reader.stop()
+        return {member.camera: member.failure for member in self._members if member.failure is not None}
+
+    def _waits_for_room(self) -> bool:
+        """Whether something could be taken as soon as an acknowledgement makes room."""
+        return any(m.reader.has_items() and not m.has_room for m in self._members)
+
+    def _step(self) -> bool:
+        """Take at most one item of every camera, detect in all pictures at once, pass each on."""
+        frames: list[tuple[Member, Delivery]] = []
+        worked = False
+        for member in self._members:
+            if member.ended or not member.has_room:
+                continue
+            item = member.reader.take()
+            if item is None:
+                if member.live:
+                    self._send(member, member.chain.advance_to(self._wall_ns() - SILENCE_NS))
+                continue
+            worked = True
+            if isinstance(item, Delivery):
+                member.lost = False
+                frames.append((member, item))
+            elif isinstance(item, Note):
+                self._note(member, item)
+            elif isinstance(item, Ended):
+                self._send(member, member.chain.finish(item.rejected, item.counts))
+                member.ended = True
+            else:
+                self._failed(member, item)
+        for (member, delivery), detections in zip(frames, self._detect([d for _, d in frames]), strict=True):
+            self._send(member, member.chain.add(delivery, detections))
+        return worked
+
+    def _detect(self, deliveries: Sequence[Delivery]) -> list[Detections]:
+        found: list[Detections | None] = [delivery.frame.given for delivery in deliveries]
+        missing = [i for i, given in enumerate(found) if given is None]
+        if missing:
+            assert self._detector is not None
+            images = [deliveries[i].frame.image for i in missing]
+            detected = self._detector.detect([image for image in images if image is not None])
+            for i, detections in zip(missing, detected, strict=True):
+                found[i] = detections
+        return [detections for detections in found if detections is not None]
+
+    def _note(self, member: Member, note: Note) -> None:
+        """A lost camera is said once, however often connecting to it fails."""
+        if note.state == "lost" and member.lost:
+            return
+        member.lost = note.state == "lost"
+        member.chain.source_event(note.state, note.detail, note.time_ns)
+
+    def _failed(self, member: Member, item: Failed) -> None:
+        member.failure, member.ended = item.reason, True
+        self._link.fail_camera(member.camera, item.reason)
+
+    def _send(self, member: Member, batches: Sequence[CameraBatch]) -> None:
+        for batch in batches:
+            member.outstanding.append((batch, self._link.send(batch)))
+
+    def _collect(self, timeout: float) -> None:
+        """Take acknowledgements; where fusion was restarted, attach again and send the rest once more."""
+        tickets = [ticket for member in self._members for _, ticket in member.outstanding]
+        try:
+            done = set(self._link.done(tickets, timeout))
+            for member in self._members:
+                # In the order of sending: a later batch is never committed before an earlier one.
+                while member.outstanding and member.outstanding[0][1] in done:
+                    try:
+                        self._link.result(member.outstanding[0][1])
+                    except SupersededError:
+                        member.outstanding.clear()
+                        member.ended = True
+                        break
+                    member.outstanding.popleft()
+        except (FusionLostError, OutOfStepError):
+            self._reattach()
+
+    def _reattach(self) -> None:
+        for member in self._members:
+            if member.failure is not None:
+                self._link.fail_camera(member.camera, member.failure)
+                continue
+            if member.ended and not member.outstanding:
+                continue
+            try:
+                committed = self._link.attach(member.camera, member.epoch)
+            except SupersededError:
+                member.outstanding.clear()
+                member.ended = True
+                continue
+            again = [batch for batch, _ in member.outstanding if batch.sequence >= committed]
+            member.outstanding.clear()
+            self._send(member, again)

@@ -1,0 +1,99 @@
+"""What a run found, read back from its ledger: frames, tracks, identities, hand-overs, corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from mtmct.corrections import IdentityResolver
+from mtmct.records import DEADLETTER, IDENTITIES, TRACKS
+from operators.records import unpack
+from pipeline.ledger.base import LedgerReader
+
+CORRECTIONS = ("merged", "split", "retracted")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSummary:
+    """One camera: frame accounting (decoded = tracked + the sum of dropped), tracks, late tracklets."""
+
+    decoded: int
+    tracked: int
+    dropped: Mapping[str, int]
+    tracks: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run.
+
+    Attributes:
+        cameras: by id.
+        identities: after corrections.
+        hand_overs: times that an identity went on in another camera than the one it was last first seen in.
+        corrections: number of `merged`, `split` and `retracted` records.
+        dead_letters: number of records by reason.
+    """
+
+    cameras: Mapping[str, CameraSummary]
+    identities: int
+    hand_overs: int
+    corrections: Mapping[str, int]
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+
+
+def summarise(reader: LedgerReader) -> Summary:
+    """Read the whole ledger once.
+
+    Raises:
+        LedgerError: the ledger is not there or cannot be read.
+    """
+    resolver = IdentityResolver()
+    first_seen: dict[tuple[str, int], int] = {}
+    for stored in reader.read(TRACKS):
+        value = stored.value
+        resolver.published(value)
+        first_seen.setdefault((value["camera"], value["track"]), value["start"])
+    corrections = dict.fromkeys(CORRECTIONS, 0)
+    for stored in reader.read(IDENTITIES):
+        resolver.apply(stored.value)
+        if stored.value["event"] in corrections:
+            corrections[stored.value["event"]] += 1
+    letters: dict[str, int] = {}
+    for stored in reader.read(DEADLETTER):
+        letters[stored.value["reason"]] = letters.get(stored.value["reason"], 0) + 1
+    tracks: dict[str, int] = {}
+    path: dict[int, list[tuple[int, str]]] = {}
+    for (camera, track), start in first_seen.items():
+        tracks[camera] = tracks.get(camera, 0) + 1
+        identity = resolver.identity_of(camera, track)
+        if identity is not None:
+            path.setdefault(identity, []).append((start, camera))
+    return Summary(
+        cameras={
+            key.removeprefix("camera/"): _camera(unpack(state), tracks.get(key.removeprefix("camera/"), 0))
+            for key, state in sorted(reader.state().items())
+            if key.startswith("camera/")
+        },
+        identities=len(path),
+        hand_overs=sum(_moves(steps) for steps in path.values()),
+        corrections=corrections,
+        dead_letters=letters,
+    )
+
+
+def _moves(steps: list[tuple[int, str]]) -> int:
+    cameras = [camera for _, camera in sorted(steps)]
+    return sum(a != b for a, b in pairwise(cameras))
+
+
+def _camera(state: Mapping[str, object], tracks: int) -> CameraSummary:
+    counts = state["counts"]
+    assert isinstance(counts, dict)
+    prefix = "dropped."
+    dropped = {key.removeprefix(prefix): n for key, n in counts.items() if key.startswith(prefix)}
+    late = state["late"]
+    assert isinstance(late, int)
+    return CameraSummary(counts.get("decoded", 0), counts.get("tracked", 0), dropped, tracks, late)

@@ -1,0 +1,278 @@
+"""Order, acknowledgement and recovery of fusion, with an engine that only notes what it was given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtmct.records import EVENTS, TRACKS, CameraBatch, Commit, Record, Tracklet
+from operators.records import CrosscamError, StateError
+from pipeline.fusion_service import END_OF_TIME, FusionService, OutOfStepError, SupersededError
+from pipeline.ledger.base import FencedError
+from pipeline.schema.codec import open_codec
+from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
+
+SECOND = 1_000_000_000
+
+
+class NotingEngine:
+    """Writes one `tracks` record a tracklet, and remembers how it was called."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[tuple[str, ...], int]] = []
+
+    def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit:
+        self.calls.append((tuple(batch.camera for batch in batches), watermark_ns))
+        records = [
+            Record(TRACKS, "t", {"schema": "crosscam.tracks/1", "camera": t.camera, "track": t.track}, 0)
+            for batch in batches
+            for t in batch.tracklets
+        ]
+        letters = [letter for batch in batches for letter in batch.deadletters]
+        return Commit(watermark_ns, (*records, *letters), {})
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        self.restored = dict(state)
+
+
+class Clock:
+    """Seconds that stand still until they are set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bench:
+    """A service on a ledger in memory."""
+
+    def __init__(
+        self, cameras: Mapping[str, bool], ledger: MemoryLedger | None = None, interval_ns: int = SECOND
+    ) -> None:
+        self.ledger = ledger or MemoryLedger()
+        self.engine = NotingEngine()
+        self.clock = Clock()
+        self.service = FusionService(
+            site="plaza",
+            cameras=cameras,
+            interval_ns=interval_ns,
+            idle_timeout=0.2,
+            engine=self.engine,
+            ledger=MemoryWriter(self.ledger),
+            encode=open_codec().encode,
+            clock=self.clock,
+        )
+
+    def values(self, topic: str) -> list[dict[str, Any]]:
+        return [stored.value for stored in MemoryReader(self.ledger).read(topic)]
+
+
+def batch(camera: str, sequence: int, interval: int, *, epoch: int = 1, final: bool = False) -> CameraBatch:
+    at = interval * SECOND
+    tracklet = Tracklet(
+        camera,
+        interval + 1,
+        "person",
+        *(np.array([n]) for n in (1, at)),
+        np.zeros((1, 4), np.float32),
+        np.ones(1, np.float32),
+    )
+    watermark = END_OF_TIME if final else at + SECOND
+    return CameraBatch(camera, epoch, sequence, interval, watermark, (tracklet,), state=b"s%d" % sequence, final=final)
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(coroutine, 20))
+
+
+def test_an_interval_waits_for_every_camera_and_takes_them_in_order_of_id() -> None:
+    async def scenario() -> None:
+        bench = Bench({"b": False, "a": False})
+        for camera in ("b", "a"):
+            await bench.service.start_camera(camera)
+        first = asyncio.create_task(bench.service.submit(batch("b", 0, 5)))
+        await asyncio.sleep(0)
+        assert not first.done() and not bench.engine.calls
+        await asyncio.gather(first, bench.service.submit(batch("a", 0, 5)))
+        assert bench.engine.calls == [(("a", "b"), 6 * SECOND)]
+
+    run(scenario())
+
+
+def test_the_output_ends_with_a_flush_once_all_cameras_have_ended() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False})
+        await bench.service.start_camera("a")
+        await bench.service.submit(batch("a", 0, 0, final=True))
+        await bench.service.finished()
+        assert bench.engine.calls[-1] == ((), END_OF_TIME)
+        assert await bench.service.complete()
+
+    run(scenario())
+
+
+def test_a_repeated_delivery_is_acknowledged_and_not_written_twice() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False})
+        await bench.service.start_camera("a")
+        once = batch("a", 0, 0)
+        await asyncio.gather(bench.service.submit(once), bench.service.submit(once))
+        await bench.service.submit(once)
+        assert len(bench.values(TRACKS)) == 1
+
+    run(scenario())
+
+
+def test_a_missing_batch_is_refused_until_the_worker_attaches_again() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False})
+        await bench.service.start_camera("a")
+        with pytest.raises(OutOfStepError):
+            await bench.service.submit(batch("a", 1, 1))
+
+    run(scenario())
+
+
+def test_a_worker_thought_dead_is_refused_once_another_has_its_camera() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False, "b": False})
+        await bench.service.start_camera("a")
+        waiting = asyncio.create_task(bench.service.submit(batch("a", 0, 0)))
+        await asyncio.sleep(0)
+        resume = await bench.service.start_camera("a")
+        assert (resume.epoch, resume.sequence, resume.state) == (2, 0, None)
+        with pytest.raises(SupersededError):
+            await waiting
+        with pytest.raises(SupersededError):
+            await bench.service.submit(batch("a", 0, 0, epoch=1))
+        with pytest.raises(SupersededError):
+            await bench.service.attach("a", 1)
+
+    run(scenario())
+
+
+def test_what_a_dead_worker_had_said_does_not_let_the_others_run_ahead() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False, "b": False})
+        await bench.service.start_camera("a")
+        await bench.service.start_camera("b")
+        ahead = [asyncio.create_task(bench.service.submit(batch("a", n, n))) for n in range(3)]
+        await asyncio.sleep(0)
+        await bench.service.start_camera("a")
+        late = asyncio.create_task(bench.service.submit(batch("b", 0, 0)))
+        await asyncio.sleep(0.05)
+        assert not late.done() and not bench.engine.calls
+        await asyncio.gather(late, bench.service.submit(batch("a", 0, 0, epoch=2)))
+        assert bench.engine.calls == [(("a", "b"), SECOND)]
+        assert all(isinstance(error, SupersededError) for error in await asyncio.gather(*ahead, return_exceptions=True))
+
+    run(scenario())
+
+
+def test_a_restarted_service_goes_on_from_the_last_commit() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False})
+        await bench.service.start_camera("a")
+        await bench.service.submit(batch("a", 0, 0))
+        again = Bench({"a": False}, bench.ledger)
+        with pytest.raises(OutOfStepError):
+            await again.service.submit(batch("a", 1, 1))
+        assert await again.service.attach("a", 1) == 1
+        await again.service.submit(batch("a", 1, 1))
+        resume = await again.service.start_camera("a")
+        assert (resume.epoch, resume.sequence, resume.state) == (2, 2, b"s1")
+        assert [value["track"] for value in again.values(TRACKS)] == [1, 2]
+
+    run(scenario())
+
+
+def test_a_service_whose_ledger_was_taken_over_says_so_and_writes_nothing() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False})
+        await bench.service.start_camera("a")
+        await Bench({"a": False}, bench.ledger).service.start()
+        with pytest.raises(FencedError):
+            await bench.service.submit(batch("a", 0, 0))
+        with pytest.raises(FencedError):
+            await bench.service.finished()
+        assert not bench.ledger.records
+
+    run(scenario())
+
+
+def test_a_silent_live_camera_stops_holding_the_others_back_and_what_comes_late_is_kept() -> None:
+    async def scenario() -> None:
+        bench = Bench({"live": True, "other": True})
+        await bench.service.start_camera("live")
+        await bench.service.start_camera("other")
+        waiting = asyncio.create_task(bench.service.submit(batch("other", 0, 7)))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        bench.clock.now = 0.5
+        await waiting
+        assert bench.engine.calls == [(("other",), 8 * SECOND)]
+        late = asyncio.create_task(bench.service.submit(batch("live", 0, 6)))
+        await asyncio.gather(
+            late, bench.service.submit(batch("other", 1, 8)), bench.service.submit(batch("live", 1, 8))
+        )
+        letters = bench.values("deadletter")
+        assert [letter["reason"] for letter in letters] == ["late"]
+        assert letters[0]["payload"]["track"] == 7
+        assert (await bench.service.status())["cameras"]["live"]["late"] == 1
+
+    run(scenario())
+
+
+def test_a_silent_file_holds_the_others_back_for_ever() -> None:
+    async def scenario() -> None:
+        bench = Bench({"file": False, "live": True})
+        await bench.service.start_camera("file")
+        await bench.service.start_camera("live")
+        waiting = asyncio.create_task(bench.service.submit(batch("live", 0, 0)))
+        bench.clock.now = 1e6
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await bench.service.submit(batch("file", 0, 0))
+        await waiting
+
+    run(scenario())
+
+
+def test_a_camera_that_failed_is_said_and_the_others_go_on() -> None:
+    async def scenario() -> None:
+        bench = Bench({"good": False, "bad": False})
+        await bench.service.start_camera("good")
+        await bench.service.start_camera("bad")
+        await bench.service.fail_camera("bad", "bad.mp4: this is no video")
+        await bench.service.submit(batch("good", 0, 0, final=True))
+        await bench.service.finished()
+        assert [(v["camera"], v["state"], v["detail"]) for v in bench.values(EVENTS)] == [
+            ("bad", "failed", "bad.mp4: this is no video")
+        ]
+
+    run(scenario())
+
+
+def test_another_interval_than_the_ledgers_is_refused_in_a_sentence() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": False})
+        await bench.service.start_camera("a")
+        await bench.service.submit(batch("a", 0, 0))
+        with pytest.raises(StateError, match=r"written with interval 1s .* this run has 2s"):
+            await Bench({"a": False}, bench.ledger, interval_ns=2 * SECOND).service.start()
+
+    run(scenario())
+
+
+def test_an_unknown_camera_is_refused_in_a_sentence() -> None:
+    async def scenario() -> None:
+        with pytest.raises(CrosscamError, match="'x' is not part of site 'plaza'"):
+            await Bench({"a": False}).service.start_camera("x")
+
+    run(scenario())
