@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from operators.records import (
     Float32,
     Frame,
     Image,
+    Int64,
     StateError,
     Tracks,
     TrackState,
@@ -26,6 +27,7 @@ from operators.records import (
     unpack,
 )
 from pipeline.notes import dead_letter, source_event
+from pipeline.sources.base import Rejected
 
 VERSION = 1
 # Exemplars of one track in one interval: enough for its look to be known, few enough to travel.
@@ -46,16 +48,6 @@ class Embedder(Protocol):
     """What the chain needs of an embedder."""
 
     def embed(self, image: Image, boxes: Float32) -> tuple[Float32, Float32]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Input that could not be processed, on its way to the dead letters."""
-
-    reason: str
-    detail: str
-    payload: Any
-    time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +208,7 @@ class CameraChain:
         for row in rows:
             self._point(int(tracks.ids[row]), int(tracks.classes[row]), frame, tracks.boxes[row], tracks.scores[row])
         if detections.embeddings is not None:
-            found = tracks.detections[rows]
-            self._exemplars(tracks.ids[rows], detections.embeddings[found], np.ones(len(rows), np.float32))
+            self._given_exemplars(tracks.ids[rows], detections.embeddings[tracks.detections[rows]])
         elif self._embedder is not None and frame.image is not None:
             ids = tracks.ids[rows]
             due = [(self._known[int(i)].points - 1) % self._embed_every == 0 for i in ids]
@@ -247,8 +238,12 @@ class CameraChain:
         piece.boxes.append(box)
         piece.scores.append(float(score))
 
+    def _given_exemplars(self, ids: Int64, embeddings: Float32) -> None:
+        known = np.isfinite(embeddings).all(axis=1)  # a row of NaN stands for a box without one
+        self._exemplars(ids[known], embeddings[known], np.ones(int(known.sum()), np.float32))
+
     def _exemplars(
-        self, ids: Any, embeddings: Float32, qualities: Float32, chosen: Sequence[bool] | None = None
+        self, ids: Int64, embeddings: Float32, qualities: Float32, chosen: Sequence[bool] | None = None
     ) -> None:
         for row, track in enumerate(ids.tolist()):
             if chosen is None or chosen[row]:

@@ -251,7 +251,7 @@ class Site(_Model):
 
 
 class _File(Site):
-    cameras: Annotated[tuple[CameraEntry, ...], Field(min_length=1)]  # type: ignore[assignment]
+    cameras: Annotated[tuple[CameraEntry, ...], Field(min_length=1)]
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -400,7 +400,9 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         if isinstance(part, int):
             continue
         annotation = str(model.model_fields[part].annotation) if part in model.model_fields else ""
-        candidates = [CameraEntry, Detector, Embedder, Tracker, Fusion, Sqlite, Kafka, Ledger, Resources]
+        candidates: list[type[BaseModel]] = [
+            *(CameraEntry, Detector, Embedder, Tracker, Fusion, Sqlite, Kafka, Ledger, Resources)
+        ]
         model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)
     hidden = {"base", "file"} if model is _File else set()
     return [name for name in model.model_fields if name not in hidden]

@@ -65,10 +65,11 @@ class RayLink(FusionLink):
         self._stopped = stopped
 
     def start_camera(self, camera: str) -> Resume:
-        return self._ask(lambda: self._actor.start_camera.remote(camera))
+        resume: Resume = self._ask(lambda: self._actor.start_camera.remote(camera))
+        return resume
 
     def attach(self, camera: str, epoch: int) -> int:
-        return self._ask(lambda: self._actor.attach.remote(camera, epoch))
+        return int(self._ask(lambda: self._actor.attach.remote(camera, epoch)))
 
     def send(self, batch: CameraBatch) -> Any:
         return self._actor.submit.remote(batch)
@@ -79,7 +80,7 @@ class RayLink(FusionLink):
         ready, _ = ray.wait(list(tickets), num_returns=1, timeout=timeout)
         if ready and len(tickets) > 1:
             ready, _ = ray.wait(list(tickets), num_returns=len(tickets), timeout=0)
-        return ready
+        return list(ready)
 
     def result(self, ticket: Any) -> None:
         try:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from operators.records import CrosscamError
-from pipeline.camera import Delivery, Rejected
-from pipeline.sources.base import End, Interrupted, Restored, Source
+from pipeline.camera import Delivery
+from pipeline.sources.base import End, Interrupted, Rejected, Restored, Source
 
 # Frames of a file decoded ahead: enough to keep the predictor fed, few enough to stay small at 4K.
 READ_AHEAD = 4

@@ -108,7 +108,7 @@ def export_command(
         str | None,
         typer.Argument(help="File, folder, site's YAML file, or kafka://HOST:PORT/SITE. The last run's if not given."),
     ] = None,
-    format: Annotated[ExportFormat, typer.Option(help="mot, parquet or csv.")] = ExportFormat.MOT,  # noqa: A002
+    format: Annotated[ExportFormat, typer.Option(help="mot, parquet or csv.")] = ExportFormat.MOT,
     output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("export"),
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Identities as first published, without corrections.")

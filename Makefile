@@ -1,0 +1,26 @@
+# Two commands do all: `make demo` sets up and runs the main job, `make test` sets up and passes the tests.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: demo test setup check clean
+
+demo: setup
+	$(BIN)/crosscam demo
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml scripts/setup
+	scripts/setup $(VENV) $(PYTHON)
+	touch $@
+
+clean:
+	rm -rf $(VENV) run export
