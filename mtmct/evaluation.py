@@ -297,7 +297,7 @@ def settling(
     published = sum(len(as_published[camera]) for camera in cameras)
     return Settling(
         visits=len(waits) + never,
-        at_once=sum(wait == 0 for wait in waits),
+        at_once=waits.count(0),
         never=never,
         median_frames=float(np.median(waits)) if waits else float("nan"),
         corrected=100 * (1 - same / published) if published else 0.0,
