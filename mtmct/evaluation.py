@@ -255,14 +255,14 @@ class Settling:
         visits: how many there were.
         at_once: visits published under the right identity from the first box on.
         never: visits that were never published under it; only corrections tell, or nothing does.
-        median_frames: until the first box under the right identity, over the visits that got there; NaN if none did.
+        median_frames: until the first box under the right identity, over the visits that got there; None if none did.
         corrected: percent of the published boxes whose identity was changed or retracted afterwards.
     """
 
     visits: int
     at_once: int
     never: int
-    median_frames: float
+    median_frames: float | None
     corrected: float
 
 
@@ -299,7 +299,7 @@ def settling(
         visits=len(waits) + never,
         at_once=waits.count(0),
         never=never,
-        median_frames=float(np.median(waits)) if waits else float("nan"),
+        median_frames=float(np.median(waits)) if waits else None,
         corrected=100 * (1 - same / published) if published else 0.0,
     )
 

@@ -50,7 +50,7 @@ def ground_truth(folder: Path = DATA) -> dict[str, Boxes]:
     return {camera: crop(full, *edges) for camera, edges in CROPS.items()}
 
 
-def demo_scores(folder: Path, as_published: Path | None = None) -> dict[str, dict[str, float]]:
+def demo_scores(folder: Path, as_published: Path | None = None) -> dict[str, dict[str, float | None]]:
     """The scores of the export in `folder`, by name.
 
     Raises:
@@ -76,11 +76,11 @@ def main() -> int:
     except CrosscamError as error:
         print(error, file=sys.stderr)
         return 1
-    print(
-        json.dumps(
-            {name: {key: round(value, 2) for key, value in row.items()} for name, row in report.items()}, indent=1
-        )
-    )
+    rounded = {
+        name: {key: None if value is None else round(value, 2) for key, value in row.items()}
+        for name, row in report.items()
+    }
+    print(json.dumps(rounded, indent=1))
     return 0
 
 
