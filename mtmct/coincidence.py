@@ -1,0 +1,211 @@
+"""Who stood where whom stood at the same time: evidence from simultaneous positions on the ground."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from mtmct.settings import FusionSettings
+from mtmct.topology import Float64
+from mtmct.tracks import Samples
+from operators.records import SECOND_NS, Int64
+
+_FAR = 1e6  # metres between neighbouring time slots in the search tree: slots never meet
+_RECENT_NS = 3 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class PairRows:
+    """What one commit's positions say of pairs of tracks, sorted by the pair.
+
+    Attributes:
+        pairs: (R, 2) int64, uids, the lower first.
+        slots: (R,) int64, time slots in which both were seen.
+        llr: (R,) float64, sum over the slots.
+        distance: (R,) float64, metres, sum over the slots.
+    """
+
+    pairs: Int64
+    slots: Int64
+    llr: Float64
+    distance: Float64
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+
+def no_rows() -> PairRows:
+    """No pairs at all."""
+    return PairRows(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+
+
+def compare(samples: Samples, cameras: Int64, bound: Int64, settings: FusionSettings) -> PairRows:
+    """Compare the positions of tracks of different cameras, slot by slot.
+
+    For one and the same object the difference of two positions is Gaussian with both uncertainties added; for
+    two objects it is spread evenly over the ground that a person has in a crowd. A share of positions fits
+    neither (occluded feet) and bounds what a single one can say.
+
+    Args:
+        samples: positions on the slot grid.
+        cameras: (S,) int64, any number that differs between cameras.
+        bound: (B, 2) int64, pairs of uids, the lower first, to be compared however far apart they are.
+        settings: densities and radii.
+    """
+    if len(samples) == 0:
+        return no_rows()
+    one, two = _neighbours(samples, cameras, settings.near_m)
+    if len(bound):
+        more_one, more_two = _simultaneous(samples, bound)
+        one, two = np.concatenate([one, more_one]), np.concatenate([two, more_two])
+    if len(one) == 0:
+        return no_rows()
+    swap = samples.uids[one] > samples.uids[two]
+    one, two = np.where(swap, two, one), np.where(swap, one, two)
+    together = np.unique(np.stack([one, two], axis=1), axis=0)
+    one, two = together[:, 0], together[:, 1]
+    delta = samples.points[one] - samples.points[two]
+    llr = position_llr(delta, samples.covariances[one] + samples.covariances[two], settings)
+    distance = np.hypot(delta[:, 0], delta[:, 1])
+    pairs = np.stack([samples.uids[one], samples.uids[two]], axis=1)
+    order = np.lexsort((samples.slots[one], pairs[:, 1], pairs[:, 0]))
+    pairs, llr, distance = pairs[order], llr[order], distance[order]
+    heads = _heads(pairs)
+    counts = np.diff(np.append(heads, len(pairs))).astype(np.int64)
+    return PairRows(pairs[heads], counts, np.add.reduceat(llr, heads), np.add.reduceat(distance, heads))
+
+
+def position_llr(delta: Float64, covariances: Float64, settings: FusionSettings) -> Float64:
+    """Log-likelihood ratio (nats) of position differences, (N, 2) metres, with (N, 3) covariances xx, xy, yy."""
+    xx, xy, yy = covariances.T
+    determinant = np.maximum(xx * yy - xy**2, 1e-9)
+    mahalanobis = (yy * delta[:, 0] ** 2 - 2 * xy * delta[:, 0] * delta[:, 1] + xx * delta[:, 1] ** 2) / determinant
+    extent = 2 * np.pi * np.sqrt(determinant)
+    # Where the uncertainty exceeds a person's ground, a hit must say nothing rather than speak against.
+    gain = np.maximum(settings.area_per_person_m2, extent) / extent
+    density: Float64 = (1 - settings.surprise) * gain * np.exp(-mahalanobis / 2)
+    return np.log(density + settings.surprise)
+
+
+def _neighbours(samples: Samples, cameras: Int64, radius: float) -> tuple[Int64, Int64]:
+    depth = (samples.slots - samples.slots.min()) * _FAR
+    # Positions far beyond any site (a foot just under the horizon) would cost the tree its precision.
+    near = np.flatnonzero((np.abs(samples.points) < _FAR / 4).all(axis=1))
+    tree = cKDTree(np.column_stack([samples.points[near], depth[near]]))
+    found = near[tree.query_pairs(radius, output_type="ndarray")]
+    apart = cameras[found[:, 0]] != cameras[found[:, 1]]
+    return found[apart, 0], found[apart, 1]
+
+
+def _simultaneous(samples: Samples, bound: Int64) -> tuple[Int64, Int64]:
+    """Rows of the samples at which both tracks of a bound pair were seen."""
+    by_uid = np.argsort(samples.uids, kind="stable")
+    uids = samples.uids[by_uid]
+    low, high = np.searchsorted(uids, bound[:, 0], "left"), np.searchsorted(uids, bound[:, 0], "right")
+    lengths = high - low
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    first = by_uid[np.repeat(low, lengths) + within]
+    span = int(samples.slots.max() - samples.slots.min()) + 1
+    keys = samples.uids * span + (samples.slots - samples.slots.min())
+    wanted = np.repeat(bound[:, 1], lengths) * span + (samples.slots[first] - samples.slots.min())
+    by_key = np.argsort(keys, kind="stable")
+    second = by_key[np.minimum(np.searchsorted(keys[by_key], wanted), len(keys) - 1)]
+    hit = keys[second] == wanted
+    return first[hit], second[hit]
+
+
+def _heads(pairs: Int64) -> NDArray[np.intp]:
+    new = np.ones(len(pairs), bool)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return np.flatnonzero(new)
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What is known of one track beside each of its neighbours, over the window.
+
+    Attributes:
+        partners: (P,) int64, uids.
+        slots: (P,) int64, slots seen together.
+        llr: (P,) float64, evidence over the window; `recent` over the last seconds only.
+        distance: (P,) float64, mean distance in metres over the last seconds, NaN if none.
+    """
+
+    partners: Int64
+    slots: Int64
+    llr: Float64
+    recent: Float64
+    distance: Float64
+
+
+@dataclass(slots=True)
+class PairWindow:
+    """Pair evidence over a sliding window of event time.
+
+    The totals are summed afresh from the commits' rows, in their order, whenever they are asked for: a sum that
+    is carried along would depend on where a run was interrupted.
+    """
+
+    settings: FusionSettings
+    commits: deque[tuple[int, int, PairRows]] = field(default_factory=deque)
+    _table: tuple[Int64, Together] | None = None
+
+    def add(self, sequence: int, time_ns: int, rows: PairRows) -> None:
+        """Append a commit's rows; `time_ns` is the commit's watermark."""
+        self.commits.append((sequence, time_ns, rows))
+        self._table = None
+
+    def expire(self, now_ns: int) -> list[int]:
+        """Drop the commits that have left the window; their sequence numbers."""
+        horizon = now_ns - round(self.settings.window_s * SECOND_NS)
+        dropped = []
+        while self.commits and self.commits[0][1] <= horizon:
+            dropped.append(self.commits.popleft()[0])
+            self._table = None
+        return dropped
+
+    def of(self, uid: int) -> Together:
+        """The neighbours of a track, by uid."""
+        if self._table is None:
+            self._table = self._summed()
+        uids, table = self._table
+        low, high = np.searchsorted(uids, [uid, uid + 1])
+        return Together(*(getattr(table, name)[low:high] for name in Together.__slots__))
+
+    def _summed(self) -> tuple[Int64, Together]:
+        kept = [(time_ns, rows) for _, time_ns, rows in self.commits if len(rows)]
+        if not kept:
+            nothing = np.zeros(0)
+            none = np.zeros(0, np.int64)
+            return none, Together(none, none, nothing, nothing, nothing)
+        now = self.commits[-1][1]
+        pairs = np.concatenate([rows.pairs for _, rows in kept])
+        slots = np.concatenate([rows.slots for _, rows in kept])
+        llr = np.concatenate([rows.llr for _, rows in kept])
+        distance = np.concatenate([rows.distance for _, rows in kept])
+        late = np.concatenate([np.full(len(rows), time_ns > now - _RECENT_NS) for time_ns, rows in kept])
+        order = np.lexsort((np.arange(len(pairs)), pairs[:, 1], pairs[:, 0]))
+        pairs, slots, llr, distance, late = pairs[order], slots[order], llr[order], distance[order], late[order]
+        heads = _heads(pairs)
+        counts = np.add.reduceat(slots, heads)
+        recent_counts = np.add.reduceat(slots * late, heads)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            metres = np.add.reduceat(distance * late, heads) / np.where(recent_counts > 0, recent_counts, np.nan)
+        evidence = self._independent(np.add.reduceat(llr, heads), counts)
+        recent = self._independent(np.add.reduceat(llr * late, heads), recent_counts)
+        both = np.concatenate([pairs[heads], pairs[heads][:, ::-1]])
+        order = np.lexsort((both[:, 1], both[:, 0]))
+        table = Together(
+            both[order, 1],
+            *(np.concatenate([values, values])[order] for values in (counts, evidence, recent, metres)),
+        )
+        return both[order, 0], table
+
+    def _independent(self, total: Float64, counts: Int64) -> Float64:
+        """Sums over slots as sums over independent observations: errors closer in time than that are one error."""
+        observations = np.maximum(1.0, counts * (self.settings.slot_s / self.settings.decorrelation_s))
+        return np.where(counts > 0, total / np.maximum(counts, 1) * observations, 0.0)

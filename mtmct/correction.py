@@ -1,0 +1,133 @@
+"""Second thoughts: what a commit takes back of earlier ones, with all the evidence of the window.
+
+Three moves on the clustering of tracks into identities, each applied only if it improves the score by a margin,
+so that they do not undo each other (a local search for the correlation clustering, cf. Keuper et al., "Efficient
+decomposition of image and mesh graphs by lifted multicuts", 2015):
+
+- a track leaves an identity that it cannot or does not belong to (two tracks of one camera at once; positions at
+  the same time that contradict each other);
+- a track goes over to another identity that explains its positions better;
+- two identities become one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmct.coincidence import PairWindow
+from mtmct.evidence import NEVER, Judge, Score, Subject
+from mtmct.identities import Identity, IdentityBook
+from mtmct.settings import FusionSettings
+from mtmct.tracks import LocalTrack, TrackMemory
+from operators.records import SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A track that does not belong where it is; `contradiction` is what says so (nats, negative) and by which term."""
+
+    track: LocalTrack
+    contradiction: float
+    term: str
+
+
+class Reviewer:
+    """Looks over the identities that this commit has touched."""
+
+    def __init__(self, tracks: TrackMemory, book: IdentityBook, window: PairWindow, settings: FusionSettings) -> None:
+        self._tracks = tracks
+        self._book = book
+        self._window = window
+        self._settings = settings
+
+    def misfits(self, touched: Iterable[int]) -> list[Misfit]:
+        """Tracks to be taken out of their identities, at most one of each conflicting pair, by uid."""
+        found: dict[int, Misfit] = {}
+        for number in touched:
+            tracks = self._book.tracks_of(self._book[number])
+            for one, other, said, term in self._conflicts(tracks):
+                if one.uid not in found and other.uid not in found:
+                    leaver = self._leaver(one, other)
+                    found[leaver.uid] = Misfit(leaver, said, term)
+        return [found[uid] for uid in sorted(found)]
+
+    def _conflicts(self, tracks: list[LocalTrack]) -> list[tuple[LocalTrack, LocalTrack, float, str]]:
+        conflicts = []
+        for row, one in enumerate(tracks):
+            beside = self._window.of(one.uid)
+            for other in tracks[row + 1 :]:
+                if one.camera == other.camera:
+                    if one.overlaps(other.start_ns, other.last_ns):
+                        conflicts.append((one, other, -self._settings.split_odds, "camera"))
+                    continue
+                at = int(np.searchsorted(beside.partners, other.uid))
+                if at == len(beside.partners) or beside.partners[at] != other.uid:
+                    continue
+                recent = float(beside.recent[at])
+                if recent < -self._settings.split_odds:
+                    conflicts.append((one, other, recent, "ground"))
+        return sorted(conflicts, key=lambda conflict: conflict[2])
+
+    def _leaver(self, one: LocalTrack, other: LocalTrack) -> LocalTrack:
+        """The one that the rest of the identity supports less; else the one linked later."""
+        support = {track.uid: self._support(track, without={one.uid, other.uid}) for track in (one, other)}
+        if abs(support[one.uid] - support[other.uid]) > 1.0:
+            return one if support[one.uid] < support[other.uid] else other
+        return max(one, other, key=lambda track: (track.linked_ns, track.uid))
+
+    def _support(self, track: LocalTrack, without: set[int]) -> float:
+        beside = self._window.of(track.uid)
+        total = 0.0
+        for uid, llr in zip(beside.partners.tolist(), beside.recent.tolist(), strict=True):
+            if uid in self._tracks and uid not in without and self._tracks[uid].identity == track.identity:
+                total += llr
+        return total
+
+    def defectors(self, live: Iterable[LocalTrack]) -> list[tuple[LocalTrack, int]]:
+        """Linked tracks whose positions follow another identity than their own, which cannot simply be merged."""
+        found = []
+        for track in live:
+            beside = self._window.of(track.uid)
+            sums: dict[int, float] = {}
+            for uid, llr in zip(beside.partners.tolist(), beside.recent.tolist(), strict=True):
+                if uid in self._tracks and self._tracks[uid].identity:
+                    number = self._tracks[uid].identity
+                    sums[number] = sums.get(number, 0.0) + llr
+            own = sums.pop(track.identity, 0.0)
+            if not sums:
+                continue
+            best = max(sums, key=lambda number: (sums[number], -number))
+            if sums[best] - max(own, 0.0) > self._settings.move_odds and sums[best] > self._settings.move_odds:
+                found.append((track, best))
+        return found
+
+    def mergers(self, touched: Iterable[int], judge: Judge, now_ns: int) -> list[tuple[Identity, Identity, Score]]:
+        """Pairs (younger, older) that are one, best first; each identity appears in one pair at most."""
+        young = now_ns - round(self._settings.memory_s * SECOND_NS)
+        pairs: set[tuple[int, int]] = set()
+        for number in touched:
+            for track in self._book.tracks_of(self._book[number]):
+                beside = self._window.of(track.uid)
+                for uid in beside.partners[beside.llr > 0].tolist():
+                    other = self._tracks[uid].identity if uid in self._tracks else 0
+                    if other and other != number:
+                        pairs.add((max(number, other), min(number, other)))
+        found = []
+        for younger, older in sorted(pairs):
+            gone, survivor = self._book[younger], self._book[older]
+            if gone.created_ns < young and survivor.created_ns < young and not gone.uids:
+                continue
+            score = judge.scores(Subject.of_identity(gone, self._book), [survivor])[0]
+            if score.total != NEVER and score.total > self._settings.merge_odds:
+                found.append((gone, survivor, score))
+        found.sort(key=lambda entry: (-entry[2].total, entry[0].number, entry[1].number))
+        taken: set[int] = set()
+        chosen = []
+        for gone, survivor, score in found:
+            if gone.number not in taken and survivor.number not in taken:
+                taken |= {gone.number, survivor.number}
+                chosen.append((gone, survivor, score))
+        return chosen

@@ -1,0 +1,247 @@
+"""Is this track that identity? Log-likelihood ratios of appearance, position, motion and class, added up.
+
+Each ratio compares "the same" with "somebody else", in nats. The prior of any one of K known identities is 1/K;
+where a position is known it takes the place of that prior, because the density of people, 1/area, is K over the
+site's area: so "near enough that few others would fit" and "one of few" are the same currency.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmct.coincidence import PairWindow, Together
+from mtmct.exemplars import likeness
+from mtmct.identities import Identity, IdentityBook
+from mtmct.settings import FusionSettings
+from mtmct.topology import Topology
+from mtmct.tracks import XX, XY, YY, H, LocalTrack, U, V, X, Y
+from operators.records import SECOND_NS, Float32
+
+NEVER = float("-inf")
+_BODY_M = 1.7  # height of a body: the yardstick in pictures without calibration
+_PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The sum of the terms, and the terms; minus infinity where a hard rule forbids it."""
+
+    total: float
+    terms: dict[str, float]
+
+
+FORBIDDEN = Score(NEVER, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is to be recognised: a track, or all tracks of a young identity.
+
+    Attributes:
+        cls: class name.
+        tracks: its tracks in memory, in order of first sight; at least one.
+        spans: camera, first and last event time of all its tracks.
+        vectors, weights: its looks, (E, D) and (E,) float32.
+    """
+
+    cls: str
+    tracks: Sequence[LocalTrack]
+    spans: Sequence[tuple[str, int, int]]
+    vectors: Float32
+    weights: Float32
+
+    @classmethod
+    def of_track(cls, track: LocalTrack) -> Subject:
+        """One track."""
+        span = (track.camera, track.start_ns, track.last_ns)
+        return cls(track.cls, [track], [span], track.looks.vectors, track.looks.weights)
+
+    @classmethod
+    def of_identity(cls, identity: Identity, book: IdentityBook) -> Subject:
+        """A whole identity."""
+        vectors, weights = book.looks(identity)
+        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), vectors, weights)
+
+
+class Judge:
+    """Scores subjects against identities as things stand at one commit.
+
+    Args:
+        book: the identities.
+        window: simultaneous positions.
+        topology: which cameras are calibrated.
+        settings: densities, priors and calibrations.
+        now_ns: the commit's event time.
+    """
+
+    def __init__(
+        self, book: IdentityBook, window: PairWindow, topology: Topology, settings: FusionSettings, now_ns: int
+    ) -> None:
+        self._book = book
+        self._window = window
+        self._topology = topology
+        self._settings = settings
+        self._now_ns = now_ns
+
+    def scores(
+        self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
+    ) -> list[Score]:
+        """One score a candidate; `without` names uids to be left out of the candidates (a track under review)."""
+        cosines = self._likeness(subject, candidates, without)
+        beside = {track.uid: self._window.of(track.uid) for track in subject.tracks}
+        scores = []
+        for candidate, cosine in zip(candidates, cosines, strict=True):
+            terms = self._terms(subject, candidate, beside, without)
+            if terms is None:
+                scores.append(FORBIDDEN)
+                continue
+            if math.isfinite(cosine):
+                terms["appearance"] = self._settings.appearance.llr(cosine)
+            # Rounded, so that a last bit never decides.
+            scores.append(Score(round(sum(terms.values()), 6), terms))
+        return scores
+
+    def _likeness(self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]) -> list[float]:
+        if len(subject.weights) == 0 or not candidates:
+            return [math.nan] * len(candidates)
+        vectors, owners = [], []
+        for owner, candidate in enumerate(candidates):
+            kept = [candidate.looks] + [t.looks for t in self._book.tracks_of(candidate) if t.uid not in without]
+            for looks in kept:
+                if len(looks):
+                    vectors.append(looks.vectors)
+                    owners += [owner] * len(looks)
+        if not vectors:
+            return [math.nan] * len(candidates)
+        found = likeness(
+            subject.vectors, subject.weights, np.concatenate(vectors), np.asarray(owners, np.float64), len(candidates)
+        )
+        return [float(value) for value in found]
+
+    def _terms(
+        self, subject: Subject, candidate: Identity, beside: dict[int, Together], without: frozenset[int]
+    ) -> dict[str, float] | None:
+        settings = self._settings
+        agreement = settings.class_llr(subject.cls, self._book.cls(candidate))
+        if agreement == NEVER or not self._alone_in_each_camera(subject, candidate, without):
+            return None
+        known = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
+        ground, compared, unseen = 0.0, False, False
+        for track in subject.tracks:
+            for other in known:
+                if not track.overlaps(other.start_ns, other.last_ns):
+                    continue
+                said = self._simultaneous(track, other, beside[track.uid])
+                if said == NEVER:
+                    return None
+                if said is None:
+                    unseen = unseen or not self._comparable(track, other)
+                else:
+                    ground, compared = ground + said, True
+        terms = {}
+        if compared:
+            terms["ground"] = ground
+        elif unseen:
+            terms["overlap"] = settings.unseen_overlap
+        rivals = self._rivals(subject)
+        motion = self._transitions(subject, known, rivals)
+        if motion == NEVER:
+            return None
+        if motion is not None:
+            # What positions seen at the same time say leaves nothing to add for where it came from.
+            if not compared:
+                terms["motion"] = motion
+        elif not compared:
+            terms["crowd"] = -math.log(rivals)
+        if agreement:
+            terms["class"] = agreement
+        first = min(subject.tracks, key=lambda track: (track.start_ns, track.uid))
+        terms["arrival"] = settings.returns + (0.0 if first.at_border else settings.inside)
+        return terms
+
+    def _rivals(self, subject: Subject) -> int:
+        """How many open identities the subject could be for all that its camera shows."""
+        return max(1, len(self._book))
+
+    def _alone_in_each_camera(self, subject: Subject, candidate: Identity, without: frozenset[int]) -> bool:
+        past = [(member.camera, member.start_ns, member.end_ns) for member in candidate.past]
+        here = [(t.camera, t.start_ns, t.last_ns) for t in self._book.tracks_of(candidate) if t.uid not in without]
+        for camera, start, end in subject.spans:
+            for other, since, until in past:
+                if other == camera and since <= end and start <= until:
+                    return False
+            for other, since, until in here:
+                if other == camera and since <= end and start <= until:
+                    return False
+        return True
+
+    def _comparable(self, one: LocalTrack, other: LocalTrack) -> bool:
+        return self._topology.calibrated(one.camera) and self._topology.calibrated(other.camera)
+
+    def _simultaneous(self, track: LocalTrack, other: LocalTrack, beside: Together) -> float | None:
+        """What the common positions of two tracks say; None where there are none to compare."""
+        settings = self._settings
+        row = int(np.searchsorted(beside.partners, other.uid))
+        if row < len(beside.partners) and beside.partners[row] == other.uid:
+            llr, metres = float(beside.llr[row]), float(beside.distance[row])
+            if llr < -settings.split_odds and metres > settings.apart_m:
+                return NEVER
+            return min(llr, _PAIR_LIMIT)
+        if not (self._comparable(track, other) and track.grounded and other.grounded):
+            return None
+        since = max(track.start_ns, other.start_ns, self._now_ns - round(settings.window_s * SECOND_NS))
+        until = min(track.last_ns, other.last_ns)
+        # Both were on the ground at once, and yet never near enough to be compared.
+        return NEVER if until - since > 2 * settings.slot_ns else None
+
+    def _transitions(self, subject: Subject, known: Sequence[LocalTrack], rivals: int) -> float | None:
+        """From the identity's last track before the subject to the subject, and from it to the next one after it."""
+        first = min(subject.tracks, key=lambda track: (track.start_ns, track.uid))
+        last = max(subject.tracks, key=lambda track: (track.last_ns, track.uid))
+        before = [track for track in known if track.last_ns < first.start_ns]
+        after = [track for track in known if track.start_ns > last.last_ns]
+        steps = []
+        if before:
+            steps.append((max(before, key=lambda track: (track.last_ns, track.uid)), first))
+        if after:
+            steps.append((last, min(after, key=lambda track: (track.start_ns, track.uid))))
+        said = [llr for llr in (self._step(*step, rivals) for step in steps) if llr is not None]
+        return sum(said) if said else None
+
+    def _step(self, gone: LocalTrack, come: LocalTrack, rivals: int) -> float | None:
+        """What it says that one track ended where it did and another began where it did; None if unknown.
+
+        A position is predicted by a velocity that fades (an Ornstein-Uhlenbeck walk) and an uncertainty that grows
+        with time; it is trusted less the longer the gap, until only the prior is left.
+        """
+        settings = self._settings
+        motion = settings.motion(come.cls)
+        seconds = (come.start_ns - gone.last_ns) / SECOND_NS
+        carried = settings.velocity_memory_s * (1 - math.exp(-seconds / settings.velocity_memory_s))
+        end, begin, speed = gone.last, come.first, gone.velocity
+        if math.isfinite(end[X]) and math.isfinite(begin[X]):
+            dx, dy, vx, vy = begin[X] - end[X], begin[Y] - end[Y], speed[0], speed[1]
+            xx, xy, yy = end[XX] + begin[XX], end[XY] + begin[XY], end[YY] + begin[YY]
+        elif gone.camera == come.camera:
+            metre = 2 * _BODY_M / max(float(end[H] + begin[H]), 2.0)
+            dx, dy = (begin[U] - end[U]) * metre, (begin[V] - end[V]) * metre
+            vx, vy = speed[2] * metre, speed[3] * metre
+            xx, xy, yy = 0.1, 0.0, 0.1
+        else:
+            return None
+        pace = math.hypot(vx, vy)
+        if math.hypot(dx, dy) > motion.max_speed * seconds + 3 * math.sqrt(xx + yy) + 1:
+            return NEVER
+        grown = (motion.wander * seconds) ** 2 + (0.5 * pace * carried) ** 2
+        ex, ey = dx - vx * carried, dy - vy * carried
+        xx, yy = xx + grown, yy + grown
+        determinant = max(xx * yy - xy * xy, 1e-9)
+        mahalanobis = (yy * ex * ex - 2 * xy * ex * ey + xx * ey * ey) / determinant
+        area = settings.area_per_person_m2
+        extent = min(2 * math.pi * math.sqrt(determinant), rivals * area)
+        trust = math.exp(-seconds / settings.position_memory_s) * (1 - settings.surprise)
+        return math.log(trust * area / extent * math.exp(-mahalanobis / 2) + (1 - trust) / rivals)

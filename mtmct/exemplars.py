@@ -1,0 +1,113 @@
+"""What somebody looks like: a few weighted mean embeddings instead of one blurred running mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mtmct.topology import Float64
+from operators.records import Float32
+
+_SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
+
+
+def _nothing() -> Float32:
+    return np.zeros((0, 0), np.float32)
+
+
+def _no_weights() -> Float32:
+    return np.zeros(0, np.float32)
+
+
+@dataclass(slots=True)
+class Exemplars:
+    """Looks of one object: quality-weighted sums of similar embeddings (leader clustering).
+
+    Attributes:
+        sums: (E, D) float32, weighted sums of L2-normalised embeddings.
+        weights: (E,) float32, the sums of their qualities.
+    """
+
+    sums: Float32 = field(default_factory=_nothing)
+    weights: Float32 = field(default_factory=_no_weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @property
+    def vectors(self) -> Float32:
+        """(E, D) float32, L2-normalised."""
+        norms = np.linalg.norm(self.sums, axis=1, keepdims=True)
+        unit: Float32 = self.sums / np.maximum(norms, np.float32(1e-12))
+        return unit
+
+    def absorb(self, vectors: Float32, weights: Float32, limit: int) -> None:
+        """Take in more, keeping at most `limit` looks: the two most alike become one.
+
+        Args:
+            vectors: (K, D) float32, L2-normalised.
+            weights: (K,) float32, above 0.
+            limit: looks to keep.
+        """
+        for vector, weight in zip(vectors, weights, strict=True):
+            addition = vector * weight
+            if len(self):
+                cosines = self.vectors @ vector
+                nearest = int(np.argmax(cosines))
+                if cosines[nearest] >= _SAME_LOOK:
+                    self.sums[nearest] += addition
+                    self.weights[nearest] += weight
+                    continue
+                self.sums = np.concatenate([self.sums, addition[None]])
+                self.weights = np.append(self.weights, weight)
+            else:
+                self.sums, self.weights = addition[None].copy(), np.array([weight], np.float32)
+            if len(self) > limit:
+                self._join_the_most_alike()
+
+    def _join_the_most_alike(self) -> None:
+        unit = self.vectors
+        cosines = unit @ unit.T
+        cosines[np.tril_indices(len(unit))] = -2.0
+        first, second = np.unravel_index(int(np.argmax(cosines)), cosines.shape)
+        self.sums[first] += self.sums[second]
+        self.weights[first] += self.weights[second]
+        keep = np.arange(len(unit)) != second
+        self.sums, self.weights = self.sums[keep], self.weights[keep]
+
+
+def due(offered: int) -> bool:
+    """Whether the embedding that is number `offered` (from 0) of a track is taken in.
+
+    All of the first eight, then ever fewer: later pictures tell less that is new, and a look that does not
+    change need not be written with every commit.
+    """
+    return offered % (1 + offered // 8) == 0
+
+
+def likeness(queries: Float32, query_weights: Float32, looks: Float32, owners: Float64, count: int) -> Float64:
+    """Cosine between one object and many, each with several looks.
+
+    For each look of the query the best look of the other object counts (they need not share every pose);
+    the query's looks are averaged by weight.
+
+    Args:
+        queries: (Q, D) float32, L2-normalised looks of the one.
+        query_weights: (Q,) float32.
+        looks: (L, D) float32, L2-normalised looks of the many, grouped by owner, owners ascending.
+        owners: (L,) integers in [0, count).
+        count: how many others there are.
+
+    Returns:
+        (count,) float64; NaN for those without looks.
+    """
+    result = np.full(count, np.nan)
+    if len(queries) == 0 or len(looks) == 0:
+        return result
+    cosines = (queries @ looks.T).astype(np.float64)
+    present, starts = np.unique(owners, return_index=True)
+    best = np.maximum.reduceat(cosines, starts, axis=1)
+    share = query_weights.astype(np.float64) / float(query_weights.sum())
+    result[present.astype(np.int64)] = (share[:, None] * best).sum(axis=0)
+    return result

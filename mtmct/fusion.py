@@ -1,0 +1,371 @@
+"""The fusion engine: batches of local tracks in, identities out; deterministic, in event time, restartable anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from mtmct import state as stored
+from mtmct.association import Candidates, Verdict, assign
+from mtmct.coincidence import PairWindow, compare
+from mtmct.correction import Reviewer
+from mtmct.evidence import Judge
+from mtmct.gallery import Gallery
+from mtmct.identities import IdentityBook
+from mtmct.intake import take_in
+from mtmct.publication import Issue, Link, publish
+from mtmct.records import CameraBatch, Commit
+from mtmct.settings import FusionSettings
+from mtmct.topology import Topology
+from mtmct.tracks import NOT_FILED, LocalTrack, Placed, Samples, TrackMemory, in_order
+from operators.records import SECOND_NS, Float32, Int64
+
+END_OF_TIME = int(np.iinfo(np.int64).max)
+_HOPELESS = -2.0  # a new track whose best candidate scores below this need not wait for more evidence
+_SETTLED = 8  # embeddings after which a track's look is filed once more: the first few may have been poor
+
+
+class FusionEngine:
+    """Turns the local tracks of a site's cameras into identities.
+
+    Knows no clock but the watermark, no randomness and no threads: the same batches give the same commits, and
+    an engine restored from the state of any commit goes on as if it had never stopped.
+
+    Args:
+        site: site name, the first part of every identity's name.
+        topology: the cameras; those it does not know count as not calibrated.
+        settings: beliefs and bounds.
+    """
+
+    def __init__(self, site: str, topology: Topology, settings: FusionSettings | None = None) -> None:
+        self._site = site
+        self._topology = topology
+        self._settings = settings or FusionSettings()
+        self._reset({})
+
+    def _reset(self, state: Mapping[str, bytes]) -> None:
+        settings = self._settings
+        self._journal = stored.Journal(state)
+        self._tracks = TrackMemory()
+        self._book = IdentityBook(self._site, self._tracks, settings)
+        self._window = PairWindow(settings)
+        self._gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns)
+        self._pair_keys: dict[int, list[str]] = {}
+        self._gallery_keys: dict[int, list[str]] = {}
+        self._stale_cameras: set[str] = set()
+        self._sequence = 0
+        self._now_ns = 0
+        self._dim = 0
+
+    # --- one commit --------------------------------------------------------------------------------------------
+
+    def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit:
+        """Take in everything up to a watermark and say what became of it.
+
+        Args:
+            batches: those of the next commit interval; their order does not matter.
+            watermark_ns: event time up to which the site is complete; `END_OF_TIME` decides all that waits and
+                closes every identity.
+
+        Returns:
+            The commit: records in the order for consumers (what the batches brought, dead letters, identities,
+            tracks) and the changed state keys.
+        """
+        flush = watermark_ns == END_OF_TIME
+        self._sequence += 1
+        # 1. Take in.
+        intake = take_in(batches, self._tracks, self._site, self._dim)
+        self._dim = intake.dim
+        placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings)
+        latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
+        self._now_ns = max(self._now_ns, latest, 0 if flush else watermark_ns)
+        self._note_ends(intake.ended)
+        self._stale_cameras |= {item.tracklet.camera for item in placed}
+        # 2. Compare positions of the same time.
+        self._compare(samples)
+        # 3. Take back what was wrong, decide what waits, join what is one.
+        links = self._decide(placed, flush)
+        self._merge(placed)
+        # 4. Publish what has an identity, hold the rest.
+        tracks = publish(self._issues(placed, links), self._site, self._book)
+        # 5. File looks, forget what is too old.
+        self._file()
+        self._forget(flush)
+        # 6. Write down.
+        self._write()
+        records = (*intake.passed, *intake.letters, *self._book.said(), *tracks)
+        return Commit(watermark_ns, records, self._journal.changes())
+
+    def _note_ends(self, ended: Iterable[tuple[str, int]]) -> None:
+        for camera, track_id in ended:
+            track = self._tracks.find(camera, track_id)
+            if track is not None:
+                track.ended = True
+                self._stale_cameras.add(camera)
+
+    def _compare(self, samples: Samples) -> None:
+        cameras, bound = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
+        if len(samples):
+            uids, rows = np.unique(samples.uids, return_inverse=True)
+            number: dict[str, int] = {}
+            of_track = [number.setdefault(self._tracks[uid].camera, len(number)) for uid in uids.tolist()]
+            cameras = np.asarray(of_track, np.int64)[rows]
+            bound = self._bound(uids)
+        pairs = compare(samples, cameras, bound, self._settings)
+        for sequence in self._window.expire(self._now_ns):
+            for key in self._pair_keys.pop(sequence, ()):
+                self._journal.drop(key)
+        self._window.add(self._sequence, self._now_ns, pairs)
+        owners = np.array([self._tracks[uid].camera for uid in pairs.pairs[:, 0].tolist()])
+        for camera in np.unique(owners).tolist():
+            key = stored.pairs_key(camera, self._sequence)
+            mine = np.flatnonzero(owners == camera)
+            self._journal.put(key, stored.pack_pairs(self._sequence, self._now_ns, pairs, mine))
+            self._pair_keys.setdefault(self._sequence, []).append(key)
+
+    def _bound(self, uids: Int64) -> Int64:
+        """Pairs of tracks seen in this commit that one identity has in different cameras."""
+        of_identity: dict[int, list[int]] = {}
+        for uid in uids.tolist():
+            if self._tracks[uid].identity:
+                of_identity.setdefault(self._tracks[uid].identity, []).append(uid)
+        pairs = [
+            (one, other)
+            for members in of_identity.values()
+            for row, one in enumerate(members)
+            for other in members[row + 1 :]
+            if self._tracks[one].camera != self._tracks[other].camera
+        ]
+        return np.asarray(pairs, np.int64).reshape(-1, 2)
+
+    # --- decisions ---------------------------------------------------------------------------------------------
+
+    def _judge(self) -> Judge:
+        return Judge(self._book, self._window, self._topology, self._settings, self._now_ns)
+
+    def _decide(self, placed: Sequence[Placed], flush: bool) -> dict[int, Link]:
+        """Link what is ready and re-link what is under review, camera by camera; links by uid."""
+        live = [self._tracks[uid] for uid in dict.fromkeys(item.uid for item in placed)]
+        reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
+        touched = sorted({track.identity for track in live if track.identity})
+        misfits = {misfit.track.uid: misfit for misfit in reviewer.misfits(touched)}
+        defectors = {track.uid for track, _ in reviewer.defectors(t for t in live if t.identity)}
+        waiting = [t for t in self._tracks.tracks.values() if not t.identity and self._ready(t, flush)]
+        reviewed = [self._tracks[uid] for uid in sorted(misfits.keys() | defectors)]
+        asked = in_order([*waiting, *reviewed])
+        links: dict[int, Link] = {}
+        if not asked:
+            return links
+        candidates = Candidates(self._tracks, self._book, self._window, self._gallery, self._settings, self._now_ns)
+        candidates.look_up(asked)
+        without = frozenset(track.uid for track in reviewed)
+        created: list[int] = []
+        for camera in dict.fromkeys(track.camera for track in asked):
+            group = [track for track in asked if track.camera == camera]
+            offered = {track.uid: candidates.of(track, created) for track in group}
+            verdicts = assign(group, offered, self._judge(), without)
+            for track in group:
+                verdict = verdicts[track.uid]
+                if not track.identity:
+                    self._link(track, verdict, flush, links, created)
+                elif verdict.identity != track.identity:
+                    misfit = misfits.get(track.uid)
+                    accepted = verdict.identity is not None and verdict.odds >= self._settings.link_odds
+                    if accepted and verdict.identity is not None:
+                        target = self._book[verdict.identity]
+                        self._book.move([track], target, verdict.score.total, verdict.score.terms, self._now_ns)
+                    elif misfit is not None:
+                        terms = {misfit.term: misfit.contradiction}
+                        moved = self._book.move([track], None, misfit.contradiction, terms, self._now_ns)
+                        created.append(moved.number)
+                    without -= {track.uid}
+        return links
+
+    def _ready(self, track: LocalTrack, flush: bool) -> bool:
+        return flush or track.ended or track.points >= self._settings.min_evidence or self._waited_enough(track)
+
+    def _waited_enough(self, track: LocalTrack) -> bool:
+        return self._now_ns - track.start_ns >= round(self._settings.max_wait_s * SECOND_NS)
+
+    def _link(
+        self, track: LocalTrack, verdict: Verdict, flush: bool, links: dict[int, Link], created: list[int]
+    ) -> None:
+        if verdict.identity is not None and verdict.odds >= self._settings.link_odds:
+            identity = self._book[verdict.identity]
+            previous = self._book.latest(identity)
+            self._book.join(track, identity, self._now_ns)
+            links[track.uid] = Link(previous, verdict.score.total, verdict.score.terms, verdict.runner_up)
+        elif verdict.promise < _HOPELESS or track.ended or flush or self._waited_enough(track):
+            created.append(self._book.create(track, self._now_ns).number)
+            links[track.uid] = Link(None, 0.0, {}, verdict.runner_up)
+
+    def _merge(self, placed: Sequence[Placed]) -> None:
+        touched = sorted({self._tracks[item.uid].identity for item in placed} - {0})
+        reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
+        for gone, survivor, score in reviewer.mergers(touched, self._judge(), self._now_ns):
+            self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
+
+    # --- output ------------------------------------------------------------------------------------------------
+
+    def _issues(self, placed: Sequence[Placed], links: Mapping[int, Link]) -> list[Issue]:
+        arrived: dict[int, list[Placed]] = {}
+        for item in placed:
+            arrived.setdefault(item.uid, []).append(item)
+        issues = []
+        for track in in_order(self._tracks[uid] for uid in {*arrived, *links}):
+            new = arrived.get(track.uid, [])
+            if not track.identity:
+                track.held += [item.tracklet for item in new]
+                continue
+            held = [
+                Placed(track.uid, tracklet, self._topology.feet(track.camera, tracklet.boxes).points)
+                for tracklet in track.held
+            ]
+            if track.held:
+                track.held = []
+                self._journal.drop(stored.held_key(track))
+            link = None if track.announced else links.get(track.uid)
+            for item in (*held, *new):
+                issues.append(Issue(track, item.tracklet, item.ground, link))
+                link = None
+            if not track.announced and (held or new):
+                track.announced = True
+                self._tracks.changed.add(track.uid)
+        return issues
+
+    def _file(self) -> None:
+        """Put the looks of linked tracks into the gallery: once a shard, and again once they have settled."""
+        shard = self._gallery.shard_of(self._now_ns)
+        due = [track for track in self._tracks.tracks.values() if track.identity and self._to_file(track, shard)]
+        for track in due:
+            track.filed_shard, track.filed_looks = shard, track.offered
+            self._tracks.changed.add(track.uid)
+        for chunk, low in enumerate(range(0, len(due), stored.GALLERY_CHUNK)):
+            part = due[low : low + stored.GALLERY_CHUNK]
+            owners = np.array([track.identity for track in part], np.int64)
+            vectors: Float32 = np.stack([track.looks.vectors[int(np.argmax(track.looks.weights))] for track in part])
+            self._gallery.add(shard, owners, vectors)
+            key = stored.gallery_key(shard, self._sequence, chunk)
+            self._journal.put(key, stored.pack_gallery(owners, vectors, shard))
+            self._gallery_keys.setdefault(shard, []).append(key)
+
+    def _to_file(self, track: LocalTrack, shard: int) -> bool:
+        if not len(track.looks) or (track.ended and track.filed_shard != NOT_FILED):
+            return False
+        return track.filed_shard != shard or track.filed_looks < _SETTLED <= track.offered
+
+    # --- forgetting --------------------------------------------------------------------------------------------
+
+    def _forget(self, flush: bool) -> None:
+        settings = self._settings
+        silent = self._now_ns - round(settings.silence_s * SECOND_NS)
+        old = self._now_ns - round(settings.memory_s * SECOND_NS)
+        for track in list(self._tracks.tracks.values()):
+            if not track.ended and track.last_ns < silent:
+                track.ended = True
+                self._stale_cameras.add(track.camera)
+            if track.identity and (flush or (track.ended and track.last_ns < old)):
+                self._forget_track(track)
+        gone = self._now_ns - settings.max_gap_ns
+        for identity in list(self._book.identities.values()):
+            if flush or self._book.last_seen(identity) < gone:
+                for track in self._book.tracks_of(identity):
+                    self._forget_track(track)
+                self._book.close(identity, self._now_ns)
+        for shard in self._gallery.shards if flush else ():
+            self._drop_shard_keys(shard)
+        expired = self._gallery.expire(END_OF_TIME if flush else self._now_ns)
+        for shard in expired:
+            self._drop_shard_keys(shard)
+
+    def _forget_track(self, track: LocalTrack) -> None:
+        self._book.forget(track)
+        self._tracks.forget(track.uid)
+        self._stale_cameras.add(track.camera)
+        self._journal.drop(stored.track_key(track))
+
+    def _drop_shard_keys(self, shard: int) -> None:
+        for key in self._gallery_keys.pop(shard, ()):
+            self._journal.drop(key)
+
+    # --- state -------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        journal = self._journal
+        journal.put(
+            stored.META,
+            stored.packed(
+                {
+                    "sequence": self._sequence,
+                    "now": self._now_ns,
+                    "dim": self._dim,
+                    "uid": self._tracks.next_uid,
+                    "number": self._book.next_number,
+                }
+            ),
+        )
+        for uid in sorted(self._tracks.changed):
+            journal.put(stored.track_key(self._tracks[uid]), stored.pack_track(self._tracks[uid]))
+        self._tracks.changed.clear()
+        of_camera: dict[str, list[LocalTrack]] = {camera: [] for camera in self._stale_cameras}
+        for track in self._tracks.tracks.values():
+            if track.camera in of_camera:
+                of_camera[track.camera].append(track)
+            if track.held:
+                journal.put(stored.held_key(track), stored.pack_held(track))
+        for camera, tracks in of_camera.items():
+            if tracks:
+                journal.put(stored.camera_key(camera), stored.pack_camera(tracks))
+            else:
+                journal.drop(stored.camera_key(camera))
+        self._stale_cameras.clear()
+        for number in sorted(self._book.changed):
+            if number in self._book:
+                journal.put(stored.identity_key(number), stored.pack_identity(self._book[number]))
+            else:
+                journal.drop(stored.identity_key(number))
+        self._book.changed.clear()
+
+    def snapshot(self) -> dict[str, bytes]:
+        """The whole state, all keys, as of the last commit."""
+        return dict(self._journal.state)
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Go on from a state: all keys of a ledger, those that are not fusion's are ignored.
+
+        Raises:
+            StateError: the state is damaged or of another version.
+        """
+        mine = {key: bytes(data) for key, data in sorted(state.items()) if key.startswith(stored.PREFIX)}
+        self._reset(mine)
+        if stored.META not in mine:
+            return
+        meta = stored.unpacked(stored.META, mine[stored.META])
+        self._sequence, self._now_ns, self._dim = meta["sequence"], meta["now"], meta["dim"]
+        self._tracks.next_uid, self._book.next_number = meta["uid"], meta["number"]
+
+        def of(prefix: str) -> list[tuple[str, bytes]]:
+            return [(key, data) for key, data in mine.items() if key.startswith(prefix)]
+
+        identities = [stored.unpack_identity(key, data) for key, data in of(stored.IDENTITY)]
+        self._book.identities = {one.number: one for one in sorted(identities, key=lambda one: one.number)}
+        for track in sorted((stored.unpack_track(key, data) for key, data in of(stored.TRACK)), key=lambda t: t.uid):
+            self._tracks.put(track)
+            if track.identity:
+                self._book[track.identity].uids.append(track.uid)
+        for key, data in of(stored.CAMERA):
+            stored.unpack_camera(key, data, self._tracks.tracks)
+        for key, data in of(stored.HELD):
+            camera, track_id, tracklets = stored.unpack_held(key, data)
+            waiting = self._tracks.find(camera, track_id)
+            if waiting is not None:
+                waiting.held = tracklets
+        for sequence, time_ns, rows in stored.unpack_pairs(of(stored.PAIRS)):
+            self._window.add(sequence, time_ns, rows)
+        for key, _ in of(stored.PAIRS):
+            self._pair_keys.setdefault(int(key.rpartition("/")[2]), []).append(key)
+        for key, data in sorted(of(stored.GALLERY), key=lambda item: item[0].rpartition("/")[2]):
+            shard, owners, vectors = stored.unpack_gallery(key, data)
+            self._gallery.add(shard, owners, vectors)
+            self._gallery_keys.setdefault(shard, []).append(key)

@@ -1,0 +1,241 @@
+"""The identities of a site: who they consist of, and every change said aloud as an `identities` record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mtmct.exemplars import Exemplars
+from mtmct.records import IDENTITIES, Record
+from mtmct.settings import FusionSettings
+from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, in_order
+from operators.records import Float32
+
+Terms = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A local track of an identity that is no longer remembered in full."""
+
+    camera: str
+    track: int
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(slots=True)
+class Identity:
+    """One object across the site.
+
+    Attributes:
+        number: the number in its name, never reused.
+        revision: counts the corrections that have touched it.
+        created_ns: event time of the commit that created it.
+        votes: points per class name, of the tracks that are no longer remembered.
+        uids: its tracks in memory, ascending.
+        past: its tracks that are no longer in memory.
+        last_ns: when it was last seen, as far as `past` knows.
+        looks: exemplars of the tracks in `past`.
+    """
+
+    number: int
+    revision: int
+    created_ns: int
+    votes: dict[str, int] = field(default_factory=dict)
+    uids: list[int] = field(default_factory=list)
+    past: list[Member] = field(default_factory=list)
+    last_ns: int = 0
+    looks: Exemplars = field(default_factory=Exemplars)
+
+
+class IdentityBook:
+    """All open identities by number, and the record of what happens to them.
+
+    Args:
+        site: site name, the first part of every identity's name.
+        tracks: the memory in which the identities' tracks are.
+        settings: bounds.
+    """
+
+    def __init__(self, site: str, tracks: TrackMemory, settings: FusionSettings) -> None:
+        self.identities: dict[int, Identity] = {}
+        self.next_number = 1
+        self.changed: set[int] = set()
+        self._site = site
+        self._tracks = tracks
+        self._settings = settings
+        self._records: list[Record] = []
+
+    def __getitem__(self, number: int) -> Identity:
+        return self.identities[number]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self.identities
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    def name(self, number: int) -> str:
+        """`plaza-000017`."""
+        return f"{self._site}-{number:06d}"
+
+    def tracks_of(self, identity: Identity) -> list[LocalTrack]:
+        """Its tracks in memory, in order of first sight."""
+        return [self._tracks[uid] for uid in identity.uids]
+
+    def last_seen(self, identity: Identity) -> int:
+        """Event time of its last point."""
+        return max([identity.last_ns, *(self._tracks[uid].last_ns for uid in identity.uids)])
+
+    def cls(self, identity: Identity) -> str:
+        """The class most of its points have."""
+        votes = dict(identity.votes)
+        for track in self.tracks_of(identity):
+            for name, count in track.votes.items():
+                votes[name] = votes.get(name, 0) + count
+        return min(votes, key=lambda name: (-votes[name], name))
+
+    def latest(self, identity: Identity) -> tuple[str, int] | None:
+        """Camera and id of the track seen last."""
+        tracks = [(track.last_ns, track.name) for track in self.tracks_of(identity)]
+        past = [(member.end_ns, (member.camera, member.track)) for member in identity.past]
+        return max(tracks + past)[1] if tracks or past else None
+
+    def spans(self, identity: Identity) -> list[tuple[str, int, int]]:
+        """Camera, first and last event time of each of its tracks."""
+        past = [(member.camera, member.start_ns, member.end_ns) for member in identity.past]
+        return past + [(track.camera, track.start_ns, track.last_ns) for track in self.tracks_of(identity)]
+
+    def looks(self, identity: Identity) -> tuple[Float32, Float32]:
+        """All that is known of its appearance: (E, D) float32 unit vectors and (E,) float32 weights."""
+        kept = [looks for looks in (identity.looks, *(track.looks for track in self.tracks_of(identity))) if len(looks)]
+        if not kept:
+            return np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
+        return np.concatenate([looks.vectors for looks in kept]), np.concatenate([looks.weights for looks in kept])
+
+    # --- what can happen ---------------------------------------------------------------------------------------
+
+    def create(self, track: LocalTrack, now_ns: int) -> Identity:
+        """A new identity that begins with this track."""
+        identity = Identity(self.next_number, 0, now_ns)
+        self.next_number += 1
+        self.identities[identity.number] = identity
+        self.join(track, identity, now_ns)
+        self._say("created", identity, now_ns, [track.name])
+        return identity
+
+    def join(self, track: LocalTrack, identity: Identity, now_ns: int) -> None:
+        """Link a track that waits."""
+        self._assign(track, identity, now_ns)
+        identity.uids = sorted([*identity.uids, track.uid])
+        self.changed.add(identity.number)
+
+    def merge(self, gone: Identity, survivor: Identity, score: float, terms: Terms, now_ns: int) -> None:
+        """`gone` turns out to be `survivor`."""
+        moved = self._names(gone)
+        for track in self.tracks_of(gone):
+            self._assign(track, survivor, track.linked_ns)
+        survivor.uids = sorted([*survivor.uids, *gone.uids])
+        survivor.past = sorted([*survivor.past, *gone.past], key=lambda member: (member.end_ns, member.camera))
+        for name, count in gone.votes.items():
+            survivor.votes[name] = survivor.votes.get(name, 0) + count
+        survivor.last_ns = max(survivor.last_ns, gone.last_ns)
+        survivor.looks.absorb(gone.looks.vectors, gone.looks.weights, self._settings.exemplars)
+        survivor.revision += 1
+        gone.revision += 1
+        del self.identities[gone.number]
+        self.changed |= {gone.number, survivor.number}
+        self._say("merged", gone, now_ns, moved, into=survivor, score=score, terms=terms, cls=self.cls(survivor))
+
+    def move(
+        self, tracks: Sequence[LocalTrack], target: Identity | None, score: float, terms: Terms, now_ns: int
+    ) -> Identity:
+        """Tracks of one identity turn out to be another one's, or (target None) somebody new."""
+        source = self.identities[tracks[0].identity]
+        if target is None:
+            target = Identity(self.next_number, 0, now_ns)
+            self.next_number += 1
+            self.identities[target.number] = target
+        for track in tracks:
+            self._assign(track, target, now_ns)
+        taken = {track.uid for track in tracks}
+        cls = self.cls(source)
+        source.uids = [uid for uid in source.uids if uid not in taken]
+        target.uids = sorted([*target.uids, *taken])
+        source.revision += 1
+        target.revision += 1
+        self.changed |= {source.number, target.number}
+        names = [track.name for track in in_order(tracks)]
+        self._say("split", source, now_ns, names, into=target, score=score, terms=terms, cls=cls)
+        return target
+
+    def forget(self, track: LocalTrack) -> None:
+        """Keep of a track only what its identity learned from it; corrections come too late for it."""
+        identity = self.identities[track.identity]
+        identity.uids.remove(track.uid)
+        identity.past.append(Member(track.camera, track.track, track.start_ns, track.last_ns))
+        del identity.past[: -self._settings.member_limit]
+        for name, count in track.votes.items():
+            identity.votes[name] = identity.votes.get(name, 0) + count
+        identity.last_ns = max(identity.last_ns, track.last_ns)
+        identity.looks.absorb(track.looks.vectors, track.looks.weights, self._settings.exemplars)
+        self.changed.add(identity.number)
+
+    def close(self, identity: Identity, now_ns: int) -> None:
+        """The identity will not be found again; its tracks in memory are the caller's to forget."""
+        self._say("closed", identity, now_ns, self._names(identity))
+        del self.identities[identity.number]
+        self.changed.add(identity.number)
+
+    def said(self) -> list[Record]:
+        """The records since the last call, in order."""
+        records, self._records = self._records, []
+        return records
+
+    def _assign(self, track: LocalTrack, identity: Identity, linked_ns: int) -> None:
+        track.identity = identity.number
+        track.linked_ns = linked_ns
+        track.filed_shard = NOT_FILED  # the gallery holds it under its former identity, if at all
+        self._tracks.changed.add(track.uid)
+
+    def _names(self, identity: Identity) -> list[tuple[str, int]]:
+        past = [(member.camera, member.track) for member in identity.past]
+        return past + [track.name for track in self.tracks_of(identity)]
+
+    def _say(
+        self,
+        event: str,
+        identity: Identity,
+        now_ns: int,
+        tracks: Sequence[tuple[str, int]],
+        *,
+        into: Identity | None = None,
+        score: float | None = None,
+        terms: Terms | None = None,
+        cls: str | None = None,
+    ) -> None:
+        name = self.name(identity.number)
+        cameras = {camera for camera, _, _ in self.spans(identity)} | {camera for camera, _ in tracks}
+        value = {
+            "schema": "crosscam.identities/1",
+            "site": self._site,
+            "identity": name,
+            "number": identity.number,
+            "revision": identity.revision,
+            "event": event,
+            "class": cls or self.cls(identity),
+            "time": now_ns // 1000,
+            "cameras": sorted(cameras),
+            "tracks": [list(track) for track in tracks],
+            "into": None if into is None else self.name(into.number),
+            "evidence": None if score is None else {"score": round(score, 4), "terms": rounded(terms or {})},
+        }
+        self._records.append(Record(IDENTITIES, name, value, now_ns))
+
+
+def rounded(terms: Terms) -> dict[str, float]:
+    """Terms as they are published, four decimals."""
+    return {name: round(float(value), 4) for name, value in terms.items()}

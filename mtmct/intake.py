@@ -1,0 +1,131 @@
+"""The door of fusion: what batches bring is put in order, and what cannot be used is set aside with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mtmct.records import DEADLETTER, CameraBatch, Record, Tracklet
+from mtmct.tracks import TrackMemory
+from operators.records import Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a commit has to work with.
+
+    Attributes:
+        tracklets: by camera, track and time; every row usable and newer than what its track has had.
+        passed: records that the batches brought along, events first.
+        letters: dead letters of this commit.
+        ended: camera and track of those that ended without another point.
+        dim: length of the site's embeddings, 0 while none has been seen.
+    """
+
+    tracklets: list[Tracklet]
+    passed: list[Record]
+    letters: list[Record]
+    ended: list[tuple[str, int]]
+    dim: int
+
+
+def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, site: str, dim: int) -> Intake:
+    """Sort and check. The order of `batches` leaves no mark: they are sorted by camera and sequence number.
+
+    A batch that comes twice counts once. The length of the first embedding ever seen is the site's.
+    """
+    once = {(batch.camera, batch.sequence): batch for batch in sorted(batches, key=lambda b: (b.camera, b.epoch))}
+    ordered = [once[key] for key in sorted(once)]
+    events = [record for batch in ordered for record in batch.events]
+    letters = [record for batch in ordered for record in batch.deadletters]
+    everything = [tracklet for batch in ordered for tracklet in batch.tracklets]
+    ended = sorted({(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended})
+    given = [tracklet for tracklet in everything if len(tracklet)]
+    given.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
+    check = _Check(site, dim, memory)
+    tracklets = [usable for tracklet in given if (usable := check(tracklet)) is not None]
+    return Intake(tracklets, events + letters, check.letters, ended, check.dim)
+
+
+class _Check:
+    def __init__(self, site: str, dim: int, memory: TrackMemory) -> None:
+        self.letters: list[Record] = []
+        self.dim = dim
+        self._site = site
+        self._memory = memory
+        self._latest: dict[tuple[str, int], int] = {}
+
+    def __call__(self, tracklet: Tracklet) -> Tracklet | None:
+        return self._embeddings(self._rows(tracklet))
+
+    def _rows(self, tracklet: Tracklet) -> Tracklet | None:
+        boxes = tracklet.boxes
+        with np.errstate(invalid="ignore"):
+            sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        if not sound.all():
+            self._tell(tracklet, "bad_box", f"{int((~sound).sum())} of {len(sound)} boxes are empty or not finite")
+        name = (tracklet.camera, tracklet.track)
+        known = self._memory.find(*name)
+        before = self._latest.get(name, -(2**62) if known is None else known.last_ns)
+        latest = np.maximum.accumulate(np.concatenate([[before], tracklet.times_ns]))
+        forward = tracklet.times_ns > latest[:-1]
+        if not forward.all():
+            count = int((~forward).sum())
+            self._tell(
+                tracklet, "time_backwards", f"{count} of {len(forward)} points are not newer than what came before"
+            )
+        keep = sound & forward
+        if not keep.any():
+            return None
+        self._latest[name] = int(tracklet.times_ns[keep][-1])
+        if keep.all():
+            return tracklet
+        return replace(
+            tracklet,
+            frames=tracklet.frames[keep],
+            times_ns=tracklet.times_ns[keep],
+            boxes=boxes[keep],
+            scores=tracklet.scores[keep],
+        )
+
+    def _embeddings(self, tracklet: Tracklet | None) -> Tracklet | None:
+        if tracklet is None or tracklet.embeddings is None or len(tracklet.embeddings) == 0:
+            return tracklet
+        vectors: Float32 = np.asarray(tracklet.embeddings, np.float32)
+        dim = vectors.shape[-1]
+        if vectors.ndim != 2 or (self.dim and dim != self.dim) or len(tracklet.qualities) != len(vectors):
+            self._tell(
+                tracklet, "wrong_embedding", f"embeddings of shape {list(vectors.shape)} at a site of length {self.dim}"
+            )
+            return replace(tracklet, embeddings=None, qualities=np.zeros(0, np.float32))
+        norms = np.linalg.norm(vectors, axis=1)
+        qualities = np.asarray(tracklet.qualities, np.float32)
+        sound = np.isfinite(norms) & (norms > 0) & np.isfinite(qualities) & (qualities > 0)
+        if not sound.all():
+            count = int((~sound).sum())
+            self._tell(tracklet, "nan_embedding", f"{count} of {len(sound)} embeddings are zero or not finite")
+        if sound.any():
+            self.dim = dim
+        return replace(tracklet, embeddings=vectors[sound] / norms[sound, None], qualities=qualities[sound])
+
+    def _tell(self, tracklet: Tracklet, reason: str, detail: str) -> None:
+        start, end = int(tracklet.times_ns[0]), int(tracklet.times_ns[-1])
+        payload: dict[str, Any] = {
+            "track": tracklet.track,
+            "class": tracklet.cls,
+            "start": start // 1000,
+            "end": end // 1000,
+        }
+        value = {
+            "schema": "crosscam.deadletter/1",
+            "site": self._site,
+            "camera": tracklet.camera,
+            "time": start // 1000,
+            "reason": reason,
+            "detail": f"track {tracklet.track} of camera {tracklet.camera}: {detail}",
+            "payload": payload,
+        }
+        self.letters.append(Record(DEADLETTER, tracklet.camera, value, start))

@@ -1,0 +1,101 @@
+"""The `tracks` topic: tracklets as they are published once their identity is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mtmct.identities import IdentityBook, rounded
+from mtmct.records import TRACKS, Record, Tracklet
+from mtmct.topology import Float64
+from mtmct.tracks import LocalTrack
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Why a track was linked as it was, for the first tracklet of it that is published.
+
+    Attributes:
+        previous: the track of the identity seen last before it; None if it began the identity.
+        score: sum of the log-likelihood ratios.
+        terms: what they were.
+        runner_up: the next best identity and its score.
+    """
+
+    previous: tuple[str, int] | None
+    score: float
+    terms: Mapping[str, float]
+    runner_up: tuple[int, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One tracklet about to be published, with its points on the ground ((M, 2) metres, NaN where unknown)."""
+
+    track: LocalTrack
+    tracklet: Tracklet
+    ground: Float64
+    link: Link | None
+
+
+def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Record]:
+    """One record a tracklet, in the order given."""
+    if not issues:
+        return []
+    times = (np.concatenate([issue.tracklet.times_ns for issue in issues]) // 1000).tolist()
+    boxes = np.round(np.concatenate([issue.tracklet.boxes for issue in issues]).astype(np.float64), 2).tolist()
+    scores = np.round(np.concatenate([issue.tracklet.scores for issue in issues]).astype(np.float64), 4).tolist()
+    places = np.round(np.concatenate([issue.ground for issue in issues]), 3)
+    known = np.isfinite(places[:, 0]).tolist()
+    metres = places.tolist()
+    records = []
+    low = 0
+    for issue in issues:
+        high = low + len(issue.tracklet)
+        points = [
+            [times[row], *boxes[row], scores[row], *(metres[row] if known[row] else (None, None))]
+            for row in range(low, high)
+        ]
+        records.append(_record(issue, points, site, book))
+        low = high
+    return records
+
+
+def _record(issue: Issue, points: list[list[Any]], site: str, book: IdentityBook) -> Record:
+    tracklet = issue.tracklet
+    identity = book[issue.track.identity]
+    name = book.name(identity.number)
+    value = {
+        "schema": "crosscam.tracks/1",
+        "site": site,
+        "camera": tracklet.camera,
+        "track": tracklet.track,
+        "class": tracklet.cls,
+        "identity": name,
+        "number": identity.number,
+        "revision": identity.revision,
+        "start": points[0][0],
+        "end": points[-1][0],
+        "frames": tracklet.frames.tolist(),
+        "points": points,
+        "link": None if issue.link is None else _link(issue.link, book),
+        "ended": tracklet.ended,
+    }
+    return Record(TRACKS, name, value, int(tracklet.times_ns[-1]))
+
+
+def _link(link: Link, book: IdentityBook) -> dict[str, Any]:
+    previous = None if link.previous is None else {"camera": link.previous[0], "track": link.previous[1]}
+    runner_up = None
+    if link.runner_up is not None:
+        number, score = link.runner_up
+        runner_up = {"identity": book.name(number), "score": round(score, 4)}
+    return {
+        "previous": previous,
+        "score": round(link.score, 4),
+        "terms": rounded(link.terms),
+        "runner_up": runner_up,
+    }

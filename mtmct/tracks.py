@@ -1,0 +1,281 @@
+"""The memory of local tracks: what fusion keeps of every track that a camera has reported lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mtmct.exemplars import Exemplars, due
+from mtmct.records import Tracklet
+from mtmct.settings import FusionSettings
+from mtmct.topology import Float64, Topology
+from operators.records import SECOND_NS, Int64
+
+# Columns of a sight: where a track stood at one moment.
+X, Y, XX, XY, YY, U, V, H = range(8)
+NOT_FILED = -(2**62)
+_MIN_SPAN_S = 0.15  # a velocity fitted over less is noise
+
+
+@dataclass(slots=True)
+class LocalTrack:
+    """One object in one camera.
+
+    Attributes:
+        uid: number of the track in this site, in order of first sight; never reused.
+        camera, track: the camera's id and the track's id in it.
+        votes: points seen per class name.
+        start_ns, last_ns: event time of the first and the last point.
+        points: how many points there were.
+        first, last: (8,) float64, where it stood at `start_ns` and `last_ns`, smoothed over a tracklet:
+            metres X, Y, covariance xx, xy, yy (NaN without calibration), foot pixel u, v and box height.
+        velocity: (4,) float64, metres a second (2), pixels a second (2).
+        at_border: it began at an edge of the picture, where people arrive.
+        identity: number of its identity, 0 while it waits.
+        linked_ns: event time of the commit that linked it.
+        announced: its first tracklet has been published.
+        ended: its camera let it go, or it has been silent for long.
+        looks: its exemplars; `offered` counts the embeddings seen.
+        filed_shard, filed_looks: gallery shard that holds its look, and `offered` when it was filed.
+        held: tracklets that wait for an identity.
+    """
+
+    uid: int
+    camera: str
+    track: int
+    votes: dict[str, int]
+    start_ns: int
+    last_ns: int
+    points: int
+    first: Float64
+    last: Float64
+    velocity: Float64
+    at_border: bool
+    identity: int = 0
+    linked_ns: int = 0
+    announced: bool = False
+    ended: bool = False
+    offered: int = 0
+    looks: Exemplars = field(default_factory=Exemplars)
+    filed_shard: int = NOT_FILED
+    filed_looks: int = 0
+    held: list[Tracklet] = field(default_factory=list)
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """Camera and local track id."""
+        return (self.camera, self.track)
+
+    @property
+    def cls(self) -> str:
+        """The class most of its points have; the alphabet decides a tie."""
+        return min(self.votes, key=lambda name: (-self.votes[name], name))
+
+    @property
+    def grounded(self) -> bool:
+        """Whether its last position on the ground is known."""
+        return bool(np.isfinite(self.last[X]))
+
+    def overlaps(self, start_ns: int, end_ns: int) -> bool:
+        """Whether it was seen while something else was seen from `start_ns` to `end_ns`."""
+        return self.start_ns <= end_ns and start_ns <= self.last_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Positions on the common grid of time slots, sorted by track, then slot.
+
+    Attributes:
+        uids: (S,) int64. slots: (S,) int64, event time divided by the slot's length.
+        points: (S, 2) float64, metres at the middle of the slot. covariances: (S, 3) float64, xx, xy, yy.
+    """
+
+    uids: Int64
+    slots: Int64
+    points: Float64
+    covariances: Float64
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A tracklet and its (M, 2) points on the ground, metres, NaN where unknown."""
+
+    uid: int
+    tracklet: Tracklet
+    ground: Float64
+
+
+class TrackMemory:
+    """All tracks that are open to linking or correction, by `uid` in order of first sight."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[int, LocalTrack] = {}
+        self.next_uid = 1
+        self.changed: set[int] = set()
+        self._uids: dict[tuple[str, int], int] = {}
+
+    def __getitem__(self, uid: int) -> LocalTrack:
+        return self.tracks[uid]
+
+    def __contains__(self, uid: int) -> bool:
+        return uid in self.tracks
+
+    def find(self, camera: str, track: int) -> LocalTrack | None:
+        """The track of this name, if it is remembered."""
+        uid = self._uids.get((camera, track))
+        return None if uid is None else self.tracks[uid]
+
+    def put(self, track: LocalTrack) -> None:
+        """Remember a track (a new one, or one restored)."""
+        self.tracks[track.uid] = track
+        self._uids[track.name] = track.uid
+
+    def forget(self, uid: int) -> LocalTrack:
+        """Drop a track; it will not be corrected any more."""
+        track = self.tracks.pop(uid)
+        del self._uids[track.name]
+        self.changed.discard(uid)
+        return track
+
+    def take(
+        self, tracklets: Sequence[Tracklet], topology: Topology, settings: FusionSettings
+    ) -> tuple[list[Placed], Samples]:
+        """Learn from tracklets, sorted by camera, track and time, already checked."""
+        if not tracklets:
+            return [], _no_samples()
+        fits = _Fits(tracklets, topology)
+        placed = []
+        uids = np.empty(len(tracklets), np.int64)
+        for row, tracklet in enumerate(tracklets):
+            track = self.find(tracklet.camera, tracklet.track)
+            if track is None:
+                track = self._begin(tracklet, fits.beginnings[row], topology, settings)
+            self._extend(track, tracklet, fits, row, settings)
+            uids[row] = track.uid
+            low, high = fits.starts[row], fits.starts[row + 1]
+            placed.append(Placed(track.uid, tracklet, fits.ground[low:high]))
+        return placed, fits.samples(uids, settings.slot_ns)
+
+    def _begin(self, tracklet: Tracklet, first: Float64, topology: Topology, settings: FusionSettings) -> LocalTrack:
+        track = LocalTrack(
+            uid=self.next_uid,
+            camera=tracklet.camera,
+            track=tracklet.track,
+            votes={},
+            start_ns=int(tracklet.times_ns[0]),
+            last_ns=int(tracklet.times_ns[0]),
+            points=0,
+            first=first.copy(),
+            last=first.copy(),
+            velocity=np.zeros(4),
+            at_border=topology.at_border(tracklet.camera, tracklet.boxes[0], settings.border),
+        )
+        self.next_uid += 1
+        self.put(track)
+        self.changed.add(track.uid)
+        return track
+
+    def _extend(self, track: LocalTrack, tracklet: Tracklet, fits: _Fits, row: int, settings: FusionSettings) -> None:
+        track.votes[tracklet.cls] = track.votes.get(tracklet.cls, 0) + len(tracklet)
+        fitted = fits.velocities[row]
+        known = np.isfinite(fitted)
+        if track.points:
+            fitted = np.where(known, (fitted + track.velocity) / 2, track.velocity)
+        track.velocity = np.where(np.isfinite(fitted), fitted, 0.0)
+        track.points += len(tracklet)
+        track.last_ns = int(tracklet.times_ns[-1])
+        track.last = fits.ends[row].copy()
+        track.ended = tracklet.ended
+        if tracklet.embeddings is not None:
+            for vector, quality in zip(tracklet.embeddings, tracklet.qualities, strict=True):
+                if due(track.offered):
+                    self.changed.add(track.uid)
+                    track.looks.absorb(vector[None], np.array([quality], np.float32), settings.track_exemplars)
+                track.offered += 1
+
+
+class _Fits:
+    """A straight line through every tracklet: where it began and ended, how fast it went. One pass over all points."""
+
+    def __init__(self, tracklets: Sequence[Tracklet], topology: Topology) -> None:
+        lengths = np.array([len(tracklet) for tracklet in tracklets])
+        self.starts = np.concatenate([[0], np.cumsum(lengths)])
+        self.times_ns = np.concatenate([tracklet.times_ns for tracklet in tracklets])
+        boxes = np.concatenate([tracklet.boxes for tracklet in tracklets])
+        self.ground, self.covariances = self._feet(tracklets, boxes, topology)
+        heads = self.starts[:-1]
+        rows = np.repeat(np.arange(len(tracklets)), lengths)
+        origin = self.times_ns[heads]
+        seconds = (self.times_ns - origin[rows]) / SECOND_NS
+        corners = boxes.astype(np.float64)
+        feet = np.stack([(corners[:, 0] + corners[:, 2]) / 2, corners[:, 3]], axis=1)
+        values = np.concatenate([self.ground, feet], axis=1)
+        middle = np.add.reduceat(seconds, heads) / lengths
+        means = np.add.reduceat(values, heads, axis=0) / lengths[:, None]
+        offsets = seconds - middle[rows]
+        spread = np.add.reduceat(offsets**2, heads)
+        slopes = np.add.reduceat(offsets[:, None] * (values - means[rows]), heads, axis=0)
+        last = seconds[self.starts[1:] - 1]
+        enough = (lengths >= 3) & (last >= _MIN_SPAN_S)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.velocities = np.where(enough[:, None], slopes / spread[:, None], np.nan)
+        moving = np.where(np.isfinite(self.velocities), self.velocities, 0.0)
+        heights = np.add.reduceat(corners[:, 3] - corners[:, 1], heads) / lengths
+        spreads = np.add.reduceat(self.covariances, heads, axis=0) / lengths[:, None]
+        begun = means - moving * middle[:, None]
+        done = means + moving * (last - middle)[:, None]
+        self.beginnings = np.concatenate([begun[:, :2], spreads, begun[:, 2:], heights[:, None]], axis=1)
+        self.ends = np.concatenate([done[:, :2], spreads, done[:, 2:], heights[:, None]], axis=1)
+        self._rows = rows
+        self._moving = moving[:, :2]
+
+    @staticmethod
+    def _feet(tracklets: Sequence[Tracklet], boxes: Any, topology: Topology) -> tuple[Float64, Float64]:
+        points = np.full((len(boxes), 2), np.nan)
+        covariances = np.full((len(boxes), 3), np.nan)
+        low = 0
+        row = 0
+        while row < len(tracklets):
+            camera, high = tracklets[row].camera, low
+            while row < len(tracklets) and tracklets[row].camera == camera:
+                high += len(tracklets[row])
+                row += 1
+            if topology.calibrated(camera):
+                feet = topology.feet(camera, boxes[low:high])
+                points[low:high], covariances[low:high] = feet.points, feet.covariances
+            low = high
+        return points, covariances
+
+    def samples(self, uids: Int64, slot_ns: int) -> Samples:
+        """Positions at the middles of the time slots: the mean of a slot's points, moved there along the line."""
+        known = np.isfinite(self.ground[:, 0])
+        if not known.any():
+            return _no_samples()
+        rows = self._rows[known]
+        times, points, covariances = self.times_ns[known], self.ground[known], self.covariances[known]
+        slots = times // slot_ns
+        owners = uids[rows]
+        new = np.ones(len(slots), bool)
+        new[1:] = (slots[1:] != slots[:-1]) | (owners[1:] != owners[:-1])
+        heads = np.flatnonzero(new)
+        counts = np.diff(np.append(heads, len(slots)))
+        from_middle = (times - (slots * slot_ns + slot_ns // 2)) / SECOND_NS
+        lag = np.add.reduceat(from_middle, heads) / counts
+        mean = np.add.reduceat(points, heads, axis=0) / counts[:, None]
+        spread = np.add.reduceat(covariances, heads, axis=0) / counts[:, None]
+        return Samples(owners[heads], slots[heads], mean - self._moving[rows[heads]] * lag[:, None], spread)
+
+
+def _no_samples() -> Samples:
+    return Samples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 3)))
+
+
+def in_order(tracks: Iterable[LocalTrack]) -> list[LocalTrack]:
+    """Tracks by camera, then local id: the order in which decisions are taken and published."""
+    return sorted(tracks, key=lambda track: track.name)
