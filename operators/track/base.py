@@ -25,12 +25,14 @@ from operators.track.core.layout import (
     TIME_RESTART,
     TIME_STILL,
 )
-from operators.track.core.types import Columns, Floats, Ids, Ints
+from operators.track.core.types import Floats, Ids, Ints
 from operators.track.errors import TrackerError
 
 _SNAPSHOT_VERSION = 1
 _LONGEST_GAP_S = 10.0
 _FIRST_CAPACITY = 64
+_NO_IDS = np.zeros(0, np.int64)
+_NO_IDS.flags.writeable = False
 
 
 class Tracker:
@@ -45,9 +47,9 @@ class Tracker:
     `rate_hz` at the video's constant frame rate every step is 1, and the results are the reference's own.
 
     Rules for bad input, each counted in `rejected` by reason:
-        a box with NaN, infinity or a corner beyond 1e6 pixels, a box without area, a score outside [0, 1], a negative
-        class: the detection is left out. An embedding that is not finite, or embeddings of another length than those
-        before: they are not used, the boxes are.
+        a box with NaN, infinity or a corner beyond 1e6 pixels, a box without area, a score outside [0, 1], a class
+        below 0 or beyond a million: the detection is left out. An embedding that is not finite, or embeddings of
+        another length than those before: they are not used, the boxes are.
         time stood still: the frame is taken, nothing moves. Time ran backwards by at most the longest gap: the same,
         and the clock stays where it was. Further back than that: the source's clock was restarted; all tracks end and
         the clock starts anew. A gap forward longer than 10 s and than the life of lost tracks ends all tracks, too.
@@ -65,7 +67,7 @@ class Tracker:
     """
 
     name: ClassVar[str]
-    _extra_floats: ClassVar[int] = 0
+    _extra_floats: int = 0
     _step: ClassVar[Any]
 
     def __init__(
@@ -84,7 +86,7 @@ class Tracker:
             raise TrackerError("compiled=True needs numba, which is not installed: install it or leave `compiled` out")
         self.compiled = AVAILABLE if compiled is None else bool(compiled)
         self._run = path_of(type(self)._step, self.compiled)
-        self._life = self.lost_seconds * self.rate_hz
+        self._life = self.lost_seconds * self.rate_hz + 1e-6
         self._shown = life.SHOW_TENTATIVE * bool(report_tentative) + life.SHOW_LOST * bool(report_lost)
         self._groups = _group_table(same_object)
         self._time_ns: int | None = None
@@ -93,12 +95,11 @@ class Tracker:
         self._allocate(_FIRST_CAPACITY, 0)
 
     # What a strategy brings -----------------------------------------------------------------------------------------
+    # Its step, the frame's work; and, set by its constructor, the arrays and numbers that every step is given.
 
-    def _advance(
-        self, boxes: Floats, scores: Floats, classes: Ints, embeddings: Floats, dt: float
-    ) -> tuple[Ids, Columns]:
-        """One frame of the strategy: the ids that ended, and `life.report`'s columns."""
-        raise NotImplementedError
+    _noise: Floats  # (5, 2, 4) float64, see `core.motion`
+    _scales: Ints  # (4,) int64, the position that scales the noise of each pair
+    _settings: tuple[float, ...]  # the strategy's own numbers
 
     def _embedding_width(self, dim: int) -> int:
         """Columns of the embedding array a track needs for embeddings of `dim`; 0: the strategy uses none."""
@@ -112,28 +113,44 @@ class Tracker:
         Raises:
             TrackerError: the arrays are not of the shapes that `Detections` states.
         """
-        boxes, scores, classes = detections.boxes, detections.scores, detections.classes
-        n = len(scores)
-        if boxes.shape != (n, 4) or len(classes) != n:
+        n = len(detections.scores)
+        if detections.boxes.shape != (n, 4) or len(detections.classes) != n:
             raise TrackerError(
-                f"detections need boxes (N, 4), scores (N,) and classes (N,), not {np.shape(boxes)}, "
-                f"{np.shape(scores)} and {np.shape(classes)}"
+                f"detections need boxes (N, 4), scores (N,) and classes (N,), not {np.shape(detections.boxes)}, "
+                f"{np.shape(detections.scores)} and {np.shape(detections.classes)}"
             )
-        embeddings = self._usable_embeddings(detections.embeddings, n)
-        dt, restart = self._time_step(time_ns)
-        forgotten = self._forget_all() if restart else None
-        if self._counters[COUNT] + n > self._floats.shape[1]:
-            self._reserve(int(self._counters[COUNT]) + n)
-        ended, columns = self._advance(
-            np.ascontiguousarray(boxes, np.float32),
-            np.ascontiguousarray(scores, np.float32),
-            np.ascontiguousarray(classes, np.int32),
-            embeddings,
-            dt,
+        given = np.empty((n, 6), np.float32)
+        given[:, :4], given[:, 4], given[:, 5] = detections.boxes, detections.scores, detections.classes
+        told, ended = self._advance(given, detections.embeddings, time_ns)
+        return Tracks(
+            told[:, life.TOLD_ID].astype(np.int64),
+            told[:, life.TOLD_BOX : life.TOLD_BOX + 4].astype(np.float32),
+            told[:, life.TOLD_SEEN : life.TOLD_SEEN + 4].astype(np.float32),
+            told[:, life.TOLD_SCORE].astype(np.float32),
+            told[:, life.TOLD_CLASS].astype(np.int32),
+            told[:, life.TOLD_VELOCITY : life.TOLD_VELOCITY + 2].astype(np.float32),
+            told[:, life.TOLD_AGE].astype(np.int32),
+            told[:, life.TOLD_STATE].astype(np.int8),
+            told[:, life.TOLD_ROW].astype(np.int32),
+            ended,
         )
-        if forgotten is not None:
-            ended = np.concatenate([forgotten, ended])
-        return Tracks(*columns, ended)
+
+    def update_rows(self, rows: Floats, time_ns: int) -> Floats:
+        """The same on bare arrays, for callers that count microseconds.
+
+        Args:
+            rows: (N, 5) x1 y1 x2 y2 score, or (N, 6) with the class; any float type.
+
+        Returns:
+            (M, 16) float64: x1 y1 x2 y2 (smoothed), id, score, class, row of the matched detection or -1, x1 y1 x2 y2
+            (measured), velocity x y (pixels a second), age (frames), state.
+
+        Raises:
+            TrackerError: `rows` has another shape.
+        """
+        if rows.ndim != 2 or rows.shape[1] not in (5, 6):
+            raise TrackerError(f"rows need the shape (N, 5) or (N, 6), not {rows.shape}")
+        return self._advance(np.ascontiguousarray(rows, np.float32), None, time_ns)[0]
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -198,6 +215,38 @@ class Tracker:
 
     # Inside ---------------------------------------------------------------------------------------------------------
 
+    def _advance(self, given: Floats, embeddings: Floats | None, time_ns: int) -> tuple[Floats, Ids]:
+        """One frame: the rows told of, and the ids that ended."""
+        dt, restart = self._time_step(time_ns)
+        before = int(self._counters[COUNT])
+        most = before + len(given)
+        if most > self._floats.shape[1]:
+            self._reserve(most)
+        forgotten = self._forget_all() if restart else _NO_IDS
+        looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, len(given))
+        told = np.empty((most, life.TOLD))
+        count, over = self._run(
+            self._floats,
+            self._ints,
+            self._votes,
+            self._embeddings,
+            self._counters,
+            given,
+            looks,
+            self._groups,
+            self._noise,
+            self._scales,
+            self._settings,
+            dt,
+            self._life,
+            self._shown,
+            self.rate_hz,
+            told,
+            self._over,
+        )
+        ended = self._over[:over].copy() if over else _NO_IDS
+        return told[:count], np.concatenate([forgotten, ended]) if restart else ended
+
     def _within(self, name: str, value: float, low: float, high: float) -> float:
         number = float(value)
         if not low <= number <= high:
@@ -232,15 +281,15 @@ class Tracker:
         whole = math.floor(dt + 0.5)
         return (float(whole) if whole and abs(dt - whole) < 1e-3 else dt), False
 
-    def _usable_embeddings(self, embeddings: Floats | None, n: int) -> Floats:
-        if embeddings is None or not n or not self._embedding_width(1):
-            return self._no_embeddings
+    def _usable_embeddings(self, embeddings: Floats, n: int) -> Floats:
+        if not n or not self._embedding_width(1):
+            return self._no_looks
         dim = embeddings.shape[1] if embeddings.ndim == 2 and len(embeddings) == n else 0
         if dim and not self._embedding_dim:
             self._allocate_embeddings(dim)
         if not dim or dim != self._embedding_dim:
             self._counters[REJECTED + BAD_EMBEDDING] += n
-            return self._no_embeddings
+            return self._no_looks
         usable = np.ascontiguousarray(embeddings, np.float32)
         bad = np.flatnonzero(~np.isfinite(usable).all(axis=1))
         if len(bad):
@@ -260,12 +309,13 @@ class Tracker:
         self._votes = np.zeros((capacity, len(self._groups)))
         self._embedding_dim = dim
         self._embeddings = np.zeros((capacity, self._embedding_width(dim)), np.float32)
-        self._no_embeddings = np.zeros((0, dim), np.float32)
+        self._over = np.zeros(capacity, np.int64)
+        self._no_looks = np.zeros((0, dim), np.float32)
 
     def _allocate_embeddings(self, dim: int) -> None:
         self._embedding_dim = dim
         self._embeddings = np.zeros((self._floats.shape[1], self._embedding_width(dim)), np.float32)
-        self._no_embeddings = np.zeros((0, dim), np.float32)
+        self._no_looks = np.zeros((0, dim), np.float32)
 
     def _reserve(self, columns: int) -> None:
         n, old = len(self), (self._floats, self._ints, self._votes, self._embeddings)

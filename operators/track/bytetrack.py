@@ -31,7 +31,6 @@ from operators.track.core.life import begin_tracks, end_tracks, note_matches, op
 from operators.track.core.motion import correct, predict
 from operators.track.core.noise import scaled_noise
 from operators.track.core.overlap import overlapping_pairs, twins, worth
-from operators.track.core.types import Columns, Floats, Ids, Ints
 
 _PIXEL = 1.0  # the official IoU counts pixels inclusively
 _TWIN_OVERLAP = 0.85
@@ -44,21 +43,22 @@ def step(
     votes,
     embeds,
     counters,
-    boxes,
-    scores,
-    classes,
+    given,
+    looks,
     groups,
     noise,
     scales,
+    settings,
     dt,
     lifetime,
-    thresholds,
     shown,
     rate,
+    told,
+    over,
 ):
-    high, low, new, match, second_match, tentative_match, fuse = thresholds
+    high, low, new, match, second_match, tentative_match, fuse = settings
     n = open_frame(floats, ints, counters, dt)
-    dets, labels = read_detections(boxes, scores, classes, groups, XYAH, counters)
+    dets, labels = read_detections(given, groups, XYAH, counters)
     sure = np.flatnonzero(dets[DSCORE] > high)
     doubtful = np.flatnonzero((dets[DSCORE] > low) & (dets[DSCORE] < high))
 
@@ -112,8 +112,8 @@ def step(
     for k in range(len(p)):
         older = ints[LAST, p[k]] - ints[FIRST, p[k]] > ints[LAST, q[k]] - ints[FIRST, q[k]]
         gone[q[k] if older else p[k]] = True
-    ended = end_tracks(floats, ints, votes, embeds, counters, gone)
-    return ended, report(floats, ints, counters, XYAH, shown, rate)
+    ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
+    return report(floats, ints, counters, told, shown, rate), ended
 
 
 class ByteTrack(Tracker):
@@ -151,7 +151,7 @@ class ByteTrack(Tracker):
         **common: Any,
     ) -> None:
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._thresholds = (
+        self._settings = (
             self._score("high", high),
             self._score("low", low),
             self._score("new", new),
@@ -166,25 +166,3 @@ class ByteTrack(Tracker):
             aspect=True,
         )
         self._scales = np.full(4, 3)
-
-    def _advance(
-        self, boxes: Floats, scores: Floats, classes: Ints, embeddings: Floats, dt: float
-    ) -> tuple[Ids, Columns]:
-        return self._run(
-            self._floats,
-            self._ints,
-            self._votes,
-            self._embeddings,
-            self._counters,
-            boxes,
-            scores,
-            classes,
-            self._groups,
-            self._noise,
-            self._scales,
-            dt,
-            self._life,
-            self._thresholds,
-            self._shown,
-            self.rate_hz,
-        )

@@ -33,33 +33,36 @@ XYSR = 2  # centre x, centre y, area, width / height (SORT, OC-SORT)
 # A box may not reach further than this: beyond it, float32 pixels no longer tell neighbours apart.
 FARTHEST = 1e6
 
+# Class indices end here: below it, a float32 holds them exactly.
+MOST_CLASSES = 1 << 20
 
-def read_detections(
-    boxes: Floats, scores: Floats, classes: Ints, groups: Ints, form: int, counters: Ints
-) -> tuple[Floats, Ints]:
-    """The usable detections as columns of dets and labels; the others are counted in counters by reason.
+
+def read_detections(given: Floats, groups: Ints, form: int, counters: Ints) -> tuple[Floats, Ints]:
+    """The usable detections as columns of dets and labels; the others are counted by reason.
 
     Args:
-        boxes: (N, 4) float32 xyxy. scores: (N,) float32. classes: (N,) int32.
+        given: (N, 6) float32 rows x1 y1 x2 y2 score class; or (N, 5), all of class 0.
         groups: (K,) int64, the association group of class k; later classes are a group of their own.
-        form: what the four positions are. counters: the tracker's counters.
+        form: what the four positions are. counters: the tracker's.
     """
-    reach = np.abs(boxes).max(axis=1) if len(boxes) else np.zeros(0, np.float32)
-    finite = reach <= FARTHEST
+    boxes, scores = given[:, :4], given[:, 4]
+    kinds = given[:, 5] if given.shape[1] > 5 else np.zeros(len(given), np.float32)
     with np.errstate(invalid="ignore"):
+        finite = (np.abs(boxes) <= FARTHEST).all(axis=1)
         area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    fair = (scores >= 0.0) & (scores <= 1.0)
+        fair = (scores >= 0.0) & (scores <= 1.0)
+        known = (kinds >= 0) & (kinds < MOST_CLASSES)
     counters[REJECTED + NOT_FINITE] += np.count_nonzero(~finite)
     counters[REJECTED + NO_AREA] += np.count_nonzero(finite & ~area)
     counters[REJECTED + BAD_SCORE] += np.count_nonzero(finite & area & ~fair)
-    counters[REJECTED + BAD_CLASS] += np.count_nonzero(finite & area & fair & (classes < 0))
-    rows = np.flatnonzero(finite & area & fair & (classes >= 0))
+    counters[REJECTED + BAD_CLASS] += np.count_nonzero(finite & area & fair & ~known)
+    rows = np.flatnonzero(finite & area & fair & known)
     dets = np.empty((9, len(rows)))
     labels = np.empty((3, len(rows)), np.int64)
     dets[DBOX : DBOX + 4] = boxes[rows].T
     dets[DSCORE] = scores[rows]
     labels[DROW] = rows
-    labels[DCLASS] = classes[rows]
+    labels[DCLASS] = kinds[rows]
     labels[DGROUP] = labels[DCLASS] + len(groups)
     grouped = labels[DCLASS] < len(groups)
     labels[DGROUP, grouped] = groups[labels[DCLASS, grouped]]
@@ -75,15 +78,17 @@ def read_detections(
 
 
 @loops_for(read_detections)
-def _read_detections(boxes, scores, classes, groups, form, counters):
-    n = len(scores)
+def _read_detections(given, groups, form, counters):
+    n = len(given)
+    classed = given.shape[1] > 5
     dets = np.empty((9, n))
     labels = np.empty((3, n), np.int64)
     m = 0
     for i in range(n):
-        x1, y1 = np.float64(boxes[i, 0]), np.float64(boxes[i, 1])
-        x2, y2 = np.float64(boxes[i, 2]), np.float64(boxes[i, 3])
-        score, label = np.float64(scores[i]), np.int64(classes[i])
+        x1, y1 = np.float64(given[i, 0]), np.float64(given[i, 1])
+        x2, y2 = np.float64(given[i, 2]), np.float64(given[i, 3])
+        score = np.float64(given[i, 4])
+        kind = np.float64(given[i, 5]) if classed else 0.0
         if not (abs(x1) <= FARTHEST and abs(y1) <= FARTHEST and abs(x2) <= FARTHEST and abs(y2) <= FARTHEST):
             counters[REJECTED + NOT_FINITE] += 1
             continue
@@ -93,9 +98,10 @@ def _read_detections(boxes, scores, classes, groups, form, counters):
         if not (score >= 0.0 and score <= 1.0):
             counters[REJECTED + BAD_SCORE] += 1
             continue
-        if label < 0:
+        if not (kind >= 0.0 and kind < MOST_CLASSES):
             counters[REJECTED + BAD_CLASS] += 1
             continue
+        label = np.int64(kind)
         width, height = x2 - x1, y2 - y1
         dets[0, m], dets[1, m], dets[2, m], dets[3, m] = x1, y1, x2, y2
         dets[DPOS, m], dets[DPOS + 1, m] = x1 + width / 2, y1 + height / 2

@@ -54,7 +54,7 @@ REASONS = (
     "box not finite",
     "box without area",
     "score outside 0 to 1",
-    "negative class",
+    "class out of range",
     "embedding not usable",
     "time stood still",
     "time ran backwards",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from operators.track.core.boxes import place_boxes
 from operators.track.core.compilation import both_ways, loops_for
@@ -37,11 +38,16 @@ from operators.track.core.layout import (
     VEL,
 )
 from operators.track.core.motion import begin_motion
-from operators.track.core.types import Columns, Floats, Ints
+from operators.track.core.types import Floats, Ints
 
 # Bits of `shown`: which tracks a frame reports beside the confirmed and matched ones.
 SHOW_TENTATIVE = 1
 SHOW_LOST = 2
+
+# Columns of a frame's report.
+TOLD_BOX, TOLD_ID, TOLD_SCORE, TOLD_CLASS, TOLD_ROW = 0, 4, 5, 6, 7
+TOLD_SEEN, TOLD_VELOCITY, TOLD_AGE, TOLD_STATE = 8, 12, 14, 15
+TOLD = 16
 
 
 def open_frame(floats: Floats, ints: Ints, counters: Ints, dt: float) -> int:
@@ -49,6 +55,7 @@ def open_frame(floats: Floats, ints: Ints, counters: Ints, dt: float) -> int:
     n = counters[COUNT]
     counters[FRAME] += 1
     ints[AGE, :n] += 1
+    ints[STREAK, :n][ints[ROW, :n] < 0] = 0
     ints[ROW, :n] = -1
     floats[UNSEEN, :n] += dt
     return n
@@ -60,6 +67,8 @@ def _open_frame(floats, ints, counters, dt):
     counters[FRAME] += 1
     for t in range(n):
         ints[AGE, t] += 1
+        if ints[ROW, t] < 0:
+            ints[STREAK, t] = 0
         ints[ROW, t] = -1
         floats[UNSEEN, t] += dt
     return n
@@ -146,10 +155,13 @@ def begin_tracks(
     return rows
 
 
-def end_tracks(floats: Floats, ints: Ints, votes: Floats, embeds: Floats, counters: Ints, gone: Ints) -> Ints:
-    """Lets go of the tracks whose `gone` is true, keeping the others' order; returns the ids that ended."""
+def end_tracks(
+    floats: Floats, ints: Ints, votes: Floats, embeds: Floats, counters: Ints, gone: NDArray[np.bool_], over: Ints
+) -> int:
+    """Lets go of the tracks whose `gone` is true, in order; their ids go to `over`, returns how many."""
     n = counters[COUNT]
-    ended = ints[ID, :n][gone[:n]].copy()
+    ended = ints[ID, :n][gone[:n]]
+    over[: len(ended)] = ended
     if len(ended):
         keep = np.flatnonzero(~gone[:n])
         k = len(keep)
@@ -158,25 +170,19 @@ def end_tracks(floats: Floats, ints: Ints, votes: Floats, embeds: Floats, counte
         votes[:k] = votes[keep]
         embeds[:k] = embeds[keep]
         counters[COUNT] = k
-    return ended
+    return len(ended)
 
 
 @loops_for(end_tracks)
-def _end_tracks(floats, ints, votes, embeds, counters, gone):
+def _end_tracks(floats, ints, votes, embeds, counters, gone, over):
     n = counters[COUNT]
-    first, count = n, 0
-    for t in range(n):
-        if gone[t]:
-            if count == 0:
-                first = t
-            count += 1
-    ended = np.empty(count, np.int64)
-    if count == 0:
-        return ended
+    first = 0
+    while first < n and not gone[first]:
+        first += 1
     to, e = first, 0
     for t in range(first, n):
         if gone[t]:
-            ended[e] = ints[ID, t]
+            over[e] = ints[ID, t]
             e += 1
             continue
         for p in range(len(floats)):
@@ -189,67 +195,58 @@ def _end_tracks(floats, ints, votes, embeds, counters, gone):
             embeds[to, p] = embeds[t, p]
         to += 1
     counters[COUNT] = to
-    return ended
+    return e
 
 
-def report(floats: Floats, ints: Ints, counters: Ints, form: int, shown: int, rate: float) -> Columns:
-    """What a frame tells of its tracks: the columns of `operators.records.Tracks`, in its order, without `ended`.
+def report(floats: Floats, ints: Ints, counters: Ints, told: Floats, shown: int, rate: float) -> int:
+    """Writes what a frame tells of its tracks into the rows of `told`, and returns how many they are.
 
     A track is told of when it is confirmed and matched in this frame; `shown` adds tentative and lost ones.
-    `rate` turns velocities a reference frame into velocities a second.
+
+    Args:
+        told: (at least as many as tracks, TOLD) float64; its columns are named TOLD_BOX and so on.
+        rate: turns velocities a reference frame into velocities a second.
     """
     n = counters[COUNT]
     state, row = ints[STATE, :n], ints[ROW, :n]
-    told = (state == CONFIRMED) & (row >= 0)
+    chosen = (state == CONFIRMED) & (row >= 0)
     if shown & SHOW_TENTATIVE:
-        told |= (state == TENTATIVE) & (row >= 0)
+        chosen |= (state == TENTATIVE) & (row >= 0)
     if shown & SHOW_LOST:
-        told |= row < 0
-    rows = np.flatnonzero(told)
-    boxes = floats[BOX : BOX + 4, rows].T.astype(np.float32)
+        chosen |= row < 0
+    rows = np.flatnonzero(chosen)
+    k = len(rows)
     matched = row[rows] >= 0
-    states = np.where(~matched & (state[rows] == CONFIRMED), LOST, state[rows]).astype(np.int8)
-    return (
-        ints[ID, rows],
-        np.ascontiguousarray(boxes),
-        np.where(matched[:, None], floats[SEEN : SEEN + 4, rows].T.astype(np.float32), boxes),
-        floats[SCORE, rows].astype(np.float32),
-        ints[CLASS, rows].astype(np.int32),
-        np.ascontiguousarray((floats[VEL : VEL + 2, rows] * rate).T.astype(np.float32)),
-        ints[AGE, rows].astype(np.int32),
-        states,
-        row[rows].astype(np.int32),
-    )
+    told[:k, TOLD_BOX : TOLD_BOX + 4] = floats[BOX : BOX + 4, rows].T
+    told[:k, TOLD_SEEN : TOLD_SEEN + 4] = np.where(
+        matched, floats[SEEN : SEEN + 4, rows], floats[BOX : BOX + 4, rows]
+    ).T
+    told[:k, TOLD_ID], told[:k, TOLD_SCORE] = ints[ID, rows], floats[SCORE, rows]
+    told[:k, TOLD_CLASS], told[:k, TOLD_ROW] = ints[CLASS, rows], row[rows]
+    told[:k, TOLD_VELOCITY : TOLD_VELOCITY + 2] = (floats[VEL : VEL + 2, rows] * rate).T
+    told[:k, TOLD_AGE] = ints[AGE, rows]
+    told[:k, TOLD_STATE] = np.where(~matched & (state[rows] == CONFIRMED), LOST, state[rows])
+    return k
 
 
 @loops_for(report)
-def _report(floats, ints, counters, form, shown, rate):
-    n = counters[COUNT]
-    rows = np.empty(n, np.int64)
-    count = 0
-    for t in range(n):
-        if ints[ROW, t] < 0:
-            told = (shown & SHOW_LOST) != 0
-        else:
-            told = ints[STATE, t] == CONFIRMED or (ints[STATE, t] == TENTATIVE and (shown & SHOW_TENTATIVE) != 0)
-        if told:
-            rows[count] = t
-            count += 1
-    ids, boxes, seen = np.empty(count, np.int64), np.empty((count, 4), np.float32), np.empty((count, 4), np.float32)
-    scores, classes = np.empty(count, np.float32), np.empty(count, np.int32)
-    velocities, ages = np.empty((count, 2), np.float32), np.empty(count, np.int32)
-    states, detections = np.empty(count, np.int8), np.empty(count, np.int32)
-    for k in range(count):
-        t = rows[k]
+def _report(floats, ints, counters, told, shown, rate):
+    k = 0
+    for t in range(counters[COUNT]):
         matched = ints[ROW, t] >= 0
-        ids[k] = ints[ID, t]
+        if matched:
+            chosen = ints[STATE, t] == CONFIRMED or (ints[STATE, t] == TENTATIVE and (shown & SHOW_TENTATIVE) != 0)
+        else:
+            chosen = (shown & SHOW_LOST) != 0
+        if not chosen:
+            continue
         for i in range(4):
-            boxes[k, i] = floats[BOX + i, t]
-            seen[k, i] = floats[SEEN + i, t] if matched else floats[BOX + i, t]
-        scores[k] = floats[SCORE, t]
-        classes[k] = ints[CLASS, t]
-        velocities[k, 0], velocities[k, 1] = floats[VEL, t] * rate, floats[VEL + 1, t] * rate
-        ages[k] = ints[AGE, t]
-        states[k] = LOST if not matched and ints[STATE, t] == CONFIRMED else ints[STATE, t]
-        detections[k] = ints[ROW, t]
-    return ids, boxes, seen, scores, classes, velocities, ages, states, detections
+            told[k, TOLD_BOX + i] = floats[BOX + i, t]
+            told[k, TOLD_SEEN + i] = floats[SEEN + i, t] if matched else floats[BOX + i, t]
+        told[k, TOLD_ID], told[k, TOLD_SCORE] = ints[ID, t], floats[SCORE, t]
+        told[k, TOLD_CLASS], told[k, TOLD_ROW] = ints[CLASS, t], ints[ROW, t]
+        told[k, TOLD_VELOCITY], told[k, TOLD_VELOCITY + 1] = floats[VEL, t] * rate, floats[VEL + 1, t] * rate
+        told[k, TOLD_AGE] = ints[AGE, t]
+        told[k, TOLD_STATE] = LOST if not matched and ints[STATE, t] == CONFIRMED else ints[STATE, t]
+        k += 1
+    return k

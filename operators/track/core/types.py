@@ -1,6 +1,6 @@
 """Names for the arrays of the core."""
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,3 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 Ids = NDArray[np.int64]
-
-# The columns of `operators.records.Tracks`, in its order, without `ended`.
-Columns: TypeAlias = tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any]

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.skipif(not (TABLES.exists() and MOT.exists()), reason="
 OFFICIAL: dict[str, tuple[str, Any]] = {
     # The references keep lost tracks for 30 frames, whatever the frame rate.
     "ByteTrack-ref": ("bytetrack", lambda fps, floor: {"lost_seconds": 30 / fps}),
+    "SORT-ref": ("sort", lambda fps, floor: {"lost_seconds": 1 / fps, "min_score": floor}),
+    "OC-SORT-ref": ("ocsort", lambda fps, floor: {"lost_seconds": 30 / fps}),
 }
 QUICK = [("MOT15", "KITTI-17"), ("MOT15", "TUD-Stadtmitte"), ("MOT17-val", "MOT17-09-FRCNN")]
 
@@ -39,7 +41,7 @@ def test_errors_are_the_references_own(reference: str, bench: str, sequence: str
     frames = read_mot(folder / "det" / "det.txt")
     with (tmp_path / f"{sequence}.txt").open("w") as out:
         for number, tracks in enumerate(track_frames(tracker, frames, fps), 1):
-            out.write(mot_rows(number, tracks))
+            out.write(mot_rows(number, tracks, measured=name == "ocsort"))
     found = _errors(MOT / bench, tmp_path, bench, sequence, int(info["Sequence"]["seqLength"]))
     expected = json.loads(TABLES.read_text())[bench][reference][sequence]
     assert found == {key: expected[key] for key in ("FP", "FN", "IDSW")}

@@ -21,7 +21,7 @@ def crowd(frames: int, people: int = 12, seed: int = 3, dim: int = 0) -> list[De
         place += speed
         seen = rng.random(people) > 0.1
         corner = place[seen] + rng.normal(0, 1, (seen.sum(), 2))
-        boxes = np.hstack([corner, corner + [40, 100]]).astype(np.float32)
+        boxes = np.hstack([corner, corner + np.array([40, 100])]).astype(np.float32)
         scores = rng.choice([0.3, 0.9], seen.sum(), p=[0.2, 0.8]).astype(np.float32)
         look = looks[seen] + rng.normal(0, 0.3, (seen.sum(), max(dim, 1)))
         embeddings = (look / np.linalg.norm(look, axis=1, keepdims=True)).astype(np.float32) if dim else None
