@@ -1,0 +1,154 @@
+"""A whole site on a real Ray: accounting, the same bytes whatever the workers, and recovery from kill -9."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+
+from mtmct.records import TOPICS
+from pipeline.assembly import build_reader
+from pipeline.config import Site, load
+from pipeline.launch import NAMESPACE, Outcome, Progress, Supervisor
+from pipeline.summary import summarise
+
+FPS = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_in_place() -> Iterator[None]:
+    ray.init(
+        address="local", num_cpus=4, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False,
+        object_store_memory=200_000_000,
+    )  # fmt: skip
+    yield
+    ray.shutdown()
+
+
+def write_detections(path: Path, seed: int, seconds: int) -> None:
+    """Three people who walk to and fro, with noise and misses, as MOT text."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for frame in range(1, seconds * FPS + 1):
+        for person in range(3):
+            if random.random() < 0.05:
+                continue
+            x = 300 + 250 * np.sin(frame / 90 + 2 * person) + random.normal(0, 1)
+            y = 120 + 90 * person + random.normal(0, 1)
+            rows.append(f"{frame},-1,{x:.2f},{y:.2f},40,100,{random.uniform(0.65, 0.95):.3f}")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def make_site(
+    folder: Path, *, seconds: int, cameras_per_worker: int = 2, ledger: str = "{}", name: str = "plaza"
+) -> Site:
+    for seed, camera in enumerate(("east", "west")):
+        if not (folder / f"{camera}.txt").exists():
+            write_detections(folder / f"{camera}.txt", seed, seconds)
+    file = folder / f"{name}.yaml"
+    file.write_text(
+        f"site: {name}\n"
+        "cameras:\n"
+        f"  - {{id: east, source: 'detections:east.txt', fps: {FPS}, homography: [[0.01,0,0],[0,0.01,0],[0,0,1]]}}\n"
+        f"  - {{id: west, source: 'detections:west.txt', fps: {FPS}, homography: [[0.01,0,3],[0,0.01,0],[0,0,1]]}}\n"
+        f"resources: {{cameras_per_worker: {cameras_per_worker}}}\n"
+        f"ledger: {ledger}\n"
+    )
+    return load(file)
+
+
+def contents(site: Site) -> dict[str, list[tuple[str, bytes]]]:
+    """Every record of the site's ledger, as bytes."""
+    reader = build_reader(site)
+    try:
+        return {topic: [(stored.key, stored.raw) for stored in reader.read(topic)] for topic in TOPICS}
+    finally:
+        reader.close()
+
+
+class Killer:
+    """Kills -9 one actor of a running site as soon as a few commits are made."""
+
+    def __init__(self, victim: str) -> None:
+        self._victim = victim
+        self.killed = threading.Event()
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.commits >= 3 and self._victim in progress.pids and not self.killed.is_set():
+            os.kill(progress.pids[self._victim], signal.SIGKILL)
+            self.killed.set()
+
+
+def sqlite(path: Path) -> str:
+    return f"{{sqlite: {{path: '{path}'}}}}"
+
+
+def run(site: Site, killer: Killer | None = None) -> Outcome:
+    return Supervisor(site, killer or (lambda progress: None)).run()
+
+
+def test_every_decoded_frame_is_tracked_or_counted_as_dropped(tmp_path: Path) -> None:
+    site = make_site(tmp_path, seconds=20, ledger=sqlite(tmp_path / "ledger.sqlite"))
+    outcome = run(site)
+    assert not outcome.failures
+    summary = summarise(build_reader(site))
+    assert {name: c.decoded for name, c in summary.cameras.items()} == {"east": 200, "west": 200}
+    assert all(c.decoded == c.tracked + sum(c.dropped.values()) for c in summary.cameras.values())
+    assert summary.identities > 0
+
+
+def test_one_worker_and_two_write_the_same_bytes(tmp_path: Path) -> None:
+    written = []
+    for size in (2, 1):
+        site = make_site(tmp_path, seconds=30, cameras_per_worker=size, ledger=sqlite(tmp_path / f"{size}.sqlite"))
+        run(site)
+        written.append(contents(site))
+    assert written[0]["tracks"]
+    assert written[0] == written[1]
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    site = make_site(tmp_path, seconds=5, ledger=sqlite(tmp_path / "ledger.sqlite"))
+    run(site)
+    before = contents(site)
+    assert run(site).already_complete
+    assert contents(site) == before
+
+
+@pytest.mark.parametrize("victim", ["worker-0", "fusion"])
+def test_a_killed_actor_leaves_no_mark_on_an_sqlite_ledger(victim: str, tmp_path: Path) -> None:
+    whole = make_site(tmp_path, seconds=600, ledger=sqlite(tmp_path / "whole.sqlite"))
+    run(whole)
+    site = make_site(tmp_path, seconds=600, ledger=sqlite(tmp_path / "killed.sqlite"))
+    killer = Killer(victim)
+    run(site, killer)
+    assert killer.killed.is_set()
+    assert contents(site) == contents(whole)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("victim", ["worker-0", "fusion"])
+def test_a_killed_actor_leaves_no_mark_on_a_kafka_ledger(victim: str, tmp_path: Path, kafka: str) -> None:
+    ledger = f"{{kafka: {{bootstrap_servers: '{kafka}'}}}}"
+    name = f"run-{victim}-{os.getpid()}"
+    whole = make_site(tmp_path, seconds=120, ledger=ledger, name=f"{name}-whole")
+    run(whole)
+    site = make_site(tmp_path, seconds=120, ledger=ledger, name=f"{name}-killed")
+    killer = Killer(victim)
+    run(site, killer)
+    assert killer.killed.is_set()
+
+    def without_name(site: Site) -> dict[str, list[tuple[bytes, bytes]]]:
+        mine = site.site.encode()
+        return {
+            topic: [(key.encode().replace(mine, b"site"), raw.replace(mine, b"site")) for key, raw in rows]
+            for topic, rows in contents(site).items()
+        }
+
+    assert without_name(site) == without_name(whole)
