@@ -1,0 +1,280 @@
+"""Cameras that are watched while they film: network streams and devices, connected to again for ever."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+
+from operators.records import SECOND_NS, Frame
+from pipeline.sources.base import (
+    Clock,
+    Crop,
+    Interrupted,
+    Item,
+    Restored,
+    Source,
+    SourceError,
+    read_position,
+    write_position,
+)
+from pipeline.sources.masking import mask
+from pipeline.sources.pictures import PictureMaker, WrongSizeError
+from pipeline.sources.timing import CatchUp, FpsCap, LiveTimeline
+
+_KIND = "live"
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
+# How long a `read` waits before it gives its thread the chance to stop.
+_SLICE_S = 0.2
+# Longer than any keyframe interval in use: what cannot be decoded by then never will be.
+_LONGEST_BLIND_S = 30.0
+
+
+class _SilentError(Exception):
+    """A connection that answers, but shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What FFmpeg opens.
+
+    Attributes:
+        url: with user and password; never to be shown.
+        format: FFmpeg's input format; None where the address tells.
+        options: FFmpeg's.
+    """
+
+    url: str
+    format: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return mask(self.url)
+
+
+def network(url: str) -> Address:
+    """A stream. RTSP runs over TCP (lost UDP packets become grey smears that detectors see things in), video only."""
+    if url.lower().startswith(("rtsp://", "rtsps://")):
+        return Address(url, options={"rtsp_transport": "tcp", "allowed_media_types": "video"})
+    return Address(url)
+
+
+def device(camera: str, number: int) -> Address:
+    """A camera of this machine.
+
+    Raises:
+        SourceError: devices cannot be opened by number on this system.
+    """
+    if sys.platform.startswith("linux"):
+        return Address(f"/dev/video{number}", format="v4l2")
+    if sys.platform == "darwin":
+        return Address(str(number), format="avfoundation", options={"framerate": "30"})
+    raise SourceError(f"camera {camera!r}: devices cannot be opened by number on {sys.platform}; give a stream address")
+
+
+class LiveVideo(Source):
+    """A stream or a device. It connects with the first `read`, and again whenever it is lost.
+
+    Waiting times double from one second to thirty; a picture that can be used starts them anew. Event time is the
+    wall clock at the first picture and from then on the spacing of the stream's own timestamps (`LiveTimeline`).
+
+    Dropped, counted: `fps_cap`; `damaged` (cannot be decoded); `late` (skipped to catch up with the stream).
+
+    Args:
+        camera: camera id.
+        address: what to open.
+        fps: cap on frames a second.
+        crop: x1, y1, x2, y2, pixels of the full picture.
+        offset_ns: added to event time.
+        clock: wall clock and waiting.
+        connect_timeout_s: a camera that does not answer for so long is tried again later.
+        read_timeout_s: a camera that sends no picture for so long is lost.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        camera: str,
+        address: Address,
+        *,
+        clock: Clock,
+        fps: float | None = None,
+        crop: Crop | None = None,
+        offset_ns: int = 0,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 5.0,
+    ) -> None:
+        super().__init__(camera)
+        self._address = address
+        self._clock = clock
+        self._fps = fps
+        self._offset_ns = offset_ns
+        self._pictures = PictureMaker(crop)
+        self._connect_timeout_s = connect_timeout_s
+        self._read_timeout_s = read_timeout_s
+        self._container: av.container.InputContainer | None = None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the cropped picture; known after the first."""
+        return self._pictures.size
+
+    def open(self, position: bytes | None) -> None:
+        """See `Source.open`. Counts, frame numbers and time go on from the position; the stream is where it is."""
+        state = {} if position is None else read_position(_KIND, self.camera, position)
+        self._index = state.get("index", 0)
+        self._tally.restore(state.get("counts", {}))
+        self._timeline = LiveTimeline()
+        self._timeline.last_ns = state.get("last_ns")
+        self._cap = FpsCap(self._fps)
+        self._failed = 0
+        self._retry_at = self._clock.monotonic()
+        self._ahead: av.VideoFrame | None = None
+        self._frames: Iterator[av.VideoFrame | None] = iter(())
+        self._seen = False
+        self._stopping = False
+
+    def read(self) -> Item | None:
+        """See `Source.read`."""
+        if self._stopping:
+            return None
+        try:
+            if self._container is None:
+                waiting = self._retry_at - self._clock.monotonic()
+                if waiting > 0:
+                    self._clock.sleep(min(waiting, _SLICE_S))
+                else:
+                    self._connect()
+                return None
+            frame, self._ahead = self._ahead or next(self._frames), None
+            if frame is None:
+                return None
+            return self._give(frame) if self._seen else self._first(frame)
+        except StopIteration:
+            return self._lost("the stream has ended")
+        except (av.error.FFmpegError, OSError) as error:
+            return self._lost(self._reason(error))
+        except (WrongSizeError, _SilentError) as error:
+            return self._lost(str(error))
+
+    def position(self) -> bytes:
+        """See `Source.position`."""
+        return write_position(_KIND, index=self._index, last_ns=self._timeline.last_ns, counts=self._tally.counts)
+
+    def interrupt(self) -> None:
+        """See `Source.interrupt`. A connection in the making still takes its time-out."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _connect(self) -> None:
+        self._seen = False
+        self._timeline.disconnect()
+        self._pictures.full_size = None
+        self._asked_at = self._clock.monotonic()
+        try:
+            self._container = av.open(
+                self._address.url,
+                format=self._address.format,
+                options=dict(self._address.options),
+                timeout=(self._connect_timeout_s, self._read_timeout_s),
+            )
+        except av.error.FFmpegError:
+            raise
+        except ValueError as error:  # this build of FFmpeg knows no such format
+            raise _SilentError(str(error)) from None
+        if not self._container.streams.video:
+            raise _SilentError("there is no video in it")
+        self._stream = self._container.streams.video[0]
+        self._stream.codec_context.thread_count = 1
+        self._frames = self._decode(self._container)
+
+    def _first(self, frame: av.VideoFrame) -> Item | None:
+        """The first picture of a connection: only a picture that can be used is proof that the camera is there."""
+        self._pictures.make(frame)
+        self._seen, self._ahead = True, frame
+        failed, self._failed = self._failed, 0
+        if failed == 0:
+            return None
+        tries = "1 try" if failed == 1 else f"{failed} tries"
+        return Restored(f"{self._address}: it is back after {tries}", failed, self._now_ns())
+
+    def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame | None]:
+        """Pictures as they come, None for every packet without one. Counts what is damaged or skipped as late."""
+        catching_up = CatchUp()
+        last_packet = last_picture = self._clock.monotonic()
+        # All streams, not the video alone: sound must not keep a camera alive whose pictures have stopped.
+        for packet in container.demux():
+            now = self._asked_at = self._clock.monotonic()
+            if packet.stream.index != self._stream.index or packet.dts is None:
+                if now - last_packet > self._read_timeout_s:
+                    raise _SilentError(f"no pictures for {self._read_timeout_s:g} s")
+                continue
+            last_packet = now
+            late = self._timeline.lateness_ns(self._in_ns(packet.pts), self._now_ns())
+            if catching_up.skips(late, packet.is_keyframe):
+                self._lose("late")
+            else:
+                if catching_up.in_vain:
+                    self._timeline.disconnect()
+                try:
+                    for frame in packet.decode():
+                        last_picture = now
+                        yield frame
+                except av.error.InvalidDataError:
+                    self._lose("damaged")
+            if now - last_picture > _LONGEST_BLIND_S:
+                raise _SilentError(f"none of its pictures could be decoded for {_LONGEST_BLIND_S:g} s")
+            yield None
+
+    def _give(self, frame: av.VideoFrame) -> Frame | None:
+        self._index += 1
+        self._tally.decoded()
+        time_ns = self._timeline.time_of(self._in_ns(frame.pts), self._now_ns())
+        if not self._cap.keeps(time_ns):
+            self._tally.dropped("fps_cap")
+            return None
+        try:
+            return Frame(self.camera, self._index, time_ns, self._pictures.make(frame))
+        except WrongSizeError:
+            self._tally.dropped("wrong_size")
+            raise
+
+    def _lose(self, reason: str) -> None:
+        self._index += 1
+        self._tally.decoded()
+        self._tally.dropped(reason)
+
+    def _lost(self, why: str) -> Interrupted:
+        self.close()
+        self._failed += 1
+        wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (self._failed - 1))
+        self._retry_at = self._clock.monotonic() + wait
+        self._tally.add("interruptions")
+        detail = f"{self._address}: {why}; trying again in {wait:g} s"
+        return Interrupted(detail, self._failed, wait, self._now_ns())
+
+    def _now_ns(self) -> int:
+        return self._clock.now_ns() + self._offset_ns
+
+    def _reason(self, error: Exception) -> str:
+        """What went wrong, in words, without the address."""
+        limit = self._connect_timeout_s if self._container is None else self._read_timeout_s
+        if self._clock.monotonic() - self._asked_at > 0.9 * limit:
+            return f"no answer within {limit:g} s"
+        if isinstance(error, av.error.HTTPUnauthorizedError):
+            return "it does not accept this user and password"
+        return mask(getattr(error, "strerror", None) or str(error)).lower()
+
+    def _in_ns(self, timestamp: int | None) -> int | None:
+        unit = self._stream.time_base or Fraction(1, 90_000)
+        return None if timestamp is None else timestamp * SECOND_NS * unit.numerator // unit.denominator
