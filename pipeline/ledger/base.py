@@ -2,6 +2,10 @@
 
 A ledger has one writer at a time and any number of readers. `open()` fences every earlier writer of the
 same site: from then on their commits raise `FencedError` and change nothing.
+
+The same commits leave the same records, byte for byte and in the same order, whatever interrupted them: a writer
+that is killed, opened again and fed from the state that `open()` returns leaves no trace of it. Both ledgers
+are held to this contract by the same tests (tests/pipeline/ledger/test_conformance.py).
 """
 
 from __future__ import annotations
@@ -11,10 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mtmct.records import TOPICS
 from operators.records import CrosscamError
 
 #     LedgerError
-#     ├── UnavailableError     the broker or the disk does not answer: try again later, nothing was written
+#     ├── UnavailableError     the broker or the disk does not answer, and patience has run out: open again later
 #     ├── FencedError          another writer has taken over: stop
 #     └── CorruptError         what is stored cannot be read
 
@@ -24,7 +29,10 @@ class LedgerError(CrosscamError):
 
 
 class UnavailableError(LedgerError):
-    """The ledger does not answer; nothing of the commit is visible. Trying again is safe."""
+    """The ledger does not answer, and the caller did not want to wait any longer.
+
+    A commit that ends so has been made as a whole or not at all. `open()` again: the state tells which.
+    """
 
 
 class FencedError(LedgerError):
@@ -33,6 +41,12 @@ class FencedError(LedgerError):
 
 class CorruptError(LedgerError):
     """What is stored cannot be read."""
+
+
+def check_topic(topic: str) -> None:
+    """Raise a `LedgerError` unless it is a topic that ledgers have."""
+    if topic not in TOPICS:
+        raise LedgerError(f"there is no topic '{topic}' in a ledger; there are {', '.join(TOPICS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +84,12 @@ class LedgerWriter(ABC):
     def open(self) -> dict[str, bytes]:
         """Fence earlier writers and read the whole state as of the last commit.
 
-        Waits with back-off while the ledger is away, telling `on_wait` once a try.
+        Waits with back-off while the ledger is away, telling `on_wait` once a try. May be called again on the
+        same writer, after an error for instance.
 
         Raises:
             CorruptError: the state cannot be read.
+            LedgerError: waiting would not help (a permission, a setting, another site's ledger).
         """
 
     @abstractmethod
@@ -81,10 +97,13 @@ class LedgerWriter(ABC):
         """Make records and state visible together, or not at all. None deletes a state key.
 
         Returns once durable. Waits with back-off while the ledger is away: after an unclear end (the
-        connection died during the commit) it finds out what became of it and never writes twice.
+        connection died during the commit) it finds out what became of it and never writes twice. What
+        `on_wait` raises ends the wait and the commit.
 
         Raises:
             FencedError: another writer has taken over.
+            UnavailableError: the ledger stayed away for longer than the writer's patience.
+            LedgerError: waiting would not help. After any error but `FencedError` the writer has to be opened again.
         """
 
     @abstractmethod
@@ -112,7 +131,10 @@ class LedgerReader(ABC):
 
     @abstractmethod
     def end(self, topic: str) -> str | None:
-        """Position of the last committed record of `topic`; None where there is none."""
+        """Where to read on `after` the last committed record of `topic`; None where there is none.
+
+        Need not be the same text as that record's own position.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, bytes]:
