@@ -98,16 +98,27 @@ def annotate(
     style = style or Style.for_height(picture.shape[0])
     blur_boxes(picture, boxes, privacy)
     draw_trails(picture, trails, style)
+    draw_boxes(picture, boxes, identities, style)
     taken = []
     if title or clock:
         taken.append(draw_bar(picture, title, clock, style))
     if counts:
         taken.append(draw_counts(picture, counts, style))
-    draw_boxes(picture, boxes, identities, style, labels=labels, taken=taken)
+    draw_labels(picture, boxes, identities, style, labels=labels, taken=taken)
     return picture
 
 
 def draw_boxes(
+    image: Image, boxes: Float32, identities: Sequence[int] | NDArray[np.integer[Any]], style: Style
+) -> None:
+    """Outline boxes (N, 4) xyxy in the colours of their N identities."""
+    rows, whole = _drawable(boxes)
+    for row in rows[np.argsort(whole[rows, 3], kind="stable")]:  # the nearest last, on top of those behind
+        x1, y1, x2, y2 = (int(v) for v in whole[row])
+        _outline(image, Rect(x1, y1, x2, y2), identity_color(int(identities[row])), style.line)
+
+
+def draw_labels(
     image: Image,
     boxes: Float32,
     identities: Sequence[int] | NDArray[np.integer[Any]],
@@ -116,24 +127,19 @@ def draw_boxes(
     labels: Sequence[str] | None = None,
     taken: Iterable[Rect] = (),
 ) -> None:
-    """Outline boxes (N, 4) xyxy in their identities' colours, a label chip on each.
+    """A label on each box in its identity's colour: `labels`, or the identity's number if it has one.
 
-    Chips stay inside the picture, keep clear of `taken`, and of each other wherever there is room.
+    Labels stay inside the picture, keep clear of `taken`, and of each other wherever there is room.
     """
     numbers = [int(number) for number in identities]
     texts = list(labels) if labels is not None else [str(n) if n >= 0 else "" for n in numbers]
-    exact = np.asarray(boxes, np.float64).reshape(-1, 4)
-    rows = np.flatnonzero(np.isfinite(exact).all(axis=1))
-    whole = np.clip(np.nan_to_num(exact), -_FAR, _FAR).round().astype(np.int64)
-    for row in rows[np.argsort(whole[rows, 3], kind="stable")]:  # the nearest last, on top of those behind
-        x1, y1, x2, y2 = (int(v) for v in whole[row])
-        _outline(image, Rect(x1, y1, x2, y2), identity_color(numbers[row]), style.line)
-    # By identity and not by place: then chips do not swap sides when two people pass each other.
+    rows, whole = _drawable(boxes)
+    # By identity and not by place: then labels do not swap sides when two people pass each other.
     named = sorted((row for row in rows if texts[row]), key=lambda row: (numbers[row], row))
-    sizes = [_chip_size(texts[row], style) for row in named]
+    sizes = [chip_size(texts[row], style) for row in named]
     spots = place_labels(whole[named], sizes, (image.shape[1], image.shape[0]), style.line, taken)
     for row, spot in zip(named, spots, strict=True):
-        _chip(image, spot, texts[row], identity_color(numbers[row]), style)
+        draw_chip(image, spot, texts[row], identity_color(numbers[row]), style)
 
 
 def place_labels(
@@ -280,6 +286,25 @@ def fill_round(image: Image, rect: Rect, radius: int, color: Color) -> None:
                 cv2.circle(image, (x, y), radius, color, cv2.FILLED, cv2.LINE_AA)
 
 
+def chip_size(text: str, style: Style) -> tuple[int, int]:
+    """Width and height of a label."""
+    return text_size(text, style.text, BOLD)[0] + 2 * style.pad, style.text + 2 * style.pad
+
+
+def draw_chip(image: Image, spot: Rect, text: str, color: Color, style: Style) -> None:
+    """A label: text on a filled rectangle with rounded corners."""
+    fill_round(image, spot, style.corner, color)
+    middle = ((spot.x1 + spot.x2) / 2, (spot.y1 + spot.y2) / 2)
+    put_text(image, text, *middle, style.text, readable_on(color), weight=BOLD, anchor=(0.5, 0.5))
+
+
+def _drawable(boxes: Float32) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of boxes that are finite, and all boxes in whole pixels."""
+    exact = np.asarray(boxes, np.float64).reshape(-1, 4)
+    rows = np.flatnonzero(np.isfinite(exact).all(axis=1)).astype(np.int64)
+    return rows, np.clip(np.nan_to_num(exact), -_FAR, _FAR).round().astype(np.int64)
+
+
 def _outline(image: Image, box: Rect, color: Color, line: int) -> None:
     """A box in its colour with a dark rim, so that it stands out from a ground of the same colour."""
     inner, outer = line // 2, line - line // 2
@@ -303,16 +328,6 @@ def _outline(image: Image, box: Rect, color: Color, line: int) -> None:
         ((x2 - step, y1), (x2, y2)),
     ):
         cv2.rectangle(image, near, far, color, cv2.FILLED)
-
-
-def _chip_size(text: str, style: Style) -> tuple[int, int]:
-    return text_size(text, style.text, BOLD)[0] + 2 * style.pad, style.text + 2 * style.pad
-
-
-def _chip(image: Image, spot: Rect, text: str, color: Color, style: Style) -> None:
-    fill_round(image, spot, style.corner, color)
-    middle = ((spot.x1 + spot.x2) / 2, (spot.y1 + spot.y2) / 2)
-    put_text(image, text, *middle, style.text, readable_on(color), weight=BOLD, anchor=(0.5, 0.5))
 
 
 def _overlaps(places: NDArray[np.int64], used: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,0 +1,401 @@
+"""The mosaic of a site's cameras: from `tracks` values and pictures to a video that plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from operators.draw import Privacy
+from operators.palette import identity_color
+from operators.records import CrosscamError, Frame
+from pipeline.clock import clock_text
+from pipeline.mosaic import Layout
+from pipeline.overlay import Overlay
+from pipeline.recording import RecordedCamera, RecordingError, recording
+from pipeline.render import RenderError, render_mosaic
+from pipeline.sources.base import End, Item, Source
+
+SECOND = 1_000_000_000
+NOON = 1_244_721_600 * SECOND
+SIZE = (160, 120)
+DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "pets_s2l1"
+
+
+def pictures(camera: str, count: int, *, fps: float = 10, start_ns: int = NOON, level: int = 90, size=SIZE):
+    """A camera that looks at a grey wall."""
+    image = np.full((size[1], size[0], 3), level, np.uint8)
+
+    def frames() -> Iterator[Frame]:
+        for number in range(count):
+            yield Frame(camera, number + 1, start_ns + round(number * SECOND / fps), image)
+
+    return RecordedCamera(camera, frames)
+
+
+def tracks(camera: str, track: int, number: int, frames, box=(40, 40, 70, 100), *, fps=10, start_ns=NOON, cls="person"):
+    """A value of the `tracks` topic: one box that does not move, at these frame numbers from 1."""
+    points = [
+        [(start_ns + round((frame - 1) * SECOND / fps)) // 1000, *map(float, box), 0.9, None, None] for frame in frames
+    ]
+    return {
+        "schema": "crosscam.tracks/1",
+        "site": "plaza",
+        "camera": camera,
+        "track": track,
+        "class": cls,
+        "identity": f"plaza-{number:06d}",
+        "number": number,
+        "revision": 0,
+        "start": points[0][0],
+        "end": points[-1][0],
+        "frames": list(frames),
+        "points": points,
+        "link": None,
+        "ended": False,
+    }
+
+
+def decode(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+
+
+def near(color, other, tolerance: int = 40) -> bool:
+    """Whether two colours are alike after H.264."""
+    return bool(np.abs(np.asarray(color, int) - np.asarray(other, int)).max() <= tolerance)
+
+
+def edge_color(image: np.ndarray, layout: Layout, cell: int, box=(40, 40, 70, 100)):
+    """What the left edge of a box looks like, halfway down."""
+    corner = layout.cells[cell]
+    return image[corner.y1 + (box[1] + box[3]) // 2, corner.x1 + box[0] - 1]
+
+
+class TestVideo:
+    def test_two_cameras_side_by_side_with_their_identities(self, tmp_path):
+        records = [tracks("left", 1, 3, range(1, 11)), tracks("right", 1, 8, range(1, 11))]
+        records += [tracks("left", 1, 3, range(11, 21)), tracks("right", 1, 8, range(11, 21))]
+        seen = []
+        report = render_mosaic(
+            records,
+            [pictures("left", 20), pictures("right", 20)],
+            tmp_path / "made" / "mosaic.mp4",
+            title="plaza",
+            progress=lambda frames, time_ns: seen.append((frames, time_ns)),
+        )
+        images = decode(tmp_path / "made" / "mosaic.mp4")
+        assert report.frames == len(images) == 20
+        assert report.boxes == 40
+        assert report.identities == 2
+        assert report.late == 0
+        assert images[0].shape[1::-1] == report.size
+        assert report.size[0] > 2 * SIZE[0]
+        layout = Layout.of([SIZE, SIZE], (1920, 1080))
+        # Colours are halved in resolution by H.264, and the line is one pixel wide: compare which is nearer.
+        for cell, number, other in ((0, 3, 8), (1, 8, 3)):
+            found = edge_color(images[10], layout, cell).astype(int)
+            assert np.abs(found - identity_color(number)).sum() < np.abs(found - identity_color(other)).sum()
+        assert seen[0] == (1, NOON)
+        assert seen[-1] == (20, NOON + 19 * SECOND // 10)
+
+    def test_plays_at_the_speed_of_event_time(self, tmp_path):
+        output = tmp_path / "mosaic.mp4"
+        render_mosaic([], [pictures("a", 30, fps=15), pictures("b", 10, fps=5)], output, fps=10)
+        with av.open(str(output)) as container:
+            stream = container.streams.video[0]
+            assert stream.codec_context.name == "h264"
+            assert stream.codec_context.pix_fmt == "yuv420p"
+            assert stream.width % 2 == stream.height % 2 == 0
+            assert stream.average_rate == 10
+            assert float(stream.duration * stream.time_base) == pytest.approx(2.0, abs=0.1)
+
+    def test_same_input_same_pixels(self, tmp_path):
+        for name in ("one.mp4", "two.mp4"):
+            render_mosaic([tracks("a", 1, 3, range(1, 6))], [pictures("a", 5)], tmp_path / name)
+        assert all((a == b).all() for a, b in zip(*map(decode, sorted(tmp_path.iterdir())), strict=True))
+
+    def test_a_frame_rate_that_is_no_whole_number(self, tmp_path):
+        report = render_mosaic([], [pictures("a", 30, fps=29.97)], tmp_path / "m.mp4", fps=29.97)
+        assert report.frames == len(decode(tmp_path / "m.mp4")) == 30
+
+    def test_skips_ahead_where_no_camera_has_a_picture(self, tmp_path):
+        night = NOON + 6 * 3600 * SECOND
+        report = render_mosaic(
+            [tracks("b", 1, 2, range(1, 6), start_ns=night)],
+            [pictures("a", 5), pictures("b", 5, start_ns=night)],
+            tmp_path / "mosaic.mp4",
+        )
+        assert report.frames == 10
+        assert report.boxes == 5
+
+    def test_camera_that_ended_goes_dark_and_the_other_goes_on(self, tmp_path):
+        report = render_mosaic([], [pictures("a", 5, level=200), pictures("b", 20, level=200)], tmp_path / "m.mp4")
+        assert report.frames == 20
+        first, last = decode(tmp_path / "m.mp4")[0], decode(tmp_path / "m.mp4")[-1]
+        cells = Layout.of([SIZE, SIZE], (1920, 1080)).cells
+        ended, running = (last[cell.y1 : cell.y2, cell.x1 : cell.x2] for cell in cells)
+        assert np.median(ended) < 80
+        assert np.median(running) > 180
+        assert np.median(first) > 180
+        assert (ended[50:70] > 150).any(), "no note in the middle"
+
+    def test_detections_without_pictures_are_drawn_on_a_bare_ground(self, tmp_path):
+        frames = [Frame("boxes", n + 1, NOON + n * SECOND // 10) for n in range(5)]
+        report = render_mosaic(
+            [tracks("boxes", 1, 3, range(1, 6))],
+            [RecordedCamera("boxes", lambda: frames, SIZE)],
+            tmp_path / "m.mp4",
+        )
+        assert report.boxes == 5
+
+    def test_retracted_tracks_are_not_drawn_and_corrected_ones_have_their_new_number(self, tmp_path):
+        records = [
+            tracks("a", 1, 3, range(1, 6)),
+            tracks("a", 2, 4, range(1, 6), (90, 40, 120, 100)),
+        ]
+        render_mosaic(
+            records,
+            [pictures("a", 5)],
+            tmp_path / "m.mp4",
+            identity_of=lambda camera, track: {("a", 1): 18, ("a", 2): None}[camera, track],
+        )
+        layout = Layout.of([SIZE], (1920, 1080))
+        image = decode(tmp_path / "m.mp4")[2]
+        found = edge_color(image, layout, 0).astype(int)
+        assert np.abs(found - identity_color(18)).sum() < np.abs(found - identity_color(3)).sum()
+        assert near(edge_color(image, layout, 0, (90, 40, 120, 100)), (90, 90, 90), 12)
+
+    def test_privacy_hides_retracted_tracks_as_well(self, tmp_path):
+        noise = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
+        frames = [Frame("a", n + 1, NOON + n * SECOND // 10, noise) for n in range(3)]
+        render_mosaic(
+            [tracks("a", 1, 3, range(1, 4))],
+            [RecordedCamera("a", lambda: frames)],
+            tmp_path / "m.mp4",
+            identity_of=lambda camera, track: None,
+            privacy=Privacy.WHOLE,
+        )
+        (cell,) = Layout.of([SIZE], (1920, 1080)).cells
+        image = decode(tmp_path / "m.mp4")[1]
+        assert image[cell.y1 + 45 : cell.y1 + 95, 45:65].std() < 0.5 * image[cell.y1 + 45 : cell.y1 + 95, 90:150].std()
+
+    def test_sixteen_large_cameras_keep_within_the_size_asked_for(self, tmp_path):
+        cameras = [pictures(f"c{n}", 2, size=(1280, 720)) for n in range(16)]
+        report = render_mosaic([], cameras, tmp_path / "m.mp4", max_size=(640, 480))
+        assert report.size[0] <= 640
+        assert report.size[1] <= 480
+
+    @pytest.mark.skipif(not DATA.is_dir(), reason="needs the PETS sequence beside the checkout (shared/data)")
+    def test_real_street_as_two_cameras(self, tmp_path):
+        rows = np.loadtxt(DATA / "gt.txt", delimiter=",")
+        rows = rows[(rows[:, 6] == 1) & (rows[:, 0] <= 40)]
+        crops = {"left": (0, 448), "right": (320, 768)}
+
+        def street(camera: str) -> Iterator[Frame]:
+            left, right = crops[camera]
+            with av.open(str(DATA / "vtest.avi")) as container:
+                for number, frame in enumerate(container.decode(video=0)):
+                    if number == 40:
+                        return
+                    image = frame.to_ndarray(format="bgr24")[:, left:right]
+                    yield Frame(camera, number + 1, NOON + number * SECOND // 10, image)
+
+        records = []
+        for camera, (left, right) in crops.items():
+            for second in range(4):
+                for person in np.unique(rows[:, 1]).astype(int):
+                    mine = rows[(rows[:, 1] == person) & ((rows[:, 0] - 1) // 10 == second)]
+                    mine = mine[(mine[:, 2] > left) & (mine[:, 2] + mine[:, 4] < right)]
+                    if len(mine):
+                        value = tracks(camera, int(person), int(person), mine[:, 0].astype(int).tolist())
+                        for point, (x, y, w, h) in zip(value["points"], mine[:, 2:6].tolist(), strict=True):
+                            point[1:5] = [x - left, y, x - left + w, y + h]
+                        records.append(value)
+        records.sort(key=lambda value: value["end"] // 1_000_000)
+        cameras = [RecordedCamera(camera, lambda camera=camera: street(camera)) for camera in crops]
+        report = render_mosaic(records, cameras, tmp_path / "mosaic.mp4", title="plaza")
+        assert report.frames == len(decode(tmp_path / "mosaic.mp4")) == 40
+        assert report.boxes == sum(len(value["points"]) for value in records)
+
+
+class TestErrors:
+    def test_records_of_another_time_than_the_pictures(self, tmp_path):
+        records = [tracks("a", 1, 3, range(1, 6), start_ns=NOON - 86400 * SECOND)]
+        with pytest.raises(RenderError, match=r"2009-06-10 12:00:00 .* 2009-06-11 12:00:00.*start times"):
+            render_mosaic(records, [pictures("a", 5)], tmp_path / "m.mp4")
+        assert not list(tmp_path.iterdir())
+
+    def test_source_that_breaks_leaves_no_half_a_video(self, tmp_path):
+        closed = []
+
+        def broken() -> Iterator[Frame]:
+            try:
+                yield from list(pictures("a", 4).open())
+                raise CrosscamError("camera 'a': the file is damaged after frame 4")
+            finally:
+                closed.append("a")
+
+        with pytest.raises(CrosscamError, match="damaged"):
+            render_mosaic([], [RecordedCamera("a", broken), pictures("b", 9)], tmp_path / "m.mp4")
+        assert not list(tmp_path.iterdir())
+        assert closed == ["a"]
+
+    @pytest.mark.parametrize(
+        ("cameras", "name", "fps", "sentence"),
+        [
+            ([], "m.mp4", 10, "no camera to render"),
+            ([pictures("a", 0)], "m.mp4", 10, "none of the cameras a has a single picture"),
+            ([pictures("a", 3)], "m.avi", 10, "let the name end in .mp4"),
+            ([pictures("a", 3)], "m.mp4", 0, "positive number"),
+        ],
+    )
+    def test_what_cannot_be_rendered_is_said_in_a_sentence(self, tmp_path, cameras, name, fps, sentence):
+        with pytest.raises(RenderError, match=sentence):
+            render_mosaic([], cameras, tmp_path / name, fps=fps)
+
+
+class TestOverlay:
+    def test_box_stays_until_the_next_sampled_frame_and_no_longer(self):
+        # 10 frames a second, capped to every third: frames 1, 4, 7 were sampled.
+        overlay = Overlay([tracks("a", 1, 3, [1, 4, 7])], ["a"])
+        shown = [len(overlay.at("a", NOON + n * SECOND // 10).boxes) for n in range(12)]
+        assert shown == [1] * 9 + [0] * 3
+
+    def test_a_lost_track_shows_nothing_until_it_is_found(self):
+        overlay = Overlay([tracks("a", 1, 3, [1, 2, 3, 8, 9])], ["a"])
+        shown = [len(overlay.at("a", NOON + n * SECOND // 10).boxes) for n in range(10)]
+        assert shown == [1, 1, 1, 0, 0, 0, 0, 1, 1, 0]
+
+    def test_pieces_of_one_track_follow_each_other_without_doubling(self):
+        overlay = Overlay([tracks("a", 1, 3, range(1, 11)), tracks("a", 1, 3, range(11, 21))], ["a"])
+        assert [len(overlay.at("a", NOON + n * SECOND // 10).boxes) for n in range(20)] == [1] * 20
+
+    def test_times_rounded_to_microseconds_meet_their_frames(self):
+        start = NOON + 333_333_999
+        overlay = Overlay([tracks("a", 1, 3, range(1, 6), fps=30, start_ns=start)], ["a"])
+        assert [len(overlay.at("a", start + round(n * SECOND / 30)).boxes) for n in range(6)] == [1] * 5 + [0]
+
+    def test_a_record_that_is_late_within_the_window_is_drawn_and_beyond_it_counted(self):
+        late = tracks("a", 2, 9, range(1, 6))
+        others = [tracks("a", 1, 3, range(n, n + 10)) for n in range(1, 200, 10)]
+        within = Overlay([*others[:2], late, *others[2:]], ["a"], lookahead_ns=5 * SECOND)
+        assert within.at("a", NOON).identities == (3, 9)
+        assert within.late == 0
+        beyond = Overlay([*others, late], ["a"], lookahead_ns=5 * SECOND)
+        assert [beyond.at("a", NOON + n * SECOND // 10).identities for n in range(200)] == [(3,)] * 200
+        assert beyond.late == 5
+
+    def test_reads_no_further_ahead_than_it_must(self):
+        read = []
+
+        def endless() -> Iterator[dict]:
+            for n in range(10_000):
+                read.append(n)
+                yield tracks("a", n, n, range(10 * n + 1, 10 * n + 11))
+
+        overlay = Overlay(endless(), ["a"], lookahead_ns=20 * SECOND)
+        overlay.at("a", NOON)
+        assert len(read) <= 22
+        overlay.at("a", NOON + 100 * SECOND)
+        assert len(read) <= 122
+
+    def test_all_at_once_takes_records_in_any_order(self):
+        records = [tracks("a", 1, 3, range(n, n + 10)) for n in range(1, 2000, 10)]
+        overlay = Overlay(records[::-1], ["a"], lookahead_ns=None)
+        assert [overlay.at("a", NOON + n * SECOND // 10).identities for n in range(2000)] == [(3,)] * 2000
+
+    def test_trails_follow_the_feet(self):
+        overlay = Overlay([tracks("a", 1, 3, range(1, 11))], ["a"])
+        overlay.at("a", NOON)
+        (trail,) = overlay.at("a", NOON + SECOND // 2).trails
+        assert trail.identity == 3
+        assert trail.points.tolist() == [[55, 100]] * 6
+
+    def test_cameras_outside_the_mosaic_are_passed_over(self):
+        overlay = Overlay([tracks("elsewhere", 1, 3, range(1, 11)), tracks("a", 1, 4, range(1, 11))], ["a"])
+        assert overlay.at("a", NOON).identities == (4,)
+        assert overlay.points == 10
+
+
+class TestLayout:
+    @pytest.mark.parametrize(
+        ("cameras", "size", "grid"),
+        [
+            (1, (640, 360), (1, 1)),
+            (2, (448, 576), (2, 1)),
+            (2, (1920, 1080), (2, 1)),
+            (3, (640, 480), (2, 2)),
+            (4, (320, 240), (2, 2)),
+            (4, (3840, 2160), (2, 2)),
+            (9, (1920, 1080), (3, 3)),
+            (16, (1920, 1080), (4, 4)),
+        ],
+    )
+    def test_grid_is_as_square_as_it_can_be(self, cameras, size, grid):
+        layout = Layout.of([size] * cameras, (1920, 1080))
+        assert len({cell.x1 for cell in layout.cells}) == grid[0]
+        assert len({cell.y1 for cell in layout.cells}) == grid[1]
+
+    @pytest.mark.parametrize("count", range(1, 18))
+    @pytest.mark.parametrize("size", [(448, 576), (1921, 1081), (3840, 2160), (353, 289)])
+    def test_fits_is_even_and_nothing_overlaps(self, count, size):
+        layout = Layout.of([size] * count, (1920, 1080))
+        assert layout.width % 2 == layout.height % 2 == 0
+        assert layout.width <= 1920
+        assert layout.height <= 1080
+        canvas = np.zeros((layout.height, layout.width), int)
+        canvas[: layout.head] += 1
+        for cell in layout.cells:
+            assert cell.x2 <= layout.width
+            assert cell.y2 <= layout.height
+            canvas[cell.y1 : cell.y2, cell.x1 : cell.x2] += 1
+        assert canvas.max() == 1
+
+
+class _Scripted(Source):
+    def __init__(self, live: bool = False) -> None:
+        super().__init__("a")
+        self.live = live
+        self.open_now = False
+        self._left = 3
+
+    def open(self, position: bytes | None) -> None:
+        self.open_now = True
+
+    def read(self) -> Item | None:
+        self._left -= 1
+        return Frame("a", 3 - self._left, NOON) if self._left >= 0 else End()
+
+    def position(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self.open_now = False
+
+
+class TestRecording:
+    def test_gives_all_frames_and_closes(self):
+        source = _Scripted()
+        assert [frame.index for frame in recording(source)] == [1, 2, 3]
+        assert not source.open_now
+
+    def test_a_live_source_has_no_recording(self):
+        with pytest.raises(RecordingError, match="'a' is a live source"):
+            list(recording(_Scripted(live=True)))
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "tenths", "text"),
+    [
+        (NOON + 31 * SECOND + 450_000_000, True, "2009-06-11 12:00:31.4"),
+        (79 * SECOND, False, "00:01:19"),
+        (26 * 3600 * SECOND, False, "26:00:00"),
+        (None, False, "?"),
+    ],
+)
+def test_clock_reads_as_people_write_it(time_ns, tenths, text):
+    assert clock_text(time_ns, tenths=tenths) == text
