@@ -5,8 +5,8 @@ what a consumer saw at the time. Nothing is held in memory but a buffer: MOT tex
 through a temporary file. Files appear under their names only when all of them are complete.
 
 MOT text: `DIR/<camera>.txt`, rows `frame,number,x,y,w,h,score,class,-1,-1`, frames from 1 as in the source, boxes in
-pixels of the camera's own picture, sorted by frame and then number. `CLASS_NUMBERS` says what the class column means;
-`DIR/classes.csv` says it for the classes of this export.
+pixels of the camera's own picture, sorted by frame and then number. `pipeline.class_numbers` says what the class column
+means, `DIR/classes.csv` for the classes of this export.
 
 Parquet and CSV: `tracks`, one row a point in commit order, and `identities`, one row a correction, so that readers can
 follow them by themselves. Times are microseconds since 1970 UTC, X and Y metres on the ground plane or null.
@@ -20,7 +20,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -31,18 +30,10 @@ from pyarrow import csv, parquet
 from mtmct.corrections import IdentityResolver, number_of
 from mtmct.records import IDENTITIES, TRACKS
 from operators.records import CrosscamError
+from pipeline.class_numbers import numbers_of
 from pipeline.ledger.base import LedgerReader, Stored
 
 Format = Literal["mot", "parquet", "csv"]
-
-# The COCO numbering (80 classes, from 1) of what moves by itself; MOT Challenge's pedestrian is 1 as well.
-# A class that is not here gets a number from 101 on, in alphabetical order of the export's own such classes.
-CLASS_NUMBERS: Mapping[str, int] = MappingProxyType(
-    {"person": 1, "pedestrian": 1, "bicycle": 2, "car": 3, "motorcycle": 4, "airplane": 5, "bus": 6, "train": 7}
-    | {"truck": 8, "boat": 9, "bird": 15, "cat": 16, "dog": 17, "horse": 18, "sheep": 19, "cow": 20}
-    | {"elephant": 21, "bear": 22, "zebra": 23, "giraffe": 24}
-)
-_FIRST_OTHER_CLASS = 101
 
 _ROWS_IN_MEMORY = 1 << 16  # some 6 MB of points; also the size of a Parquet row group
 _RECORDS_PER_REPORT = 1000
@@ -237,8 +228,7 @@ class _MotText:
 
     def finish(self) -> list[ExportedFile]:
         self._spill()
-        others = sorted(set(self._classes) - set(CLASS_NUMBERS))
-        numbers = {**CLASS_NUMBERS} | {name: _FIRST_OTHER_CLASS + index for index, name in enumerate(others)}
+        numbers = numbers_of(self._classes)
         by_index = np.array([numbers[name] for name in self._classes], np.int64)
         legend = self._folder / "classes.csv"
         lines = [
