@@ -1,8 +1,8 @@
 """Tracks out of a ledger into files that other tools read: MOT text, Parquet, CSV.
 
 By default every point stands under the identity that all corrections so far have led to; `as_published` writes
-what a consumer saw at the time. Nothing is held in memory but a buffer: MOT text, which must be sorted, is sorted
-through a temporary file. Files appear under their names only when all of them are complete.
+what a consumer saw at the time. Points pass through a buffer; MOT text, which must be sorted, is sorted through a
+temporary file and an index of one camera at a time. Files appear under their names only when all are complete.
 
 MOT text: `DIR/<camera>.txt`, rows `frame,number,x,y,w,h,score,class,-1,-1`, frames from 1 as in the source, boxes in
 pixels of the camera's own picture, sorted by frame and then number. `pipeline.class_numbers` says what the class column
