@@ -11,12 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from mtmct.fusion import FusionEngine
-from operators.embed import Embedder, open_embedder
 
+from mtmct.fusion import FusionEngine
 from mtmct.settings import FusionSettings
 from mtmct.topology import CameraGeometry, Topology
-from pipeline.camera import CameraChain
+from pipeline.camera import CameraChain, Embedder
 from pipeline.config import Camera, ConfigError, Site
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerReader, LedgerWriter
@@ -63,6 +62,8 @@ def build_detector(site: Site) -> Detector:
 
 def build_embedder(site: Site) -> Embedder | None:
     """The site's embedder; None where it wants none."""
+    from operators.embed import open_embedder
+
     return open_embedder(
         model_path(site, site.embedder.model),
         device=device_of(site),

@@ -23,6 +23,8 @@ from pipeline.notes import late_letter, source_event
 VERSION = 1
 END_OF_TIME = 2**63 - 1
 SITE_KEY = "site"
+# Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
+MAX_EARLY = 64
 
 
 class Engine(Protocol):
@@ -57,6 +59,9 @@ class Resume:
     final: bool
 
 
+_Entry = tuple[CameraBatch, "asyncio.Future[None]"]
+
+
 @dataclass(slots=True)
 class _Lane:
     """One camera, as fusion sees it."""
@@ -73,11 +78,18 @@ class _Lane:
     failed: str | None = None
     late: int = 0
     heard: float = 0.0
-    queue: deque[tuple[CameraBatch, asyncio.Future[None]]] = field(default_factory=deque)
+    queue: deque[_Entry] = field(default_factory=deque)
+    early: dict[int, _Entry] = field(default_factory=dict)
 
     @property
     def expected(self) -> int:
         return self.committed + len(self.queue)
+
+    def waiting_for(self, sequence: int) -> asyncio.Future[None] | None:
+        """The future of a batch that is here already."""
+        if sequence in self.early:
+            return self.early[sequence][1]
+        return self.queue[sequence - self.committed][1] if self.committed <= sequence < self.expected else None
 
 
 class FusionService:
@@ -192,18 +204,16 @@ class FusionService:
         lane = self._lane(batch.camera)
         if batch.epoch < lane.epoch:
             raise SupersededError(f"camera {batch.camera!r}: another worker has taken it over")
-        if not lane.attached or batch.epoch > lane.epoch or batch.sequence > lane.expected:
-            raise OutOfStepError(f"camera {batch.camera!r}: batch {batch.sequence} is not the one expected next")
+        if not lane.attached or batch.epoch > lane.epoch or batch.sequence > lane.expected + MAX_EARLY:
+            raise OutOfStepError(f"camera {batch.camera!r}: batch {batch.sequence} is not expected now")
         lane.heard = self._clock()
         if batch.sequence < lane.committed:
             return
-        if batch.sequence < lane.expected:
-            waiting = lane.queue[batch.sequence - lane.committed][1]
-        else:
+        waiting = lane.waiting_for(batch.sequence)
+        if waiting is None:
             waiting = asyncio.get_running_loop().create_future()
-            lane.queue.append((batch, waiting))
-            lane.watermark_ns = max(lane.watermark_ns, batch.watermark_ns)
-            self._news.set()
+            lane.early[batch.sequence] = (batch, waiting)
+            self._put_in_order(lane)
         await asyncio.shield(waiting)
 
     async def fail_camera(self, camera: str, reason: str) -> None:
@@ -267,21 +277,28 @@ class FusionService:
             raise CrosscamError(f"camera {camera!r} is not part of site {self._site!r}; add it to the site's file")
         return self._lanes[camera]
 
+    def _put_in_order(self, lane: _Lane) -> None:
+        while lane.expected in lane.early:
+            entry = lane.early.pop(lane.expected)
+            lane.queue.append(entry)
+            lane.watermark_ns = max(lane.watermark_ns, entry[0].watermark_ns)
+            self._news.set()
+
     def _drop_queue(self, lane: _Lane, error: CrosscamError) -> None:
-        for _, waiting in lane.queue:
+        for _, waiting in (*lane.queue, *lane.early.values()):
             if not waiting.done():
                 waiting.set_exception(error)
                 waiting.exception()  # whoever waited may be dead; do not warn of an unread one
         lane.queue.clear()
+        lane.early.clear()
         lane.watermark_ns = lane.committed_watermark_ns
 
     async def _run(self) -> None:
         try:
             while True:
                 self._news.clear()
-                while (interval := self._ready()) is not None:
-                    async with self._committing:
-                        await self._commit_interval(interval)
+                while await self._commit_next():
+                    pass
                 if self._all_over():
                     await self._finish()
                     return
@@ -329,9 +346,18 @@ class FusionService:
             return True
         return all((lane.final or lane.failed is not None) and not lane.queue for lane in self._lanes.values())
 
+    async def _commit_next(self) -> bool:
+        """Commit the next interval if it is complete."""
+        async with self._committing:
+            # Asked under the lock: a camera may have been taken over, and its batches forgotten, in the meantime.
+            interval = self._ready()
+            if interval is not None:
+                await self._commit_interval(interval)
+            return interval is not None
+
     async def _commit_interval(self, interval: int) -> None:
         # 1. Every batch up to it; one whose own interval is already out counts as late and moves into this commit.
-        taken: list[tuple[CameraBatch, asyncio.Future[None]]] = []
+        taken: list[_Entry] = []
         for camera in sorted(self._lanes):
             lane = self._lanes[camera]
             taken += [entry for entry in lane.queue if entry[0].interval <= interval]
