@@ -1,4 +1,4 @@
-"""The command line: crosscam demo | run | tail | export | track | eval."""
+"""The command line: crosscam demo | run | tail | export | render | track | eval."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from operators.records import CrosscamError
 from pipeline.cli.offline import eval_command, track_command
 from pipeline.cli.read import export_command, tail_command
-from pipeline.cli.run import demo_command, run_command
+from pipeline.cli.run import demo_command, render_command, run_command
 from pipeline.config import ConfigError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("demo")(demo_command)
 app.command("run")(run_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)
+app.command("render")(render_command)
 app.command("track")(track_command)
 app.command("eval")(eval_command)
 

@@ -29,7 +29,7 @@ def demo_command(
     output: Annotated[Path, typer.Option(help="Folder for the ledger and the pictures.")] = Path("run/demo"),
 ) -> None:
     """Two bundled cameras in, identities out, with an annotated video and a plan view to look at."""
-    from pipeline.cli.demo import render_demo
+    from pipeline.cli.pictures import draw_pictures
     from pipeline.resources import configs
 
     site = load(configs() / "demo.yaml")
@@ -46,8 +46,21 @@ def demo_command(
     site = site.model_copy(update={"site": name, "ledger": ledger})
     code = run(site)
     if code == 0:
-        render_demo(site, output, console)
+        draw_pictures(site, output, console)
+        where = f"kafka://{kafka}/{name}" if kafka else str(site.ledger_path)
+        console.print(f"ledger           {where}", markup=False)
     raise typer.Exit(code)
+
+
+def render_command(
+    config: Annotated[Path, typer.Argument(help="The YAML file of a site that was run on recordings.")],
+    output: Annotated[Path | None, typer.Option(help="Folder to write to; run/<site> if not given.")] = None,
+) -> None:
+    """Draw a finished run: an annotated mosaic video of all cameras, and the paths on the ground plan."""
+    from pipeline.cli.pictures import draw_pictures
+
+    site = load(config)
+    draw_pictures(site, output or Path("run") / site.site, console)
 
 
 def run(site: Site) -> int:

@@ -1,0 +1,74 @@
+"""The pictures of a run, made from its ledger and recordings: an annotated mosaic video and a plan view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mtmct.corrections import IdentityResolver
+from mtmct.records import IDENTITIES, TRACKS
+from pipeline.assembly import build_reader, build_source
+from pipeline.config import Camera, Site
+from pipeline.plan_view import PlanCamera, write_plan_view
+from pipeline.recording import RecordedCamera, recording
+from pipeline.render import render_mosaic
+from pipeline.sources.base import Source
+
+
+def draw_pictures(site: Site, output: Path, console: Console) -> None:
+    """Draw what the site's ledger holds into the folder `output`; print the paths of what was written.
+
+    The plan view needs a calibrated camera and is left out where there is none.
+
+    Raises:
+        CrosscamError: there is nothing to draw, or a recording cannot be read.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    reader = build_reader(site)
+    try:
+        # Every track is needed twice, once for the video and once for the plan.
+        records = [stored.value for stored in reader.read(TRACKS)]
+        resolver = IdentityResolver()
+        for value in records:
+            resolver.published(value)
+        for stored in reader.read(IDENTITIES):
+            resolver.apply(stored.value)
+    finally:
+        reader.close()
+    sources = {camera.id: build_source(site, camera) for camera in site.cameras}
+    mosaic = output / "mosaic.mp4"
+    columns = (TextColumn("[bold]{task.description}"), BarColumn(bar_width=None), TimeElapsedColumn())
+    with Progress(*columns, console=console, expand=True) as progress:
+        frames = max((source.length() or 0 for source in sources.values()), default=0)
+        task = progress.add_task("drawing the mosaic", total=frames or None)
+        render_mosaic(
+            records,
+            [_recorded(site, camera) for camera in site.cameras],
+            mosaic,
+            identity_of=resolver.identity_of,
+            title=site.site,
+            progress=lambda done, _time_ns: progress.update(task, completed=done),
+        )
+    console.print(f"annotated video  {mosaic}", markup=False)
+    known = (_plan_camera(camera, sources[camera.id]) for camera in site.cameras)
+    plans = [camera for camera in known if camera is not None]
+    if plans:
+        plan = output / "plan.png"
+        write_plan_view(records, plan, site=site.site, cameras=plans, identity_of=resolver.identity_of)
+        console.print(f"plan view        {plan}", markup=False)
+
+
+def _recorded(site: Site, camera: Camera) -> RecordedCamera:
+    return RecordedCamera(camera.id, lambda: recording(build_source(site, camera)))
+
+
+def _plan_camera(camera: Camera, source: Source) -> PlanCamera | None:
+    if camera.homography is None:
+        return None
+    source.open(None)
+    size = source.size
+    source.close()
+    return None if size is None else PlanCamera(camera.id, np.asarray(camera.homography, np.float64), size)
