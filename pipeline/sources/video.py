@@ -17,6 +17,8 @@ from pipeline.sources.timing import FileTimeline, FpsCap
 
 _KIND = "video"
 _USUAL_FPS = 25
+# A file that ends so much before the length it declares has lost something.
+_MISSING_S = 1
 
 
 class VideoFile(Source):
@@ -51,6 +53,18 @@ class VideoFile(Source):
         """Width and height of the cropped picture; known once open."""
         return self._pictures.size if self._container is not None else None
 
+    def length(self) -> int | None:
+        """See `Source.length`. What the container says, or what its duration comes to."""
+        try:
+            with av.open(str(self._path)) as container:
+                stream = container.streams.video[0]
+                if stream.frames:
+                    return int(stream.frames)
+                rate = stream.average_rate
+                return round(container.duration / av.time_base * rate) if container.duration and rate else None
+        except (OSError, IndexError, av.error.FFmpegError):
+            return None  # `open` says what is wrong with it
+
     def open(self, position: bytes | None) -> None:
         """See `Source.open`. Decodes one frame, so that a file without a picture is found out here."""
         self._connect()
@@ -58,6 +72,7 @@ class VideoFile(Source):
         self._tally.restore({})
         self._index = 0
         self._timestamp: int | None = None
+        self._told_cut_short = False
         state = None if position is None else read_position(_KIND, self.camera, position)
         if state is None or state["index"] == 0:
             self._start()
@@ -83,6 +98,7 @@ class VideoFile(Source):
                 self._tally.dropped("wrong_size")
                 continue
             return Frame(self.camera, self._index, time_ns, image)
+        self._tell_if_cut_short()
         return End()
 
     def position(self) -> bytes:
@@ -112,7 +128,7 @@ class VideoFile(Source):
                 raise self._error("the file is empty", "copy it again")
             self._container = av.open(str(self._path))
         except av.error.InvalidDataError:
-            raise self._error("this is no video that can be read", "convert it to MP4 with H.264") from None
+            raise self._error("this is no video that can be read", "copy it again, or convert it to MP4") from None
         except (OSError, av.error.FFmpegError) as error:
             raise self._error(f"the file cannot be opened ({error.strerror})", "check its permissions") from None
         if not self._container.streams.video:
@@ -122,9 +138,9 @@ class VideoFile(Source):
         # One thread a camera: cameras run side by side, and one decoder must not take their cores.
         self._stream.codec_context.thread_count = 1
         self._pictures = PictureMaker(self._crop)
-        fps = self._stream.average_rate or self._stream.guessed_rate or _USUAL_FPS
+        self._frame_interval = 1 / Fraction(self._stream.average_rate or self._stream.guessed_rate or _USUAL_FPS)
         unit = self._stream.time_base or Fraction(1, _USUAL_FPS)
-        self._timeline = FileTimeline(self._start_ns, unit, round(SECOND_NS / fps))
+        self._timeline = FileTimeline(self._start_ns, unit, round(SECOND_NS * self._frame_interval))
 
     def _start(self) -> None:
         frames = self._decode()
@@ -199,6 +215,23 @@ class VideoFile(Source):
                 yield None
             else:
                 yield from frames
+
+    def _tell_if_cut_short(self) -> None:
+        """Reject, once, what the file promises but does not hold: copied while it was written, or damaged."""
+        assert self._container is not None
+        promised = None
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            promised = self._stream.duration * self._stream.time_base
+        elif self._container.duration is not None and len(self._container.streams) == 1:
+            promised = Fraction(self._container.duration, av.time_base)
+        last_ns = self._timeline.last_ns
+        if promised is None or last_ns is None or self._told_cut_short:
+            return
+        held = Fraction(last_ns - self._start_ns, SECOND_NS)
+        if promised - held > max(_MISSING_S, 2 * self._frame_interval):
+            self._told_cut_short = True
+            what = f"it ends after {float(held):.1f} of {float(promised):.1f} seconds; copy it again"
+            self._rejected.append(Rejected("cut_short", f"{self._path}: {what}", "", last_ns))
 
     def _error(self, what: str, remedy: str) -> SourceError:
         return SourceError(f"camera {self.camera!r}: {self._path}: {what}; {remedy}")
