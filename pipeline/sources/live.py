@@ -185,7 +185,8 @@ class LiveVideo(Source):
             self._container = av.open(
                 self._address.url,
                 format=self._address.format,
-                options=dict(self._address.options),
+                # Nobody asks for the frame rate; finding it out would hold back the first two seconds of pictures.
+                options={"fpsprobesize": "0", **self._address.options},
                 timeout=(self._connect_timeout_s, self._read_timeout_s),
             )
         except av.error.FFmpegError:

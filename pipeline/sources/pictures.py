@@ -13,6 +13,8 @@ from av.video.reformatter import VideoReformatter
 from operators.records import Image
 from pipeline.sources.base import Crop
 
+_GRID = 8
+
 
 class WrongSizeError(Exception):
     """The crop does not lie within the picture, or the picture is not of the size it had before."""
@@ -74,14 +76,16 @@ class PictureMaker:
         self._cut = None if turns or self.size == (width, height) else self._cutter(shape, (x1, y1, x2, y2))
 
     def _cutter(self, shape: tuple[int, int, str], crop: Crop) -> Callable[[av.VideoFrame], Image]:
-        # Chroma may be stored once for four columns or rows: cut on that grid, and trim the rest afterwards.
+        # Colour is stored once for several pixels, and odd sizes are converted by another algorithm: cut on a grid,
+        # trim afterwards, and the picture is the same to the last bit as if it had been cut last.
         x1, y1, x2, y2 = crop
-        left, top = x1 - x1 % 4, y1 - y1 % 4
+        left, top = x1 - x1 % _GRID, y1 - y1 % _GRID
+        right, bottom = min(x2 + -x2 % _GRID, shape[0]), min(y2 + -y2 % _GRID, shape[1])
         graph = av.filter.Graph()
         source = graph.add_buffer(
             width=shape[0], height=shape[1], format=av.VideoFormat(shape[2]), time_base=Fraction(1, 1000)
         )
-        cut = graph.add("crop", f"{x2 - left}:{y2 - top}:{left}:{top}:exact=1")
+        cut = graph.add("crop", f"{right - left}:{bottom - top}:{left}:{top}:exact=1")
         sink = graph.add("buffersink")
         source.link_to(cut)
         cut.link_to(sink)
@@ -90,8 +94,6 @@ class PictureMaker:
         def cut_and_convert(frame: av.VideoFrame) -> Image:
             graph.push(frame)
             picture = self._bgr(graph.pull())
-            if (left, top) == (x1, y1):
-                return picture
-            return np.ascontiguousarray(picture[y1 - top :, x1 - left :])
+            return np.ascontiguousarray(picture[y1 - top : y2 - top, x1 - left : x2 - left])
 
         return cut_and_convert

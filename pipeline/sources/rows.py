@@ -89,7 +89,7 @@ class RowFile(DetectionFile):
         self._frame, self._time_ns = state.get("frame", 0), state.get("time_ns")
         # Without times there is nothing to cap: `fps` is then what the times are made of.
         self._cap = FpsCap(self._fps if self._facts.has_times else None)
-        self._cap.due_ns = state.get("due")
+        self._cap.restore(state.get("cap", [None, 0]))
         self._tally.restore(state.get("counts", {}))
         self._rows = self._reader().rows(self._place, self._number)
         self._ahead: _Seen | None = None
@@ -124,7 +124,7 @@ class RowFile(DetectionFile):
             number=self._number,
             frame=self._frame,
             time_ns=self._time_ns,
-            due=self._cap.due_ns,
+            cap=self._cap.state,
             counts=self._tally.counts,
         )
 

@@ -36,8 +36,8 @@ ON_TIME_NS = SECOND_NS // 2
 class FpsCap:
     """Chooses frames so that on average no more than `fps` a second remain.
 
-    A frame is kept once it comes within a quarter interval of the next due time, and due times stay on a grid: 25
-    frames a second capped to 10 give exactly 10, and jitter loses none of a stream that runs at the cap. After a gap
+    Due times stay on a grid, and of the frames around a due time the nearest is kept: 25 frames a second capped to
+    10 give exactly 10. Jitter of up to a quarter interval loses none of a stream that runs at the cap. After a gap
     longer than an interval the grid starts anew.
 
     Args:
@@ -46,20 +46,32 @@ class FpsCap:
 
     def __init__(self, fps: float | None) -> None:
         self._interval = None if fps is None else round(SECOND_NS / fps)
-        self.due_ns: int | None = None
+        self._due_ns: int | None = None
+        self._last_ns = 0
 
     def keeps(self, time_ns: int) -> bool:
         """Whether the frame of this time is kept; times must increase."""
         if self._interval is None:
             return True
-        if self.due_ns is None:
-            self.due_ns = time_ns + self._interval
+        spacing, self._last_ns = time_ns - self._last_ns, time_ns
+        if self._due_ns is None:
+            self._due_ns = time_ns + self._interval
             return True
-        if time_ns < self.due_ns - self._interval // 4:
+        # The next frame is expected as far away as the one before was.
+        if time_ns <= self._due_ns - min(self._interval // 4, spacing // 2):
             return False
-        late = time_ns - self.due_ns
-        self.due_ns += self._interval if late < self._interval else late + self._interval
+        late = time_ns - self._due_ns
+        self._due_ns += self._interval if late < self._interval else late + self._interval
         return True
+
+    @property
+    def state(self) -> list[int | None]:
+        """For `restore`."""
+        return [self._due_ns, self._last_ns]
+
+    def restore(self, state: list[int | None]) -> None:
+        """Go on as the cap that gave `state`."""
+        self._due_ns, self._last_ns = state[0], state[1] or 0
 
 
 class FileTimeline:

@@ -108,7 +108,7 @@ class VideoFile(Source):
             index=self._index,
             timestamp=self._timestamp,
             timeline=self._timeline.state,
-            due=self._cap.due_ns,
+            cap=self._cap.state,
             full_size=self._pictures.full_size,
             counts=self._tally.counts,
         )
@@ -169,7 +169,8 @@ class VideoFile(Source):
                         f"it is shorter than the {state['index']} frames that were already read from it",
                         "bring back the file as it was, or start a new ledger",
                     )
-        self._index, self._timestamp, self._cap.due_ns = state["index"], timestamp, state["due"]
+        self._index, self._timestamp = state["index"], timestamp
+        self._cap.restore(state["cap"])
         self._timeline.restore(state["timeline"])
         self._tally.restore(state["counts"])
         full_size = state["full_size"]

@@ -1,0 +1,35 @@
+"""A real RTSP server (GStreamer's) that plays a clip at its own speed; run by the system's Python.
+
+    python3 rtsp_server.py CLIP PORT [USER PASSWORD]
+
+Port 0 takes a free one. The port is printed once the server listens; the stream is at /live.
+"""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+Gst.init(None)
+server = GstRtspServer.RTSPServer()
+server.set_address("127.0.0.1")
+server.set_service(sys.argv[2])
+factory = GstRtspServer.RTSPMediaFactory()
+factory.set_launch(f"( filesrc location={sys.argv[1]} ! qtdemux ! rtph264pay name=pay0 pt=96 config-interval=-1 )")
+if len(sys.argv) > 3:
+    auth = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(sys.argv[3], sys.argv[4]), token)
+    server.set_auth(auth)
+    factory.add_role_from_structure(
+        Gst.Structure.from_string("viewer,media.factory.access=(boolean)true,media.factory.construct=(boolean)true")[0]
+    )
+server.get_mount_points().add_factory("/live", factory)
+if server.attach(None) == 0:
+    sys.exit("the port is taken")
+print(server.get_bound_port(), flush=True)
+GLib.MainLoop().run()
