@@ -62,6 +62,8 @@ def build_detector(site: Site) -> Detector:
 
 def build_embedder(site: Site) -> Embedder | None:
     """The site's embedder; None where it wants none."""
+    if site.embedder.model == "none":
+        return None
     from operators.embed import open_embedder
 
     return open_embedder(

@@ -18,6 +18,7 @@ from pipeline.assembly import build_service, build_shard
 from pipeline.config import Site
 from pipeline.fusion_service import Resume
 from pipeline.link import RayLink
+from pipeline.shard import Shard
 
 NAMESPACE = "crosscam"
 POLL_S = 0.25
@@ -63,18 +64,15 @@ class FusionActor:
 class CameraWorker:
     """A Shard as a Ray actor."""
 
-    def __init__(self, site: Site, cameras: tuple[str, ...], fusion: Any) -> None:
+    def __init__(self) -> None:
         self._stopped = False
-        self._site, self._cameras = site, cameras
-        self._link = RayLink(fusion, lambda: self._stopped)
-        self._shard: Any = None
+        self._shard: Shard | None = None
 
-    def run(self) -> dict[str, str]:
+    def run(self, site: Site, cameras: tuple[str, ...], fusion: Any) -> dict[str, str]:
         """Run the shard to its end; see `Shard.run`."""
         # Built here rather than in __init__, so that a model that cannot be loaded is a sentence, not a dead actor.
-        self._shard = build_shard(self._site, self._cameras, self._link)
-        failures: dict[str, str] = self._shard.run()
-        return failures
+        self._shard = build_shard(site, cameras, RayLink(fusion, lambda: self._stopped))
+        return self._shard.run()
 
     def status(self) -> dict[str, Any]:
         return {"pid": os.getpid(), "cameras": {} if self._shard is None else self._shard.status()}
@@ -183,11 +181,11 @@ class Supervisor:
         restart = {"max_restarts": -1, "max_task_retries": 0}
         self._fusion = ray.remote(FusionActor).options(num_cpus=0, max_concurrency=10_000, **restart).remote(self._site)
         worker = ray.remote(CameraWorker).options(num_cpus=1, num_gpus=gpus, max_concurrency=4, **restart)
-        self._workers = [worker.remote(self._site, shard, self._fusion) for shard in self._shards]
+        self._workers = [worker.remote() for _ in self._shards]
 
     def _supervise(self) -> Outcome:
         complete = self._already_complete()
-        runs = {} if complete else {worker.run.remote(): i for i, worker in enumerate(self._workers)}
+        runs = {} if complete else {self._run_shard(index): index for index in range(len(self._shards))}
         finished = self._fusion.finished.remote()
         asked: dict[Any, str] = {}
         while True:
@@ -202,11 +200,14 @@ class Supervisor:
                     index = runs.pop(ref)
                     answer = self._answer(ref, f"worker-{index}")
                     if answer is None:
-                        runs[self._workers[index].run.remote()] = index
+                        runs[self._run_shard(index)] = index
                     else:
                         self._failures.update(answer[0])
             self._poll(asked)
             self._on_progress(self._progress)
+
+    def _run_shard(self, index: int) -> Any:
+        return self._workers[index].run.remote(self._site, self._shards[index], self._fusion)
 
     def _already_complete(self) -> bool:
         """Whether the ledger holds a finished run. Waits for the ledger, reporting what it waits for."""
