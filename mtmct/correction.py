@@ -12,11 +12,13 @@ decomposition of image and mesh graphs by lifted multicuts", 2015):
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
 from mtmct.evidence import NEVER, Judge, Score, Subject
 from mtmct.identities import Identity, IdentityBook
@@ -104,25 +106,15 @@ class Reviewer:
                 found.append((track, best))
         return found
 
-    def mergers(self, touched: Iterable[int], judge: Judge, now_ns: int) -> list[tuple[Identity, Identity, Score]]:
-        """Pairs (younger, older) that are one, best first; each identity appears in one pair at most."""
-        young = now_ns - round(self._settings.memory_s * SECOND_NS)
-        pairs: set[tuple[int, int]] = set()
-        for number in touched:
-            for track in self._book.tracks_of(self._book[number]):
-                beside = self._window.of(track.uid)
-                for uid in beside.partners[beside.llr > 0].tolist():
-                    other = self._tracks[uid].identity if uid in self._tracks else 0
-                    if other and other != number:
-                        pairs.add((max(number, other), min(number, other)))
-        found = []
-        for younger, older in sorted(pairs):
-            gone, survivor = self._book[younger], self._book[older]
-            if gone.created_ns < young and survivor.created_ns < young and not gone.uids:
-                continue
-            score = judge.scores(Subject.of_identity(gone, self._book), [survivor])[0]
-            if score.total != NEVER and score.total > self._settings.merge_odds:
-                found.append((gone, survivor, score))
+    def mergers(
+        self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int
+    ) -> list[tuple[Identity, Identity, Score]]:
+        """Pairs (younger, older) that are one, best first; each identity appears in one pair at most.
+
+        Looked at: identities whose tracks share positions, and young identities of which more has been seen since
+        they began, against those that look alike.
+        """
+        found = self._by_position(live, judge, now_ns) + self._by_second_look(live, judge, candidates, now_ns)
         found.sort(key=lambda entry: (-entry[2].total, entry[0].number, entry[1].number))
         taken: set[int] = set()
         chosen = []
@@ -131,3 +123,50 @@ class Reviewer:
                 taken |= {gone.number, survivor.number}
                 chosen.append((gone, survivor, score))
         return chosen
+
+    def _by_position(
+        self, live: Sequence[LocalTrack], judge: Judge, now_ns: int
+    ) -> list[tuple[Identity, Identity, Score]]:
+        young = now_ns - round(self._settings.memory_s * SECOND_NS)
+        pairs: set[tuple[int, int]] = set()
+        for track in live:
+            beside = self._window.of(track.uid)
+            for uid in beside.partners[beside.llr > 0].tolist():
+                other = self._tracks[uid].identity if uid in self._tracks else 0
+                if other and other != track.identity:
+                    pairs.add((max(track.identity, other), min(track.identity, other)))
+        found = []
+        for younger, older in sorted(pairs):
+            gone, survivor = self._book[younger], self._book[older]
+            if gone.created_ns < young and not gone.uids:
+                continue
+            score = judge.scores(Subject.of_identity(gone, self._book), [survivor])[0]
+            if score.total > self._settings.merge_odds:
+                found.append((gone, survivor, score))
+        return found
+
+    def _by_second_look(
+        self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int
+    ) -> list[tuple[Identity, Identity, Score]]:
+        young = now_ns - round(self._settings.second_look_s * SECOND_NS)
+        ripe = [track for track in live if self._book[track.identity].created_ns >= young and self._looked_up(track)]
+        candidates.look_up(ripe)
+        found = []
+        for track in ripe:
+            track.looked_at = track.offered
+            self._tracks.changed.add(track.uid)
+            subject = self._book[track.identity]
+            others = [identity for identity in candidates.of(track, ()) if identity.number != subject.number]
+            scores = judge.scores(Subject.of_identity(subject, self._book), others)
+            order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
+            if not order or scores[order[0]].total == NEVER:
+                continue
+            rest = sum(math.exp(scores[row].total) for row in order[1:])
+            if scores[order[0]].total - math.log(1 + rest) > self._settings.second_look_odds:
+                gone, survivor = sorted((subject, others[order[0]]), key=lambda identity: -identity.number)
+                found.append((gone, survivor, scores[order[0]]))
+        return found
+
+    def _looked_up(self, track: LocalTrack) -> bool:
+        """Whether it is time for a second look: when the number of pictures has doubled, and at the end."""
+        return len(track.looks) > 0 and (track.ended or track.looked_at * 2 <= track.offered)

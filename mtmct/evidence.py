@@ -86,6 +86,7 @@ class Judge:
         self._topology = topology
         self._settings = settings
         self._now_ns = now_ns
+        self._in_view: tuple[frozenset[int], dict[str, frozenset[int]]] | None = None
 
     def scores(
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
@@ -164,8 +165,30 @@ class Judge:
         return terms
 
     def _rivals(self, subject: Subject) -> int:
-        """How many open identities the subject could be for all that its camera shows."""
-        return max(1, len(self._book))
+        """How many open identities the subject could be for all that the cameras show now.
+
+        Whoever is in view of the same camera, or on the ground of a calibrated one while the subject is, too, is
+        somebody else unless the positions agree, and then no prior is needed.
+        """
+        camera = subject.tracks[0].camera
+        if self._in_view is None:
+            self._in_view = self._presence()
+        calibrated, by_camera = self._in_view
+        away = by_camera.get(camera, frozenset())
+        if self._topology.calibrated(camera):
+            away = away | calibrated
+        return max(1, len(self._book) - len(away))
+
+    def _presence(self) -> tuple[frozenset[int], dict[str, frozenset[int]]]:
+        """Identities in view now: those in calibrated cameras, and all by camera."""
+        horizon = self._now_ns - 2 * SECOND_NS
+        by_camera: dict[str, set[int]] = {}
+        for identity in self._book.identities.values():
+            for track in self._book.tracks_of(identity):
+                if track.last_ns >= horizon:
+                    by_camera.setdefault(track.camera, set()).add(identity.number)
+        on_the_ground = [seen for camera, seen in by_camera.items() if self._topology.calibrated(camera)]
+        return frozenset().union(*on_the_ground), {camera: frozenset(seen) for camera, seen in by_camera.items()}
 
     def _alone_in_each_camera(self, subject: Subject, candidate: Identity, without: frozenset[int]) -> bool:
         past = [(member.camera, member.start_ns, member.end_ns) for member in candidate.past]

@@ -9,7 +9,7 @@ import numpy as np
 from mtmct import state as stored
 from mtmct.association import Candidates, Verdict, assign
 from mtmct.coincidence import PairWindow, compare
-from mtmct.correction import Reviewer
+from mtmct.correction import Misfit, Reviewer
 from mtmct.evidence import Judge
 from mtmct.gallery import Gallery
 from mtmct.identities import IdentityBook
@@ -157,7 +157,7 @@ class FusionEngine:
         links: dict[int, Link] = {}
         if not asked:
             return links
-        candidates = Candidates(self._tracks, self._book, self._window, self._gallery, self._settings, self._now_ns)
+        candidates = self._candidates()
         candidates.look_up(asked)
         without = frozenset(track.uid for track in reviewed)
         created: list[int] = []
@@ -170,15 +170,7 @@ class FusionEngine:
                 if not track.identity:
                     self._link(track, verdict, flush, links, created)
                 elif verdict.identity != track.identity:
-                    misfit = misfits.get(track.uid)
-                    accepted = verdict.identity is not None and verdict.odds >= self._settings.link_odds
-                    if accepted and verdict.identity is not None:
-                        target = self._book[verdict.identity]
-                        self._book.move([track], target, verdict.score.total, verdict.score.terms, self._now_ns)
-                    elif misfit is not None:
-                        terms = {misfit.term: misfit.contradiction}
-                        moved = self._book.move([track], None, misfit.contradiction, terms, self._now_ns)
-                        created.append(moved.number)
+                    self._review(track, verdict, misfits.get(track.uid), created)
                     without -= {track.uid}
         return links
 
@@ -200,11 +192,29 @@ class FusionEngine:
             created.append(self._book.create(track, self._now_ns).number)
             links[track.uid] = Link(None, 0.0, {}, verdict.runner_up)
 
+    def _review(self, track: LocalTrack, verdict: Verdict, misfit: Misfit | None, created: list[int]) -> None:
+        """Move a linked track to where it belongs; a mere defector without a better place stays."""
+        source = self._book[track.identity]
+        alone = source.uids == [track.uid] and not source.past
+        if verdict.identity is not None and verdict.odds >= self._settings.link_odds:
+            target, score = self._book[verdict.identity], verdict.score
+            if alone:
+                survivor, gone = sorted((source, target), key=lambda identity: identity.number)
+                self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
+            else:
+                self._book.move([track], target, score.total, score.terms, self._now_ns)
+        elif misfit is not None and not alone:
+            terms = {misfit.term: misfit.contradiction}
+            created.append(self._book.move([track], None, misfit.contradiction, terms, self._now_ns).number)
+
     def _merge(self, placed: Sequence[Placed]) -> None:
-        touched = sorted({self._tracks[item.uid].identity for item in placed} - {0})
+        live = [track for uid in dict.fromkeys(item.uid for item in placed) if (track := self._tracks[uid]).identity]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
-        for gone, survivor, score in reviewer.mergers(touched, self._judge(), self._now_ns):
+        for gone, survivor, score in reviewer.mergers(live, self._judge(), self._candidates(), self._now_ns):
             self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
+
+    def _candidates(self) -> Candidates:
+        return Candidates(self._tracks, self._book, self._window, self._gallery, self._settings, self._now_ns)
 
     # --- output ------------------------------------------------------------------------------------------------
 

@@ -83,6 +83,8 @@ class FusionSettings:
             whether their views overlap.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         merge_odds: two identities are merged at this score.
+        second_look_s: how long after it was created an identity is compared again with those that look alike.
+        second_look_odds: it is then merged if the best of them beats all others, and the newcomer, by this much.
         split_odds: simultaneous positions contradict a link when they score below minus this.
         move_odds: a linked track moves to another identity that explains its positions better by this much.
         shortlist: candidates that appearance may bring in per track.
@@ -121,6 +123,8 @@ class FusionSettings:
     unseen_overlap: float = -1.0
     link_odds: float = 1.0
     merge_odds: float = 3.0
+    second_look_s: float = 60.0
+    second_look_odds: float = 1.0
     split_odds: float = 5.0
     move_odds: float = 4.0
     shortlist: int = 16

@@ -150,7 +150,7 @@ def pack_track(track: LocalTrack) -> bytes:
             "identity": track.identity,
             "linked": track.linked_ns,
             "announced": track.announced,
-            "filed": [track.filed_shard, track.filed_looks],
+            "filed": [track.filed_shard, track.filed_looks, track.looked_at],
             **_pack_looks(track.looks),
         }
     )
@@ -176,6 +176,7 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
         announced=value["announced"],
         filed_shard=value["filed"][0],
         filed_looks=value["filed"][1],
+        looked_at=value["filed"][2],
         looks=_unpack_looks(value),
     )
 

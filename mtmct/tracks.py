@@ -40,6 +40,7 @@ class LocalTrack:
         ended: its camera let it go, or it has been silent for long.
         looks: its exemplars; `offered` counts the embeddings seen.
         filed_shard, filed_looks: gallery shard that holds its look, and `offered` when it was filed.
+        looked_at: `offered` when its identity was last compared with those that look alike.
         held: tracklets that wait for an identity.
     """
 
@@ -62,6 +63,7 @@ class LocalTrack:
     looks: Exemplars = field(default_factory=Exemplars)
     filed_shard: int = NOT_FILED
     filed_looks: int = 0
+    looked_at: int = 0
     held: list[Tracklet] = field(default_factory=list)
 
     @property

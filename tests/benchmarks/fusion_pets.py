@@ -10,7 +10,7 @@ import json
 
 import cv2
 import numpy as np
-from fusion_support import DATA, CameraTable, fuse, split_on_gaps
+from fusion_support import DATA, CameraTable, fuse, split_on_gaps, tracked
 
 from mtmct.fusion import FusionEngine
 from mtmct.topology import CameraGeometry, Topology
@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--broken", type=float, default=0.0, help="track breaks a second")
     parser.add_argument("--no-embeddings", action="store_true")
     parser.add_argument("--no-homography", action="store_true")
+    parser.add_argument("--tracker", help="forget the ids and let this tracker make its own")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     crops = CROPS_WITH_A_GAP if options.gap else CROPS
@@ -129,7 +130,8 @@ def main() -> None:
             for name, (left, right) in crops.items()
         ]
     )
-    outcome = fuse(FusionEngine("pets", topology), cameras)
+    seen = {name: tracked(table, options.tracker) for name, table in cameras.items()} if options.tracker else cameras
+    outcome = fuse(FusionEngine("pets", topology), seen)
     print(json.dumps({**vars(options), **outcome.scores(cameras)}))
 
 

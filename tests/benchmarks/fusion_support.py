@@ -14,7 +14,8 @@ from mtmct.evaluation import Evaluation, evaluate
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.mot_text import Boxes
 from mtmct.records import CameraBatch, Commit, Tracklet
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Detections, TrackState
+from operators.track import create
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 
@@ -169,3 +170,26 @@ def split_on_gaps(frames: np.ndarray, people: np.ndarray, longest: int = 0) -> n
         tracks[rows] = following + np.concatenate([[0], np.cumsum(breaks)])
         following = int(tracks[rows].max()) + 1
     return tracks
+
+
+def tracked(
+    table: CameraTable, tracker: str = "bytetrack", scores: np.ndarray | None = None, **parameters
+) -> CameraTable:
+    """The table as a tracker sees it: boxes without ids in, confirmed and measured boxes with its own ids out."""
+    follow = create(tracker, rate_hz=table.fps, **parameters)
+    times = table.times_ns()
+    out: list[tuple[int, int, int]] = []
+    for frame in range(int(table.frames.min()), int(table.frames.max()) + 1):
+        rows = np.flatnonzero(table.frames == frame)
+        time_ns = int(round((table.start_s + (frame - 1) / table.fps) * SECOND_NS))
+        found = Detections(
+            table.boxes[rows],
+            np.full(len(rows), 0.9, np.float32) if scores is None else scores[rows].astype(np.float32),
+            np.zeros(len(rows), np.int32),
+        )
+        tracks = follow.update(found, int(times[rows[0]]) if len(rows) else time_ns)
+        good = np.flatnonzero((tracks.states == TrackState.CONFIRMED) & (tracks.detections >= 0))
+        out += [(frame, int(tracks.ids[row]), int(rows[tracks.detections[row]])) for row in good]
+    frames, ids, rows = (np.array(column, np.int64) for column in zip(*out, strict=True))
+    vectors = None if table.embeddings is None else table.embeddings[rows]
+    return CameraTable(frames, ids, table.people[rows], table.boxes[rows], table.fps, vectors, table.cls, table.start_s)
