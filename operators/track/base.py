@@ -10,6 +10,7 @@ import numpy as np
 
 from operators.records import SECOND_NS, Detections, StateError, Tracks, pack, unpack
 from operators.track.core import life
+from operators.track.core.camera import warp_tracks
 from operators.track.core.compilation import AVAILABLE, path_of
 from operators.track.core.layout import (
     BAD_EMBEDDING,
@@ -67,7 +68,9 @@ class Tracker:
     """
 
     name: ClassVar[str]
+    _form: ClassVar[int]
     _extra_floats: int = 0
+    _only_dim: int = 0  # the one length of embeddings that the strategy can use; 0: whatever comes first
     _step: ClassVar[Any]
 
     def __init__(
@@ -151,6 +154,22 @@ class Tracker:
         if rows.ndim != 2 or rows.shape[1] not in (5, 6):
             raise TrackerError(f"rows need the shape (N, 5) or (N, 6), not {rows.shape}")
         return self._advance(np.ascontiguousarray(rows, np.float32), None, time_ns)[0]
+
+    def camera_moved(self, affine: Floats) -> None:
+        """Carries all tracks along with a moving camera; call it before the `update` of the frame after the move.
+
+        Args:
+            affine: (2, 3), where a pixel of the last frame lies in the coming one: x' = affine[:, :2] x + affine[:, 2].
+                `camera_motion.CameraMotion` estimates it. Sizes scale by the root of its determinant; of the
+                covariances, what couples x and y is left out, which is exact without rotation.
+
+        Raises:
+            TrackerError: not a finite (2, 3) array, or it maps the picture to nothing.
+        """
+        move = np.ascontiguousarray(affine, np.float64)
+        if move.shape != (2, 3) or not np.isfinite(move).all() or abs(np.linalg.det(move[:, :2])) < 1e-6:
+            raise TrackerError(f"a camera's motion is a finite, invertible (2, 3) affine map, not {affine}")
+        path_of(warp_tracks, self.compiled)(self._floats, self._counters, move, self._form)
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -285,6 +304,8 @@ class Tracker:
         if not n or not self._embedding_width(1):
             return self._no_looks
         dim = embeddings.shape[1] if embeddings.ndim == 2 and len(embeddings) == n else 0
+        if self._only_dim and dim != self._only_dim:
+            dim = 0
         if dim and not self._embedding_dim:
             self._allocate_embeddings(dim)
         if not dim or dim != self._embedding_dim:

@@ -10,30 +10,14 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
-from operators.track.core.assignment import assign
-from operators.track.core.boxes import XYAH, place_boxes, read_detections
+from operators.track.core.assignment import assign, split
+from operators.track.core.boxes import XYAH, read_detections
 from operators.track.core.compilation import entry
-from operators.track.core.layout import (
-    BOX,
-    CONFIRMED,
-    COUNT,
-    DSCORE,
-    FIRST,
-    FRAME,
-    LAST,
-    LOST,
-    STATE,
-    TENTATIVE,
-    UNSEEN,
-    VEL,
-)
-from operators.track.core.life import begin_tracks, end_tracks, note_matches, open_frame, report
-from operators.track.core.motion import correct, predict
+from operators.track.core.family import PIXEL, begin_sure, end_family, move_known, take_matches
+from operators.track.core.layout import BOX, CONFIRMED, LOST, STATE, TENTATIVE
+from operators.track.core.life import open_frame, report
 from operators.track.core.noise import scaled_noise
-from operators.track.core.overlap import overlapping_pairs, twins, worth
-
-_PIXEL = 1.0  # the official IoU counts pixels inclusively
-_TWIN_OVERLAP = 0.85
+from operators.track.core.overlap import by_score, gains, overlapping_pairs
 
 
 @entry
@@ -59,60 +43,33 @@ def step(
     high, low, new, match, second_match, tentative_match, fuse = settings
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
-    sure = np.flatnonzero(dets[DSCORE] > high)
-    doubtful = np.flatnonzero((dets[DSCORE] > low) & (dets[DSCORE] < high))
-
-    # Lost tracks stop growing; tentative ones wait where they are.
+    sure, doubtful = by_score(dets, high, low)
     state = ints[STATE, :n].copy()
-    known = np.flatnonzero(state != TENTATIVE)
-    floats[VEL + 3, np.flatnonzero(state == LOST)] = 0.0
-    predict(floats, known, dt, noise, scales)
-    place_boxes(floats, known, XYAH)
+    known = move_known(floats, state, dt, noise, scales, XYAH)
 
     # 1. Known tracks and sure detections.
-    a, b, overlap = overlapping_pairs(floats, ints, known, BOX, dets, labels, sure, _PIXEL)
-    match1 = assign(len(known), len(sure), a, b, worth(overlap, dets, sure, b, fuse) - (1.0 - match))
-    free = np.ones(len(sure), np.bool_)
-    free[match1[match1 >= 0]] = False
-    rows, columns = known[match1 >= 0], sure[match1[match1 >= 0]]
+    a, b, overlap = overlapping_pairs(floats, ints, known, BOX, dets, labels, sure, PIXEL)
+    pairs = assign(len(known), len(sure), a, b, gains(overlap, dets, sure, b, fuse, match))
+    rows, columns, left, unused = split(known, sure, pairs)
+    take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
 
     # 2. What is left of the tracks seen last time, and doubtful detections.
-    left = known[(match1 < 0) & (state[known] == CONFIRMED)]
-    a, b, overlap = overlapping_pairs(floats, ints, left, BOX, dets, labels, doubtful, _PIXEL)
-    match2 = assign(len(left), len(doubtful), a, b, overlap - (1.0 - second_match))
-    rows = np.concatenate((rows, left[match2 >= 0]))
-    columns = np.concatenate((columns, doubtful[match2[match2 >= 0]]))
-    ints[STATE, left[match2 < 0]] = LOST
+    left = left[state[left] == CONFIRMED]
+    a, b, overlap = overlapping_pairs(floats, ints, left, BOX, dets, labels, doubtful, PIXEL)
+    pairs = assign(len(left), len(doubtful), a, b, gains(overlap, dets, doubtful, b, 0.0, second_match))
+    rows, columns, left, _ = split(left, doubtful, pairs)
+    take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
+    ints[STATE, left] = LOST
 
     # 3. Tentative tracks and what is left of the sure detections.
-    tentative, unused = np.flatnonzero(state == TENTATIVE), sure[free]
-    a, b, overlap = overlapping_pairs(floats, ints, tentative, BOX, dets, labels, unused, _PIXEL)
-    match3 = assign(len(tentative), len(unused), a, b, worth(overlap, dets, unused, b, fuse) - (1.0 - tentative_match))
-    rows = np.concatenate((rows, tentative[match3 >= 0]))
-    columns = np.concatenate((columns, unused[match3[match3 >= 0]]))
-    free = np.ones(len(unused), np.bool_)
-    free[match3[match3 >= 0]] = False
+    tentative = np.flatnonzero(state == TENTATIVE)
+    a, b, overlap = overlapping_pairs(floats, ints, tentative, BOX, dets, labels, unused, PIXEL)
+    pairs = assign(len(tentative), len(unused), a, b, gains(overlap, dets, unused, b, fuse, tentative_match))
+    rows, columns, left, unused = split(tentative, unused, pairs)
+    take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
 
-    correct(floats, rows, dets, columns, noise, scales)
-    place_boxes(floats, rows, XYAH)
-    note_matches(floats, ints, votes, counters, rows, dets, labels, columns)
-    ints[STATE, rows] = CONFIRMED
-
-    # Births, and deaths: tentative tracks not seen again, lost ones after their time, the younger of twins.
-    fresh = unused[free]
-    born = CONFIRMED if counters[FRAME] == 1 else TENTATIVE
-    begin_tracks(
-        floats, ints, votes, counters, dets, labels, fresh[dets[DSCORE][fresh] >= new], born, XYAH, noise, scales
-    )
-    n = counters[COUNT]
-    gone = (ints[STATE, :n] == LOST) & (floats[UNSEEN, :n] > lifetime)
-    gone[tentative[match3 < 0]] = True
-    seen, lost = np.flatnonzero((ints[STATE, :n] != LOST) & ~gone), np.flatnonzero((ints[STATE, :n] == LOST) & ~gone)
-    p, q = twins(floats, ints, seen, lost, _TWIN_OVERLAP, _PIXEL)
-    for k in range(len(p)):
-        older = ints[LAST, p[k]] - ints[FIRST, p[k]] > ints[LAST, q[k]] - ints[FIRST, q[k]]
-        gone[q[k] if older else p[k]] = True
-    ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
+    begin_sure(floats, ints, votes, embeds, counters, dets, labels, unused, new, noise, scales, XYAH)
+    ended = end_family(floats, ints, votes, embeds, counters, left, lifetime, over)
     return report(floats, ints, counters, told, shown, rate), ended
 
 
@@ -134,6 +91,7 @@ class ByteTrack(Tracker):
 
     name = "bytetrack"
     _step = step
+    _form = XYAH
 
     def __init__(
         self,

@@ -81,7 +81,7 @@ def step(
     note_matches(floats, ints, votes, counters, rows, dets, labels, columns)
     ints[FLAG, rows] = OBSERVED
     freeze(floats, ints, known[ints[ROW, :n] < 0], dt)
-    begin_tracks(floats, ints, votes, counters, dets, labels, unused[free], TENTATIVE, XYSR, noise, scales)
+    begin_tracks(floats, ints, votes, embeds, counters, dets, labels, unused[free], TENTATIVE, XYSR, noise, scales)
     gone = settle_states(floats, ints, counters, min_hits, lifetime)
     ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
     return report(floats, ints, counters, told, shown, rate), ended
@@ -102,6 +102,7 @@ class OcSort(Tracker):
 
     name = "ocsort"
     _step = step
+    _form = XYSR
 
     def __init__(
         self,

@@ -14,6 +14,10 @@ _BUILT_IN = {
     "bytetrack": "operators.track.bytetrack:ByteTrack",
     "sort": "operators.track.sort:Sort",
     "ocsort": "operators.track.ocsort:OcSort",
+    "botsort": "operators.track.botsort:BotSort",
+    "deepsort": "operators.track.deepsort:DeepSort",
+    "jde": "operators.track.jde:Jde",
+    "centertrack": "operators.track.centertrack:CenterTrack",
 }
 
 

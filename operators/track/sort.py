@@ -95,7 +95,7 @@ def step(
     correct(floats, rows, dets, columns, noise, scales)
     place_boxes(floats, rows, XYSR)
     note_matches(floats, ints, votes, counters, rows, dets, labels, columns)
-    begin_tracks(floats, ints, votes, counters, dets, labels, seen[free], TENTATIVE, XYSR, noise, scales)
+    begin_tracks(floats, ints, votes, embeds, counters, dets, labels, seen[free], TENTATIVE, XYSR, noise, scales)
     gone = settle_states(floats, ints, counters, min_hits, lifetime)
     ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
     return report(floats, ints, counters, told, shown, rate), ended
@@ -114,6 +114,7 @@ class Sort(Tracker):
 
     name = "sort"
     _step = step
+    _form = XYSR
 
     def __init__(
         self,

@@ -210,3 +210,28 @@ def _solve_dense(cost):
 
 for _kernel in (_root, assign):
     both_ways(_kernel)
+
+
+@both_ways
+def split(rows: Ints, columns: Ints, match: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """Matched rows, their columns, rows left, columns left: what `match` (positions in columns, or -1) says."""
+    n, m = len(rows), len(columns)
+    took, taken = np.empty(n, np.int64), np.empty(n, np.int64)
+    left, unused = np.empty(n, np.int64), np.empty(m, np.int64)
+    free = np.ones(m, np.bool_)
+    pairs = alone = 0
+    for i in range(n):
+        j = match[i]
+        if j >= 0:
+            took[pairs], taken[pairs] = rows[i], columns[j]
+            free[j] = False
+            pairs += 1
+        else:
+            left[alone] = rows[i]
+            alone += 1
+    rest = 0
+    for j in range(m):
+        if free[j]:
+            unused[rest] = columns[j]
+            rest += 1
+    return took[:pairs], taken[:pairs], left[:alone], unused[:rest]

@@ -119,6 +119,7 @@ def begin_tracks(
     floats: Floats,
     ints: Ints,
     votes: Floats,
+    embeds: Floats,
     counters: Ints,
     dets: Floats,
     labels: Ints,
@@ -134,6 +135,7 @@ def begin_tracks(
     floats[:, n : n + len(columns)] = 0.0
     ints[:, n : n + len(columns)] = 0
     votes[n : n + len(columns)] = 0.0
+    embeds[n : n + len(columns)] = np.float32(0.0)
     begin_motion(floats, rows, dets, columns, noise, scales)
     place_boxes(floats, rows, form)
     for k in range(len(columns)):

@@ -146,9 +146,30 @@ def _twins(floats, ints, kept, others, least, plus):
 
 
 @both_ways
-def worth(overlap: Floats, dets: Floats, columns: Ints, b: Ints, fuse: float) -> Floats:
-    """What each overlapping pair is worth: its IoU, times the detection's score if `fuse` (ByteTrack's fused score)."""
+def gains(overlap: Floats, dets: Floats, columns: Ints, b: Ints, fuse: float, most: float) -> Floats:
+    """What each overlapping pair is worth beside the largest cost `most` of 1 - IoU.
+
+    With `fuse` > 0 IoU is multiplied by the detection's score (ByteTrack's fused score).
+    """
     result = np.empty(len(b))
     for k in range(len(b)):
-        result[k] = overlap[k] * dets[DSCORE, columns[b[k]]] if fuse > 0 else overlap[k]
+        value = overlap[k] * dets[DSCORE, columns[b[k]]] if fuse > 0 else overlap[k]
+        result[k] = value - (1.0 - most)
     return result
+
+
+@both_ways
+def by_score(dets: Floats, high: float, low: float) -> tuple[Ints, Ints]:
+    """The sure detections, above `high`, and the doubtful ones, above `low` and below `high`."""
+    m = dets.shape[1]
+    sure, doubtful = np.empty(m, np.int64), np.empty(m, np.int64)
+    n = k = 0
+    for d in range(m):
+        score = dets[DSCORE, d]
+        if score > high:
+            sure[n] = d
+            n += 1
+        elif score > low and score < high:
+            doubtful[k] = d
+            k += 1
+    return sure[:n], doubtful[:k]
