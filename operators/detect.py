@@ -77,7 +77,7 @@ def open_detector(
         device, threads, precision: see `open_predictor`.
         score_threshold: boxes below it are dropped.
         classes: keep only these, in this order; None for all that the model knows.
-        iou_threshold: boxes of a class that overlap a better one by more are dropped; None for what the model's
+        iou_threshold: boxes that overlap a better one of their class by more are dropped; None for what the model's
             configuration says. No effect on models that suppress by themselves.
         input_size: pixels of the longer side that pictures are brought to, instead of what the configuration says;
             rounded up to a multiple of 32. Larger finds smaller objects, at a cost that grows with the square.
@@ -123,8 +123,10 @@ class ExportedDetector:
     ) -> None:
         self._predictor = predictor
         self._image, fixed = _image_input(predictor)
-        batch = fixed[0] if fixed and fixed[0] > 0 else max_batch
-        self._batch, self._fixed_batch = min(batch, max_batch) if batch == 1 else batch, bool(fixed and fixed[0] > 0)
+        # Some exports take batches of one size only: what is missing is filled up with empty pictures.
+        batches = [shape[0] for shape in predictor.input_shapes if shape and shape[0] > 0]
+        self._fixed_batch = bool(batches)
+        self._batch = batches[0] if batches else max_batch
         self._floor = score_threshold
         size = _input_size(predictor.name, description, fixed, input_size)
         self._head = self._recognise(size)

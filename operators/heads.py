@@ -147,7 +147,9 @@ def _stride(cells: int, size: Size) -> int | None:
 def _centres(anchors: NDArray[np.intp], stride: int, size: Size) -> Float32:
     rows, columns = np.divmod(anchors, -(-size[1] // stride))
     centres: Float32 = np.stack([columns, rows], axis=1).astype(np.float32)
-    return (centres + np.float32(0.5)) * np.float32(stride)
+    centres += 0.5
+    centres *= stride
+    return centres
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class Grid:
 
 def _grid(size: Size) -> Float32:
     """(A, 3): column, row and stride of YOLOX's anchors."""
-    levels = []
+    levels: list[NDArray[np.int64]] = []
     for stride in (8, 16, 32):
         rows, columns = np.mgrid[0 : size[0] // stride, 0 : size[1] // stride]
         levels.append(np.stack([columns.ravel(), rows.ravel(), np.full(rows.size, stride)], axis=1))
