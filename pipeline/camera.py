@@ -187,6 +187,10 @@ class CameraChain:
         self._interval = max(interval, self._interval)
         return closed
 
+    def count_interruptions(self, interruptions: int) -> None:
+        """Note how often the source has been away so far."""
+        self._source_counts["interruptions"] = interruptions
+
     def source_event(self, state: str, detail: str, time_ns: int) -> None:
         """Note that the source was lost or restored."""
         self._events.append(source_event(self._site, self.camera, state, detail, time_ns))

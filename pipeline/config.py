@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
@@ -56,7 +57,7 @@ class Camera(_Model):
     """
 
     id: CameraId
-    source: str
+    source: Annotated[str, Field(repr=False)]  # may hold a password
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     crop: tuple[int, int, int, int] | None = None
     start: datetime | None = None
@@ -159,6 +160,9 @@ class Kafka(_Model):
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
     bootstrap_servers: str
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return [("bootstrap_servers", self.bootstrap_servers)]  # the others may hold passwords
+
     @property
     def settings(self) -> dict[str, Any]:
         """All settings, the servers among them."""
@@ -221,6 +225,12 @@ class Site(_Model):
     ray_address: str | None = None
     base: Path = Path()
     file: Path | None = None
+
+    @model_validator(mode="after")
+    def _idle_is_longer_than_an_interval(self) -> Self:
+        if self.idle_timeout < 2 * self.interval:
+            raise ValueError("idle_timeout must be at least twice the interval: a camera speaks once an interval")
+        return self
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -375,7 +385,8 @@ def _sentence(path: Path, document: Any, loc: tuple[int | str, ...], reason: str
     field = ""
     for part in loc:
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
-    return f"{path}{f', line {line}' if line else ''}: {field}: {reason}"
+    where = f"{path}{f', line {line}' if line else ''}"
+    return f"{where}: {field}: {reason}" if field else f"{where}: {reason}"
 
 
 def _explain(path: Path, document: Any, item: Any) -> str:

@@ -32,11 +32,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A live source was `lost` or `restored`."""
+    """A live source was `lost` or `restored`, `interruptions` times so far."""
 
     state: str
     detail: str
     time_ns: int
+    interruptions: int
 
 
 Item = Delivery | Note | Ended | Failed
@@ -94,9 +95,9 @@ class Reader:
                     self._put(Ended(dict(self.source.counts), tuple(self._rejected)))
                     return
                 if isinstance(item, Interrupted):
-                    self._put(Note("lost", item.detail, item.time_ns))
+                    self._put(Note("lost", item.detail, item.time_ns, self._interruptions()))
                 elif isinstance(item, Restored):
-                    self._put(Note("restored", item.detail, item.time_ns))
+                    self._put(Note("restored", item.detail, item.time_ns, self._interruptions()))
                 else:
                     counts = dict(self.source.counts)
                     self._put(Delivery(item, self.source.position(), counts, {}, tuple(self._rejected)))
@@ -107,6 +108,9 @@ class Reader:
             self._put(Failed(f"camera {self.source.camera!r}: reading broke ({type(error).__name__}: {error})"))
         finally:
             self.source.close()
+
+    def _interruptions(self) -> int:
+        return self.source.counts.get("interruptions", 0)
 
     def _put(self, item: Item) -> None:
         with self._changed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -62,7 +61,6 @@ class Shard:
         cameras: ids, in the order of the site's file.
         detector: None where every source brings its own boxes.
         link: the line to fusion.
-        wall_ns: event time of now for live cameras, UTC nanoseconds.
     """
 
     def __init__(
@@ -72,13 +70,11 @@ class Shard:
         cameras: Sequence[str],
         detector: Detector | None,
         link: FusionLink,
-        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._open_member = open_member
         self._cameras = tuple(cameras)
         self._detector = detector
         self._link = link
-        self._wall_ns = wall_ns
         self._members: list[Member] = []
         self._news = threading.Event()
         self._stop = threading.Event()
@@ -131,8 +127,9 @@ class Shard:
                 continue
             item = member.reader.take()
             if item is None:
-                if member.live:
-                    self._send(member, member.chain.advance_to(self._wall_ns() - SILENCE_NS))
+                now_ns = member.reader.source.now_ns() if member.live else None
+                if now_ns is not None:
+                    self._send(member, member.chain.advance_to(now_ns - SILENCE_NS))
                 continue
             worked = True
             if isinstance(item, Delivery):
@@ -161,7 +158,8 @@ class Shard:
         return [detections for detections in found if detections is not None]
 
     def _note(self, member: Member, note: Note) -> None:
-        """A lost camera is said once, however often connecting to it fails."""
+        """A lost camera is said once and counted every time, however often connecting to it fails."""
+        member.chain.count_interruptions(note.interruptions)
         if note.state == "lost" and member.lost:
             return
         member.lost = note.state == "lost"

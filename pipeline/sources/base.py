@@ -167,6 +167,11 @@ class Source(ABC):
         """Width and height of the (cropped) picture in pixels; None while unknown."""
         return None
 
+    def now_ns(self) -> int | None:
+        """Event time of now, for a live source that has nothing to show: what it has not given up to here it never
+        will. None for files, and while a live source does not know yet. From any thread."""
+        return None
+
     def length(self) -> int | None:
         """How many frames the source holds, for a progress bar; None where it does not end or does not say."""
         return None

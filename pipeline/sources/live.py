@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -32,6 +33,10 @@ LONGEST_WAIT_S = 30.0
 _SLICE_S = 0.2
 # Longer than any keyframe interval in use: what cannot be decoded by then never will be.
 _LONGEST_BLIND_S = 30.0
+# What servers buffer at most: a keyframe interval.
+_LONGEST_BURST_NS = 30 * SECOND_NS
+
+_Arrived = tuple[av.VideoFrame, int]  # with its arrival time
 
 
 class _SilentError(Exception):
@@ -124,6 +129,10 @@ class LiveVideo(Source):
         """Width and height of the cropped picture; known after the first."""
         return self._pictures.size
 
+    def now_ns(self) -> int | None:
+        """See `Source.now_ns`."""
+        return self._clock.now_ns() + self._offset_ns
+
     def open(self, position: bytes | None) -> None:
         """See `Source.open`. Counts, frame numbers and time go on from the position; the stream is where it is."""
         state = {} if position is None else read_position(_KIND, self.camera, position)
@@ -134,9 +143,8 @@ class LiveVideo(Source):
         self._cap = FpsCap(self._fps)
         self._failed = 0
         self._retry_at = self._clock.monotonic()
-        self._ahead: av.VideoFrame | None = None
         self._frames: Iterator[av.VideoFrame | None] = iter(())
-        self._seen = False
+        self._forget()
         self._stopping = False
 
     def read(self) -> Item | None:
@@ -151,10 +159,11 @@ class LiveVideo(Source):
                 else:
                     self._connect()
                 return None
-            frame, self._ahead = self._ahead or next(self._frames), None
-            if frame is None:
-                return None
-            return self._give(frame) if self._seen else self._first(frame)
+            if not self._ready:
+                self._take(next(self._frames))
+            if self._settled and self._failed:
+                return self._restored()
+            return self._give(*self._ready.popleft()) if self._ready else None
         except StopIteration:
             return self._lost("the stream has ended")
         except (av.error.FFmpegError, OSError) as error:
@@ -176,10 +185,17 @@ class LiveVideo(Source):
             self._container.close()
             self._container = None
 
-    def _connect(self) -> None:
-        self._seen = False
+    def _forget(self) -> None:
+        """Nothing is known of the connection to come."""
+        self._settled = False
+        self._held: _Arrived | None = None
+        self._ready: deque[_Arrived] = deque()
+        self._skipped_ns = 0
         self._timeline.disconnect()
         self._pictures.full_size = None
+
+    def _connect(self) -> None:
+        self._forget()
         self._asked_at = self._clock.monotonic()
         try:
             self._container = av.open(
@@ -199,13 +215,36 @@ class LiveVideo(Source):
         self._stream.codec_context.thread_count = 1
         self._frames = self._decode(self._container)
 
-    def _first(self, frame: av.VideoFrame) -> Item | None:
-        """The first picture of a connection: only a picture that can be used is proof that the camera is there."""
-        self._pictures.make(frame)
-        self._seen, self._ahead = True, frame
+    def _take(self, frame: av.VideoFrame | None) -> None:
+        """Make a picture that has come ready to be given.
+
+        Many servers begin with what they had buffered, all at once. Of such a burst only the last picture is current,
+        and only its arrival says what time it is: so at first every picture is held until the next one is there.
+        """
+        if frame is None:
+            return
+        came = (frame, self._now_ns())
+        if self._settled:
+            self._ready.append(came)
+            return
+        if self._held is None:
+            self._pictures.make(frame)  # only a picture that can be used is proof that the camera is there
+            self._held = came
+            return
+        stamp, stamp_before = self._in_ns(frame.pts), self._in_ns(self._held[0].pts)
+        passed = None if stamp is None or stamp_before is None else stamp - stamp_before
+        # The very first picture often has no timestamp; streams without any at all come as they come.
+        at_once = stamp is not None and (passed is None or came[1] - self._held[1] < passed // 2)
+        self._skipped_ns += passed or 0
+        if at_once and self._skipped_ns < _LONGEST_BURST_NS:
+            self._lose("late")
+            self._held = came
+        else:
+            self._settled = True
+            self._ready.extend((self._held, came))
+
+    def _restored(self) -> Restored:
         failed, self._failed = self._failed, 0
-        if failed == 0:
-            return None
         tries = "1 try" if failed == 1 else f"{failed} tries"
         return Restored(f"{self._address}: it is back after {tries}", failed, self._now_ns())
 
@@ -216,7 +255,7 @@ class LiveVideo(Source):
         # All streams, not the video alone: sound must not keep a camera alive whose pictures have stopped.
         for packet in container.demux():
             now = self._asked_at = self._clock.monotonic()
-            if packet.stream.index != self._stream.index or packet.dts is None:
+            if packet.stream.index != self._stream.index:
                 if now - last_packet > self._read_timeout_s:
                     raise _SilentError(f"no pictures for {self._read_timeout_s:g} s")
                 continue
@@ -237,10 +276,10 @@ class LiveVideo(Source):
                 raise _SilentError(f"none of its pictures could be decoded for {_LONGEST_BLIND_S:g} s")
             yield None
 
-    def _give(self, frame: av.VideoFrame) -> Frame | None:
+    def _give(self, frame: av.VideoFrame, arrival_ns: int) -> Frame | None:
         self._index += 1
         self._tally.decoded()
-        time_ns = self._timeline.time_of(self._in_ns(frame.pts), self._now_ns())
+        time_ns = self._timeline.time_of(self._in_ns(frame.pts), arrival_ns)
         if not self._cap.keeps(time_ns):
             self._tally.dropped("fps_cap")
             return None

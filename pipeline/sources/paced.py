@@ -24,6 +24,7 @@ class Paced(Source):
         super().__init__(source.camera)
         self._source = source
         self._clock = clock
+        self._began: tuple[float, int] | None = None
 
     @property
     def brings(self) -> Brings:
@@ -50,6 +51,11 @@ class Paced(Source):
         """As of the last frame given."""
         return dict(self._counts)
 
+    def now_ns(self) -> int | None:
+        """See `Source.now_ns`."""
+        began = self._began
+        return None if began is None else began[1] + round((self._clock.monotonic() - began[0]) * SECOND_NS)
+
     def check(self) -> None:
         """See `Source.check`."""
         self._source.check()
@@ -58,7 +64,7 @@ class Paced(Source):
         """See `Source.open`."""
         self._source.open(position)
         self._waiting: Item | None = None
-        self._began: tuple[float, int] | None = None
+        self._began = None
         self._stopping = False
         self._settle()
 

@@ -71,6 +71,7 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
         (MINIMAL + "ledgr: {}\n", "line 5: ledgr: unknown field; did you mean 'ledger'?"),
         (MINIMAL + "resources: {gpus: 1}\n", "line 5: resources.gpus: unknown field; "),
         ("site: p\ncameras:\n  - {id: a, source: b, range: [1, 2]}\n", "line 3: cameras[0].range: a range needs"),
+        (MINIMAL + "idle_timeout: 1s\n", "plaza.yaml: idle_timeout must be at least twice the interval"),
         (MINIMAL + "base: /etc\n", "line 5: base: unknown field"),
     ],
 )
@@ -86,6 +87,12 @@ def test_a_secret_never_reaches_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ConfigError) as error:
         parse(text, HERE)
     assert "hunter2" not in str(error.value)
+
+
+def test_a_site_that_is_printed_shows_no_password() -> None:
+    text = MINIMAL.replace("north.mp4", "rtsp://v:hunter2@h/main")
+    site = parse(text + "ledger: {kafka: {bootstrap_servers: 'k:9092', sasl_plain_password: hunter3}}\n", HERE)
+    assert "hunter" not in repr(site) + str(site)
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:

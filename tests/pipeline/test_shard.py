@@ -1,0 +1,187 @@
+"""A shard of cameras and fusion in one process: restarts in between, bad cameras, rejected input."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmct.records import DEADLETTER, EVENTS, TRACKS
+from pipeline.assembly import build_engine, build_shard, build_source
+from pipeline.config import Site, parse
+from pipeline.fusion_service import FusionService
+from pipeline.ledger.base import LedgerWriter
+from pipeline.schema.codec import open_codec
+from pipeline.shard import Shard
+from pipeline.testing import LocalFusion, LocalLink, MemoryLedger, MemoryReader, MemoryWriter
+
+WALKERS = "simulated:people=3,seconds=20,seed=1"
+
+
+def make_site(tmp_path: Path, *sources: str, extra: str = "") -> Site:
+    now = datetime.now(UTC).isoformat() if any(source.startswith("rtsp:") for source in sources) else "1970-01-01"
+    cameras = "".join(
+        f"  - {{id: camera-{n}, source: '{source}', fps: 10, start: '{now}'}}\n" for n, source in enumerate(sources)
+    )
+    return parse(f"site: plaza\ncameras:\n{cameras}{extra}", tmp_path / "plaza.yaml")
+
+
+class Plant:
+    """A site whose parts run in threads of this process, on a ledger in memory."""
+
+    def __init__(self, site: Site, before_commit: Callable[[int], None] = lambda number: None) -> None:
+        self.site = site
+        self.ledger = MemoryLedger()
+        self.before_commit = before_commit
+        self.fusion = LocalFusion(lambda: self.service(MemoryWriter(self.ledger, self.before_commit)))
+
+    def service(self, ledger: LedgerWriter) -> FusionService:
+        return FusionService(
+            site=self.site.site,
+            cameras={camera.id: build_source(self.site, camera).live for camera in self.site.cameras},
+            interval_ns=self.site.interval_ns,
+            idle_timeout=4.0,
+            engine=build_engine(self.site),
+            ledger=ledger,
+            encode=open_codec().encode,
+        )
+
+    def shard(self, *cameras: str) -> Shard:
+        return build_shard(self.site, cameras or tuple(c.id for c in self.site.cameras), LocalLink(self.fusion))
+
+    def run(self) -> dict[str, str]:
+        failures = self.shard().run()
+        self.fusion.call(lambda service: service.finished()).result(30)
+        return failures
+
+    def values(self, topic: str) -> list[dict[str, object]]:
+        return [stored.value for stored in MemoryReader(self.ledger).read(topic)]
+
+
+@pytest.fixture
+def plant() -> Iterator[Callable[..., Plant]]:
+    plants: list[Plant] = []
+
+    def make(site: Site, before_commit: Callable[[int], None] = lambda number: None) -> Plant:
+        plants.append(Plant(site, before_commit))
+        return plants[-1]
+
+    yield make
+    for one in plants:
+        one.fusion.close()
+
+
+def test_two_cameras_become_one_log(plant: Callable[..., Plant], tmp_path: Path) -> None:
+    one = plant(make_site(tmp_path, WALKERS, WALKERS))
+    assert one.run() == {}
+    assert {value["camera"] for value in one.values(TRACKS)} == {"camera-0", "camera-1"}
+    assert one.ledger.commits == 21  # twenty seconds, and the flush at the end
+
+
+def test_fusion_that_restarts_in_the_middle_leaves_no_mark(plant: Callable[..., Plant], tmp_path: Path) -> None:
+    site = make_site(tmp_path, WALKERS, WALKERS)
+    whole = plant(site)
+    whole.run()
+    reached = threading.Event()
+    broken = plant(site, lambda number: reached.set() if number == 5 else None)
+
+    def restart() -> None:
+        reached.wait(20)
+        broken.fusion.restart()
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    broken.run()
+    thread.join()
+    assert broken.ledger.epoch == 2
+    assert broken.ledger.records == whole.ledger.records
+
+
+def test_a_worker_that_is_replaced_in_the_middle_leaves_no_mark(plant: Callable[..., Plant], tmp_path: Path) -> None:
+    site = make_site(tmp_path, WALKERS, WALKERS)
+    whole = plant(site)
+    whole.run()
+    reached = threading.Event()
+    broken = plant(site, lambda number: reached.set() if number == 5 else None)
+    first = broken.shard()
+    thread = threading.Thread(target=first.run)
+    thread.start()
+    reached.wait(20)
+    first.stop()
+    thread.join()
+    assert broken.ledger.commits < 20
+    broken.run()
+    assert broken.ledger.records == whole.ledger.records
+
+
+def test_an_address_that_nobody_answers_is_said_once_and_the_others_go_on(
+    plant: Callable[..., Plant], tmp_path: Path
+) -> None:
+    one = plant(
+        make_site(
+            tmp_path,
+            "rtsp://viewer:secret@127.0.0.1:1/none",
+            "simulated:people=2,seconds=0,paced=1",
+            extra="embedder: {model: none}\n",
+        )
+    )
+    shard = one.shard()
+    thread = threading.Thread(target=shard.run)
+    thread.start()
+    try:
+        while len(one.values(TRACKS)) < 4 or not one.values(EVENTS):
+            assert thread.is_alive()
+            thread.join(0.05)
+    finally:
+        shard.stop()
+        thread.join()
+    lost = one.values(EVENTS)
+    assert [(v["camera"], v["state"]) for v in lost] == [("camera-0", "lost")]
+    assert "secret" not in json.dumps(lost)
+    assert shard.status()["camera-0"]["interruptions"] >= 1
+
+
+def test_a_video_that_cannot_be_read_is_reported_and_the_others_go_on(
+    plant: Callable[..., Plant], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video" * 100)
+    (tmp_path / "boxes.txt").write_text("1,-1,10,10,40,100,0.9\n2,-1,12,10,40,100,0.9\n3,-1,14,10,40,100,0.9\n")
+    one = plant(make_site(tmp_path, "broken.mp4", "detections:boxes.txt", extra="embedder: {model: none}\n"))
+    failures = one.run()
+    assert list(failures) == ["camera-0"]
+    assert "this is no video that can be read" in failures["camera-0"]
+    assert [v["state"] for v in one.values(EVENTS)] == ["failed"]
+    assert one.values(TRACKS)
+
+
+def test_nan_and_wrong_sized_embeddings_become_dead_letters_and_the_boxes_are_used(
+    plant: Callable[..., Plant], tmp_path: Path
+) -> None:
+    rows = [
+        {"time": n / 10, "frame": n + 1, "id": 1, "box": [10 + n, 10, 50 + n, 110], "score": 0.9, "cls": "person"}
+        | {"embedding": [1.0, 0.0] if n not in (3, 5) else [float("nan"), 0.0] if n == 3 else [1.0]}
+        for n in range(20)
+    ]
+    (tmp_path / "lab.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    one = plant(make_site(tmp_path, "detections:lab.jsonl"))
+    assert one.run() == {}
+    assert len(one.values(DEADLETTER)) == 2
+    frames = [frame for value in one.values(TRACKS) for frame in value["frames"]]  # type: ignore[attr-defined]
+    assert frames == list(range(1, 21))
+
+
+def test_a_paced_camera_counts_every_frame_that_it_could_not_wait_for(
+    plant: Callable[..., Plant], tmp_path: Path
+) -> None:
+    one = plant(make_site(tmp_path, "simulated:people=2,seconds=3,paced=1"))
+    shard = one.shard()
+    shard.run()
+    counts = shard.status()["camera-0"]
+    dropped = sum(n for key, n in counts.items() if key.startswith("dropped."))
+    assert counts["decoded"] == counts["tracked"] + dropped == 30
+    assert np.isfinite(counts["tracked"])
