@@ -84,7 +84,9 @@ def read_graph_model(topology: Path) -> GraphModel:
                 weights[entry["name"]], offset = _tensor(entry, data, offset)
         outputs = tuple(key.removesuffix(":0") for key in described["signature"]["outputs"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GraphModelError(f"{topology} cannot be read as a TensorFlow.js graph model: {error!r}") from error
+        raise GraphModelError(
+            f"{topology} cannot be read as a TensorFlow.js graph model: {error or repr(error)}"
+        ) from error
     return GraphModel(tuple(_sorted(nodes)), weights, outputs)
 
 

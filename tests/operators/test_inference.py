@@ -1,0 +1,209 @@
+"""Loading and running exported networks, and what people are told when that cannot be."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from operators.detect import BUNDLED
+from operators.inference import ModelError, find_model_file, open_predictor
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    """One field of a protocol buffer message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value: int) -> bytes:
+    head = bytearray()
+    while value > 0x7F:
+        head.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*head, value])
+
+
+def onnx_doubling(path: Path) -> Path:
+    """An ONNX file that adds its input (batch, 3) to itself."""
+
+    def tensor(name: bytes) -> bytes:
+        sides = field(1, field(2, b"batch")) + field(1, field(1, 3))
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, sides)))
+
+    node = field(1, b"x") + field(1, b"x") + field(2, b"y") + field(4, b"Add")
+    graph = field(1, node) + field(2, b"g") + field(11, tensor(b"x")) + field(12, tensor(b"y"))
+    path.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 13)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def paddle_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two inputs in the format of the Paddle that is installed: their difference and their product."""
+    import paddle
+
+    class TwoInputs(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = self.create_parameter([1], default_initializer=paddle.nn.initializer.Constant(2.0))
+
+        def forward(self, first: paddle.Tensor, second: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+            return first - second, first * second * self.factor
+
+    folder = tmp_path_factory.mktemp("two_inputs")
+    specification = [paddle.static.InputSpec([None, 2], "float32", name) for name in ("image", "scale_factor")]
+    paddle.jit.save(TwoInputs(), str(folder / "model"), input_spec=specification)
+    return folder
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A copy of the bundled model to spoil."""
+    return Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+
+
+def test_the_bundled_model_says_what_it_takes_and_gives_one_row_per_picture() -> None:
+    predictor = open_predictor(BUNDLED)
+    assert predictor.input_names == ("image",)
+    assert predictor.input_shapes == ((-1, 3, -1, -1),)
+    boxes, scores = predictor.run([np.zeros((2, 3, 64, 96), np.float32)])
+    anchors = 64 * 96 * 21 // 1024
+    assert boxes.shape == (2, anchors, 4)
+    assert scores.shape == (2, 6, anchors)
+
+
+def test_a_model_of_the_installed_paddle_is_bound_by_position(paddle_export: Path) -> None:
+    predictor = open_predictor(paddle_export)
+    assert predictor.input_shapes == ((-1, 2), (-1, 2))
+    first, second = np.float32([[1, 2]]), np.float32([[3, 5]])
+    difference, product = predictor.run([first, second])
+    assert difference.tolist() == [[-2, -3]]
+    assert product.tolist() == [[6, 20]]
+
+
+def test_an_onnx_file_runs_in_batches(tmp_path: Path) -> None:
+    predictor = open_predictor(onnx_doubling(tmp_path / "doubling.onnx"))
+    assert predictor.input_shapes == ((-1, 3),)
+    (doubled,) = predictor.run([np.float32([[1, 2, 3], [4, 5, 6]])])
+    assert doubled.tolist() == [[2, 4, 6], [8, 10, 12]]
+
+
+def test_the_model_file_is_found_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "label_list.json").write_text("[]")
+    (tmp_path / "other.onnx").write_bytes(b"")
+    (tmp_path / "inference.json").write_text("{}")
+    (tmp_path / "inference.pdiparams").write_bytes(b"")
+    assert find_model_file(tmp_path) == tmp_path / "inference.json"
+    (tmp_path / "model.pdmodel").write_bytes(b"")
+    assert find_model_file(tmp_path) == tmp_path / "model.pdmodel"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "holds no model"),
+        (["labels.json"], "holds no model"),
+        (["a.onnx", "b.onnx"], "holds 2 .onnx files: name the one to use"),
+    ],
+)
+def test_a_folder_without_one_clear_model_is_refused(tmp_path: Path, files: list[str], message: str) -> None:
+    for file in files:
+        (tmp_path / file).write_text("{}")
+    with pytest.raises(ModelError, match=message):
+        open_predictor(tmp_path)
+
+
+def test_a_path_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no model at"):
+        open_predictor(tmp_path / "nowhere")
+    (tmp_path / "weights.pt").write_bytes(b"")
+    with pytest.raises(ModelError, match="is no model: give a folder"):
+        open_predictor(tmp_path / "weights.pt")
+
+
+def test_missing_parameters_are_named(damaged: Path) -> None:
+    (damaged / "model.pdiparams").unlink()
+    with pytest.raises(ModelError, match=r"model\.pdiparams is missing: copy it beside model\.pdmodel"):
+        open_predictor(damaged)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello " * 99, None, field(1, b""), field(1, field(3, field(1, b"x")))], ids=str
+)
+def test_a_damaged_program_is_told_and_does_not_end_the_process(damaged: Path, content: bytes | None) -> None:
+    program = damaged / "model.pdmodel"
+    program.write_bytes(program.read_bytes()[:40_000] if content is None else content)
+    with pytest.raises(ModelError, match=r"model\.pdmodel cannot be read as a Paddle model"):
+        open_predictor(damaged)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"program": {}}', '{"program": {"regions": []}}'])
+def test_a_damaged_program_of_paddle_3_is_told(paddle_export: Path, tmp_path: Path, content: str) -> None:
+    folder = Path(shutil.copytree(paddle_export, tmp_path / "model"))
+    (folder / "model.json").write_text(content)
+    with pytest.raises(ModelError, match=r"model\.json cannot be read as a Paddle model"):
+        open_predictor(folder)
+
+
+@pytest.mark.parametrize("keep", [0, 5000])
+def test_damaged_parameters_are_told(damaged: Path, keep: int) -> None:
+    parameters = damaged / "model.pdiparams"
+    parameters.write_bytes(parameters.read_bytes()[:keep])
+    with pytest.raises(ModelError, match="the files are damaged, or were exported by a newer Paddle"):
+        open_predictor(damaged)
+
+
+def test_a_damaged_onnx_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"hello")
+    with pytest.raises(ModelError, match=r"ONNX Runtime cannot load .*model\.onnx"):
+        open_predictor(file)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "there is no device 'tpu': say cpu, gpu, or gpu:N"),
+        ({"device": "gpu:x"}, "there is no device 'gpu:x'"),
+        ({"precision": "fp8"}, "there is no precision 'fp8': choose one of fp32, fp16"),
+        ({"precision": "fp16"}, "precision fp16 needs a GPU"),
+        ({"threads": 0}, "cannot run on 0 threads"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_loading(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        open_predictor(BUNDLED, **options)  # type: ignore[arg-type]
+
+
+def test_a_gpu_that_paddle_was_not_built_for_is_refused() -> None:
+    import paddle
+
+    if paddle.is_compiled_with_cuda():
+        pytest.skip("this Paddle knows GPUs")
+    with pytest.raises(ModelError, match=r"install crosscam\[gpu\], or set device to cpu"):
+        open_predictor(BUNDLED, device="gpu:0")
+
+
+def test_an_onnx_file_keeps_its_precision(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="leave precision at fp32"):
+        open_predictor(onnx_doubling(tmp_path / "d.onnx"), device="gpu", precision="fp16")
+
+
+def test_onnx_runtime_is_asked_for_by_the_name_of_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModelError, match=r"pip install crosscam\[onnx\]"):
+        open_predictor(onnx_doubling(tmp_path / "d.onnx"))
+
+
+def test_wrong_inputs_are_told_with_their_shapes(tmp_path: Path) -> None:
+    predictor = open_predictor(onnx_doubling(tmp_path / "d.onnx"))
+    with pytest.raises(ModelError, match=r"takes 1 inputs \(x\), not 2"):
+        predictor.run([np.zeros((1, 3), np.float32)] * 2)
+    with pytest.raises(ModelError, match="failed on inputs of 1x4"):
+        predictor.run([np.zeros((1, 4), np.float32)])
+    with pytest.raises(ModelError, match="failed on inputs of 1x5x32x32"):
+        open_predictor(BUNDLED).run([np.zeros((1, 5, 32, 32), np.float32)])
