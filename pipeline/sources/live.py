@@ -260,6 +260,7 @@ class LiveVideo(Source):
                     raise _SilentError(f"no pictures for {self._read_timeout_s:g} s")
                 continue
             last_packet = now
+            shown = False
             late = self._timeline.lateness_ns(self._in_ns(packet.pts), self._now_ns())
             if catching_up.skips(late, packet.is_keyframe):
                 self._lose("late")
@@ -268,10 +269,13 @@ class LiveVideo(Source):
                     self._timeline.disconnect()
                 try:
                     for frame in packet.decode():
-                        last_picture = now
+                        shown = True
                         yield frame
                 except av.error.InvalidDataError:
                     self._lose("damaged")
+            if shown:
+                last_picture = now
+                continue
             if now - last_picture > _LONGEST_BLIND_S:
                 raise _SilentError(f"none of its pictures could be decoded for {_LONGEST_BLIND_S:g} s")
             yield None

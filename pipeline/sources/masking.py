@@ -12,7 +12,8 @@ _SECRET = re.compile(r"(?i)\b(?P<name>[a-z_-]*(?:password|passwd|pwd|pass|token|
 def mask(text: str) -> str:
     """`text` with the user and password of every address, and secrets in its query, replaced by `***`.
 
-    Errs towards hiding: a password with an unescaped `/` in it, which no address may have, is hidden as well.
+    A password with an unescaped `/` in it, which no address may have, is hidden as well, unless what stands before
+    the `/` looks like a host and its port.
     """
     return _SECRET.sub(lambda m: f"{m['name']}={_MASK}", _ADDRESS.sub(_without_user, text))
 

@@ -37,8 +37,8 @@ class FpsCap:
     """Chooses frames so that on average no more than `fps` a second remain.
 
     Due times stay on a grid, and of the frames around a due time the nearest is kept: 25 frames a second capped to
-    10 give exactly 10. Jitter of up to a quarter interval loses none of a stream that runs at the cap. After a gap
-    longer than an interval the grid starts anew.
+    10 give exactly 10. Jitter of up to an eighth of an interval loses none of a stream that runs at the cap. After a
+    gap longer than an interval the grid starts anew.
 
     Args:
         fps: frames a second; None keeps all.

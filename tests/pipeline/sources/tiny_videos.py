@@ -62,14 +62,14 @@ class FakeClock:
     def __init__(self, step: float = 0.0) -> None:
         self.seconds = 1_700_000_000.0
         self.slept: list[float] = []
-        self._step = step
+        self.step = step
 
     def now_ns(self) -> int:
-        self.seconds += self._step
+        self.seconds += self.step
         return round(self.seconds * 1e6) * 1000
 
     def monotonic(self) -> float:
-        self.seconds += self._step
+        self.seconds += self.step
         return self.seconds
 
     def sleep(self, seconds: float) -> None:
