@@ -123,9 +123,9 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["worker-0", "fusion"])
 def test_a_killed_actor_leaves_no_mark_on_an_sqlite_ledger(victim: str, tmp_path: Path) -> None:
-    whole = make_site(tmp_path, seconds=600, ledger=sqlite(tmp_path / "whole.sqlite"))
+    whole = make_site(tmp_path, seconds=300, ledger=sqlite(tmp_path / "whole.sqlite"))
     run(whole)
-    site = make_site(tmp_path, seconds=600, ledger=sqlite(tmp_path / "killed.sqlite"))
+    site = make_site(tmp_path, seconds=300, ledger=sqlite(tmp_path / "killed.sqlite"))
     killer = Killer(victim)
     run(site, killer)
     assert killer.killed.is_set()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from operators.records import unpack
+from pipeline.ledger.base import LedgerError
+from pipeline.ledger.sqlite import SqliteReader
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -92,6 +98,38 @@ def test_run_again_says_that_the_ledger_is_complete(finished: Path) -> None:
     result = crosscam("run", "plaza.yaml", cwd=finished)
     assert result.returncode == 0
     assert "complete already" in result.stdout
+
+
+def test_a_driver_that_is_killed_is_run_again_and_goes_on(finished: Path, tmp_path: Path) -> None:
+    seconds = 150
+    for camera in ("east", "west"):
+        write_walkers(tmp_path / f"{camera}.txt", seconds)
+    (tmp_path / "plaza.yaml").write_text((finished / "plaza.yaml").read_text())
+    for name, kill in (("whole", False), ("killed", True)):
+        command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", "plaza.yaml"]
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if kill:
+            while commits(tmp_path / "run" / "plaza" / "ledger.sqlite") < 5:
+                assert process.poll() is None, "it ended before it could be killed"
+                time.sleep(0.02)
+            process.kill()
+            process.wait()
+            result = crosscam("run", "plaza.yaml", cwd=tmp_path)
+            assert result.returncode == 0, result.stderr
+        assert process.wait(120) == (-signal.SIGKILL if kill else 0)
+        (tmp_path / "run" / "plaza").rename(tmp_path / name)
+    whole, killed = (
+        list(SqliteReader(tmp_path / name / "ledger.sqlite").read("tracks")) for name in ("whole", "killed")
+    )
+    assert [record.raw for record in whole] == [record.raw for record in killed]
+
+
+def commits(ledger: Path) -> int:
+    """Commit intervals in a ledger that is being written."""
+    try:
+        return int(unpack(SqliteReader(ledger).state()["site"])["interval"])
+    except (LedgerError, KeyError):
+        return 0
 
 
 def test_track_runs_one_file_through_a_tracker(tmp_path: Path) -> None:
