@@ -48,12 +48,19 @@ class ImageFolder(Source):
             return self._crop[2] - self._crop[0], self._crop[3] - self._crop[1]
         return self._full_size
 
+    def length(self) -> int | None:
+        """See `Source.length`."""
+        try:
+            return len(self._names_in_folder()) or None
+        except OSError:
+            return None  # `open` says what is wrong with it
+
     def open(self, position: bytes | None) -> None:
         """See `Source.open`. Pictures added since, whose names come later, are read as well."""
         if self._fps is None:
             raise self._error("pictures say no times", "give the camera's `fps`")
         try:
-            names = [entry.name for entry in self._path.iterdir() if entry.suffix.lower() in _ENDINGS]
+            names = self._names_in_folder()
         except FileNotFoundError:
             raise self._error("there is no such folder", "check the path under `source:`") from None
         except OSError as error:
@@ -92,6 +99,9 @@ class ImageFolder(Source):
         return write_position(
             _KIND, index=self._index, last=self._last, full_size=self._full_size, counts=self._tally.counts
         )
+
+    def _names_in_folder(self) -> list[str]:
+        return [entry.name for entry in self._path.iterdir() if entry.suffix.lower() in _ENDINGS]
 
     def _first_size(self) -> tuple[int, int]:
         image = next((image for name in self._names if (image := self._load(name)) is not None), None)

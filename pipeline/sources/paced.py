@@ -56,6 +56,10 @@ class Paced(Source):
         began = self._began
         return None if began is None else began[1] + round((self._clock.monotonic() - began[0]) * SECOND_NS)
 
+    def length(self) -> int | None:
+        """As the file."""
+        return self._source.length()
+
     def check(self) -> None:
         """See `Source.check`."""
         self._source.check()

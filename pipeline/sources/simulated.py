@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -147,6 +148,10 @@ class SimulatedCamera(Source):
         """Width and height of the cropped picture."""
         x1, y1, x2, y2 = self._crop or (0, 0, self._settings.width, self._settings.height)
         return x2 - x1, y2 - y1
+
+    def length(self) -> int | None:
+        """See `Source.length`."""
+        return math.ceil(self._settings.seconds * self._fps) or None
 
     def open(self, position: bytes | None) -> None:
         """See `Source.open`."""

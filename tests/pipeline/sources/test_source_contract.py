@@ -184,6 +184,14 @@ def test_times_and_numbers_increase(source_of: Callable[..., Source]) -> None:
         assert after.time_ns > before.time_ns
 
 
+def test_its_length_is_known_beforehand_roughly_or_not_said(source_of: Callable[..., Source]) -> None:
+    source = source_of()
+    length = source.length()
+    decoded = everything(source)[1]["decoded"]
+    # Damage takes frames away, and joined recordings know only of the first one.
+    assert length is None or decoded / 2 <= length <= decoded + 3
+
+
 def test_it_is_a_file_and_finds_nothing_wrong_with_itself(source_of: Callable[..., Source]) -> None:
     source = source_of()
     assert not source.live

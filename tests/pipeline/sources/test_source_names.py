@@ -164,6 +164,8 @@ class TestPaced:
         source = open_source("cam", "simulated:people=1,seconds=2", fps=5, paced=True, clock=clock)
         assert source.live
         assert source.brings == "boxes"
+        assert source.length() == 10
+        assert source.now_ns() is None
         source.open(None)
         began, arrivals = clock.seconds, []
         while not isinstance(item := source.read(), End):
