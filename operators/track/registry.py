@@ -11,6 +11,7 @@ from operators.track.errors import TrackerError
 
 # Modules are imported when their tracker is asked for: compiled code is only loaded where it runs.
 _BUILT_IN = {
+    "steady": "operators.track.steady:Steady",
     "bytetrack": "operators.track.bytetrack:ByteTrack",
     "sort": "operators.track.sort:Sort",
     "ocsort": "operators.track.ocsort:OcSort",
