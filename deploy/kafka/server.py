@@ -87,7 +87,7 @@ def fetch(folder: Path | None = None) -> Path:
         command = [maven, "-q", "-B", goal, "-DincludeScope=runtime", f"-DoutputDirectory={work}/jars"]
         done = subprocess.run(command, cwd=work, capture_output=True, text=True)
         if done.returncode != 0:
-            raise ServerError(f"Maven could not fetch Apache Kafka {VERSION}: {done.stdout.strip()[-600:]}")
+            raise ServerError(f"Maven could not fetch Apache Kafka {VERSION}: {_gist(done.stdout, 0)}")
         with contextlib.suppress(OSError):  # someone else was faster; their jars are as good
             Path(work, "jars").rename(folder)
     return folder
@@ -98,6 +98,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _gist(output: str, which: int) -> str:
+    """One line of a tool's output, first or last; stack traces, which are indented, do not count."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line[0].isspace()]
+    return lines[which] if lines else "it said nothing"
 
 
 def _end_with_parent() -> None:
@@ -137,7 +143,7 @@ class KafkaServer:
         self._jars = jars
         self._heap = heap
         self._users = dict(users or {})
-        self._detour = detour
+        self.detour = detour
         self._extra = dict(extra or {})
         self._port = port or free_port()
         self._secured_port = free_port()
@@ -194,7 +200,7 @@ class KafkaServer:
         deadline = time.monotonic() + timeout_s
         while _READY not in self._log_from(seen):
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
-                raise ServerError(f"Kafka did not start: {self._log_from(seen).strip()[-600:]} (all of it: {self.log})")
+                raise ServerError(f"Kafka did not start: {_gist(self._log_from(seen), -1)} (all of it: {self.log})")
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -253,7 +259,7 @@ class KafkaServer:
         command = self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(settings))
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise ServerError(f"Kafka could not prepare {self.data}: {(done.stderr or done.stdout).strip()[-600:]}")
+            raise ServerError(f"Kafka could not prepare {self.data}: {_gist(done.stderr or done.stdout, -1)}")
 
     def _java(self, main: str, *arguments: str) -> list[str]:
         java = shutil.which("java")
@@ -288,12 +294,12 @@ class KafkaServer:
                 "listener.name.secured.plain.sasl.jaas.config": f"{login} required{known};",
                 **more,
             }
-        if self._detour is not None:
+        if self.detour is not None:
             listeners["DETOUR"] = self._behind_detour_port
             protocols["DETOUR"] = "PLAINTEXT"
         advertised = {name: port for name, port in listeners.items() if name != "CONTROLLER"}
-        if self._detour is not None:
-            advertised["DETOUR"] = self._detour
+        if self.detour is not None:
+            advertised["DETOUR"] = self.detour
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -309,6 +315,9 @@ class KafkaServer:
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "transaction.state.log.num.partitions": "1",
+            # After a kill the server waits until its former self counts as gone: 9 s unless told otherwise.
+            "broker.session.timeout.ms": "2000",
+            "broker.heartbeat.interval.ms": "500",
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",
             "log.cleaner.dedupe.buffer.size": "16777216",

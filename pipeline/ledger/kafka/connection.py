@@ -8,6 +8,7 @@ password that is refused looks like a broker that is down. `connect` closes what
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import deque
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -48,20 +49,20 @@ Client = TypeVar("Client", KafkaAdminClient, KafkaConsumer, "Producer")
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
-    """Remembers how the last of its connections ended, and never creates a topic by asking for it."""
+    """Remembers how its latest attempts to connect failed, and never creates a topic by asking for it."""
 
     def __init__(self, net: NetworkSelector, **configs: Any) -> None:
         super().__init__(net, **configs)
         # kafka-python does not hand these two on to the part that asks for topics.
         self.cluster.config.update(allow_auto_create_topics=False, retry_backoff_ms=configs["retry_backoff_ms"])
-        self.ends: deque[Exception] = deque(maxlen=1)
+        self.ends: deque[Exception] = deque(maxlen=16)
         self._watched: WeakSet[Any] = WeakSet()
 
     def get_connection(self, node_id: Any, **options: Any) -> Any:
         connection = super().get_connection(node_id, **options)
         if connection not in self._watched:
             self._watched.add(connection)
-            connection.close_future.add_errback(self.ends.append)
+            connection.init_future.add_errback(self.ends.append)
         return connection
 
 
@@ -80,7 +81,10 @@ class _Witness:
 
     @property
     def reason(self) -> Exception | None:
-        return self._manager.ends[-1] if self._manager is not None and self._manager.ends else None
+        ends = [] if self._manager is None else list(self._manager.ends)
+        # A refusal tells more than the attempts that ran out of time after it.
+        refusals = [end for end in ends if isinstance(end, _HOPELESS)]
+        return next(reversed(refusals or ends), None)
 
     def close(self) -> None:
         if self._client is not None:
@@ -142,14 +146,24 @@ def is_fencing(error: BaseException) -> bool:
 def sentence(error: BaseException, settings: KafkaSettings) -> str:
     """What is wrong with the cluster, in words, without secrets."""
     bottom = cause(error)
-    text = str(bottom) if str(bottom) else type(bottom).__name__
-    return settings.scrub(f"Kafka at {settings.servers} does not answer as it should ({text})")
+    where = f"Kafka at {settings.servers}"
+    match bottom:
+        case kafka_errors.KafkaTimeoutError():
+            return f"{where} does not answer in time"
+        case kafka_errors.KafkaConnectionError():
+            return settings.scrub(f"{where} does not answer ({_text(bottom)})")
+    return settings.scrub(f"{where} does not do as asked ({_text(bottom)})")
 
 
 def raise_if_hopeless(error: BaseException, settings: KafkaSettings) -> None:
     """Raise a `LedgerError` if the error will not go away by waiting."""
     bottom = cause(error)
     if isinstance(bottom, _HOPELESS):
-        raise LedgerError(
-            settings.scrub(f"Kafka at {settings.servers} refuses ({bottom}): check ledger.kafka and the permissions")
-        ) from error
+        refusal = f"Kafka at {settings.servers} refuses ({_text(bottom)}): check ledger.kafka and the permissions"
+        raise LedgerError(settings.scrub(refusal)) from error
+
+
+def _text(error: BaseException) -> str:
+    """The error's own words; its name where it has none."""
+    words = str(error).rpartition(f"{type(error).__name__}: ")[2]
+    return re.sub(r"^\[Error \d+\] ", "", words) or type(error).__name__

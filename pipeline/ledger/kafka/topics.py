@@ -72,18 +72,19 @@ def ensure_topics(site: str, settings: KafkaSettings) -> None:
 
 
 def _create(admin: KafkaAdminClient, site: str, topics: Sequence[str], settings: KafkaSettings) -> None:
-    try:
-        admin.create_topics(
-            {topic_name(site, topic): _shape(topic, settings) for topic in topics}, wait_for_metadata=True
-        )
-    except kafka_errors.TopicAlreadyExistsError:
-        return  # someone else was faster
-    except kafka_errors.AuthorizationError as error:
-        names = ", ".join(topic_name(site, topic) for topic in topics)
-        raise LedgerError(
-            f"Kafka at {settings.servers} does not let this user create topics: have {names} created"
-            " (state: one partition, cleanup.policy=compact), or grant CREATE"
-        ) from error
+    names = {topic_name(site, topic): _shape(topic, settings) for topic in topics}
+    created = admin.create_topics(names, raise_errors=False)
+    for topic in created["topics"]:
+        kind = kafka_errors.for_code(topic["error_code"])
+        if issubclass(kind, kafka_errors.AuthorizationError):
+            raise LedgerError(
+                f"Kafka at {settings.servers} does not let this user create topics: have {', '.join(names)} created"
+                " (state: one partition, cleanup.policy=compact), or grant CREATE"
+            )
+        # That it exists by now is as good: someone else was faster.
+        if kind not in (kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError):
+            raise kind(f"topic {topic['name']} cannot be created: {topic['error_message'] or kind.__name__}")
+    admin.wait_for_topics(list(names), timeout_ms=settings.client["request_timeout_ms"])
 
 
 def _shape(topic: str, settings: KafkaSettings) -> dict[str, Any]:

@@ -9,6 +9,8 @@ answer is lost may have been made or not. Whatever went wrong, the way back is t
     2. Read the last stamp: of a later epoch, another writer owns the ledger, and this one stops.
     3. Ask for the transactional id again. What our lost transaction has become is final from here on.
     4. Read the last stamp again. Our commit's number: it was made. The one before: write it once more.
+
+Only in step 4 the answer is final: before it, a commit that the cluster has confirmed may still be about to appear.
 """
 
 from __future__ import annotations
@@ -217,29 +219,37 @@ class KafkaWriter(LedgerWriter):
             try:
                 self._last_stamp(stamp)
                 self._connect()
-                return self._last_stamp(stamp).commit == stamp.commit
+                return self._settled(stamp)
             except kafka_errors.KafkaError as again:
                 error = again
 
     def _last_stamp(self, stamp: Stamp) -> Stamp:
-        """The last committed stamp; it is `stamp` or the one before it.
+        """The last committed stamp.
 
         Raises:
-            FencedError: it is another writer's.
-            CorruptError: commits are missing.
+            FencedError: it is of a later epoch than `stamp`.
         """
         table, offset = read_state(self._state_topic, self._settings, start=self._stamp_offset)
-        last = table.stamp
-        if last.epoch > stamp.epoch:
+        if table.stamp.epoch > stamp.epoch:
             self._fenced = True
             raise self._fencing()
+        self._stamp_offset = max(self._stamp_offset, offset)
+        return table.stamp
+
+    def _settled(self, stamp: Stamp) -> bool:
+        """Whether the commit was made; asked once nothing of ours is under way any more.
+
+        Raises:
+            FencedError: another writer has taken over.
+            CorruptError: commits are missing.
+        """
+        last = self._last_stamp(stamp)
         if last.epoch < stamp.epoch or last.commit < stamp.commit - 1:
             raise CorruptError(
                 f"Kafka at {self._settings.servers} has lost commits of site '{self._site}' that it had confirmed"
                 f" (it knows {last.commit}, {stamp.commit - 1} were made): start the site again"
             )
-        self._stamp_offset = offset
-        return last
+        return last.commit == stamp.commit
 
     def _fencing(self) -> FencedError:
         return FencedError(

@@ -6,10 +6,9 @@ python commit_loop.py KIND SITE PLACE_AS_JSON COMMITS
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from pipeline.ledger.base import Encoded
-from pipeline.ledger.kafka import KafkaWriter
-from pipeline.ledger.sqlite import SqliteWriter
+from pipeline.ledger.base import Encoded, LedgerWriter
 
 
 def records_of(n: int) -> list[Encoded]:
@@ -27,11 +26,21 @@ def state_of(n: int) -> dict[str, bytes | None]:
     return {"next": b"%d" % (n + 1), f"worker/{n % 4}": bytes([n % 256]) * 2000, "odd": b"yes" if n % 2 else None}
 
 
+def writer_of(kind: str, site: str, where: Any) -> LedgerWriter:
+    """The writer of that kind; the other one is not even imported, to start sooner."""
+    if kind == "sqlite":
+        from pipeline.ledger.sqlite import SqliteWriter
+
+        return SqliteWriter(Path(where), site)
+    from pipeline.ledger.kafka import KafkaWriter
+
+    return KafkaWriter(site, where)
+
+
 def main() -> None:
     """Run the loop."""
     kind, site, place, commits = sys.argv[1:]
-    where = json.loads(place)
-    writer = SqliteWriter(Path(where), site) if kind == "sqlite" else KafkaWriter(site, where)
+    writer = writer_of(kind, site, json.loads(place))
     start = int(writer.open().get("next", b"0"))
     print("open", flush=True)
     for n in range(start, int(commits)):

@@ -19,8 +19,6 @@ from pipeline.ledger.base import Encoded, LedgerReader, LedgerWriter
 from pipeline.ledger.kafka import KafkaReader, KafkaWriter
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
 
-USER, PASSWORD = "operator", "open-sesame-42"
-
 
 def load_server_module() -> ModuleType:
     """deploy/kafka/server.py: a script beside the packages, not in one."""
@@ -47,7 +45,7 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip(str(error))
     server = module.KafkaServer(
         tmp_path_factory.mktemp("kafka"),
-        users={USER: PASSWORD},
+        users={"operator": "open-sesame-42"},
         detour=module.free_port(),
         # Looks for transactions that have timed out twice a second instead of every ten.
         extra={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"},
@@ -106,6 +104,12 @@ def new_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str]
 def ledger(request: pytest.FixtureRequest, new_ledger: Callable[[str], Ledger]) -> Ledger:
     """An empty ledger of each kind."""
     return new_ledger(request.param)
+
+
+@pytest.fixture
+def kafka_ledger(new_ledger: Callable[[str], Ledger]) -> Ledger:
+    """An empty ledger in Kafka."""
+    return new_ledger("kafka")
 
 
 @pytest.fixture
