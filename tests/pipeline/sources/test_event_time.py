@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import pairwise
@@ -28,12 +29,14 @@ def test_a_cap_keeps_its_rate_exactly(source_fps: int, cap: float, kept_a_second
     assert max(b - a for a, b in pairwise(kept)) <= source_fps / kept_a_second * 1.5
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-12, 12), min_size=20, max_size=100))
 def test_jitter_loses_nothing_of_a_stream_that_runs_at_the_cap(jitter: list[int]) -> None:
     chooser = FpsCap(10)
     assert all(chooser.keeps((n * 100 + shift) * MS) for n, shift in enumerate(jitter, start=1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=2, max_size=400), st.sampled_from([1.0, 7.5, 10.0, 25.0]))
 def test_no_more_than_the_cap_however_frames_come_and_the_state_is_all_of_it(steps: list[int], fps: float) -> None:
     chooser, time_ns, kept = FpsCap(fps), 0, []
@@ -62,6 +65,7 @@ def test_a_start_is_read_to_the_microsecond() -> None:
     assert start_of(when) % SECOND_NS == 123_457_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**40), 2**40)), min_size=1, max_size=60))
 def test_file_times_increase_whatever_the_timestamps(timestamps: list[int | None]) -> None:
     timeline = FileTimeline(5, Fraction(1, 90_000), 40 * MS)
@@ -75,6 +79,7 @@ def test_file_times_increase_whatever_the_timestamps(timestamps: list[int | None
     assert all(b > a for a, b in pairwise(times))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 2**50)), st.integers(0, 10**12)), min_size=1, max_size=60)
 )
@@ -84,23 +89,19 @@ def test_live_times_increase_whatever_happens(seen: list[tuple[int | None, int]]
     assert all(b > a for a, b in pairwise(times))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(-200, 200), st.integers(0, 2**32))
 def test_a_camera_whose_clock_runs_wrong_is_followed_and_jitter_is_not(ppm: int, seed: int) -> None:
-    import random
-
     chance = random.Random(seed)
     timeline = LiveTimeline()
-    worst = 0
     before = None
-    for n in range(36_000):  # an hour
+    for n in range(12_000):  # twenty minutes
         real = n * 100 * MS
         timestamp = real + real * ppm // 1_000_000
         time_ns = timeline.time_of(timestamp, real + round(chance.expovariate(1 / 20) * MS))
-        worst = max(worst, abs(time_ns - real))
+        assert n < 600 or abs(time_ns - real) < 30 * MS
         assert before is None or 85 * MS < time_ns - before < 115 * MS
         before = time_ns
-    assert worst < 400 * MS
 
 
 def test_a_jump_of_the_streams_clock_is_taken_at_once() -> None:
