@@ -10,7 +10,11 @@ partitions back into commit order; another consumer that follows a merge into an
 
 Time. A record's timestamp is its event time (CreateTime), since stream processors take it for that, and since it
 makes a replay the same. Kafka deletes by that time too: a file recorded years ago would be gone at the next look.
-Hence `retention.ms` is -1 unless told otherwise, and a clock ahead of the broker's is no reason to refuse.
+Hence `retention.ms` is -1 unless told otherwise, and a clock ahead of the broker's is no reason to refuse (that
+setting came with Kafka 3.6, the oldest release that this works with).
+
+Safety. Kafka keeps a commit as long as one of the replicas does that had it when it was confirmed: in a cluster,
+let topics have three (`replication_factor`, or the cluster's default) and `min.insync.replicas` two.
 """
 
 from __future__ import annotations
