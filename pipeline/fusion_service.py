@@ -38,6 +38,10 @@ class SupersededError(CrosscamError):
     """Another worker has taken over this camera; this one must let go of it."""
 
 
+class StoppedError(CrosscamError):
+    """The service was stopped; nothing more is committed."""
+
+
 class OutOfStepError(CrosscamError):
     """Fusion does not expect this batch: attach again and send what is not committed."""
 
@@ -140,10 +144,17 @@ class FusionService:
         self._task: asyncio.Task[None] | None = None
         self._pending_records: list[Record] = []
         self.waiting_for: str | None = None
+        self._stopping = False
 
     def on_wait(self, message: str) -> None:
-        """The ledger does not answer: keep the sentence for `status` until the next commit."""
+        """The ledger does not answer: keep the sentence for `status` until the next commit.
+
+        Raises:
+            StoppedError: the service is stopping; this ends the wait.
+        """
         self.waiting_for = message
+        if self._stopping:
+            raise StoppedError(f"site {self._site!r}: stopped while waiting for the ledger")
 
     async def start(self) -> None:
         """Open the ledger, restore the state of the last commit, begin to commit. Once; later calls wait for it.
@@ -264,6 +275,7 @@ class FusionService:
 
     async def stop(self) -> None:
         """Stop committing and let go of the ledger; what is not committed will be sent again to the next one."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

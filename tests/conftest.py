@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Generator
+import shutil
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,3 +27,45 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid} may not skip here: {reason}"
     return report
+
+
+def load_server_module() -> ModuleType:
+    """deploy/kafka/server.py: a script beside the packages, not in one."""
+    path = Path(__file__).resolve().parents[1] / "deploy" / "kafka" / "server.py"
+    spec = importlib.util.spec_from_file_location("deploy_kafka_server", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of our own, which tests may stop, kill and start again."""
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        pytest.skip("needs a Kafka server that may be stopped; unset KAFKA_BOOTSTRAP_SERVERS")
+    module = load_server_module()
+    if shutil.which("java") is None:
+        pytest.skip("needs Java 17 or newer, or KAFKA_BOOTSTRAP_SERVERS")
+    try:
+        jars = module.fetch()
+    except module.ServerError as error:
+        pytest.skip(str(error))
+    server = module.KafkaServer(
+        tmp_path_factory.mktemp("kafka"),
+        users={"operator": "open-sesame-42"},
+        detour=module.free_port(),
+        # Looks for transactions that have timed out twice a second instead of every ten.
+        extra={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"},
+        jars=jars,
+    )
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Settings that reach a Kafka cluster: KAFKA_BOOTSTRAP_SERVERS, or a server of our own."""
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    return {"bootstrap_servers": servers or request.getfixturevalue("kafka_server").bootstrap}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from mtmct.records import EVENTS, TRACKS, CameraBatch, Commit, Record, Tracklet
 from operators.records import CrosscamError, StateError
-from pipeline.fusion_service import END_OF_TIME, FusionService, OutOfStepError, SupersededError
+from pipeline.fusion_service import END_OF_TIME, FusionService, OutOfStepError, StoppedError, SupersededError
 from pipeline.ledger.base import FencedError
 from pipeline.schema.codec import open_codec
 from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
@@ -279,4 +281,26 @@ def test_an_unknown_camera_is_refused_in_a_sentence() -> None:
         with pytest.raises(CrosscamError, match="'x' is not part of site 'plaza'"):
             await Bench({"a": False}).service.start_camera("x")
 
+    run(scenario())
+
+
+def test_a_service_that_waits_for_its_ledger_can_be_stopped() -> None:
+    class AwayWriter(MemoryWriter):
+        def open(self) -> dict[str, bytes]:
+            while True:
+                bench.service.on_wait("k1:9092 does not answer; trying again in 1 s")
+                waits.set()
+                time.sleep(0.01)
+
+    async def scenario() -> None:
+        bench.service._ledger = AwayWriter(bench.ledger)
+        starting = asyncio.create_task(bench.service.start())
+        await asyncio.to_thread(waits.wait, 10)
+        assert (await bench.service.status())["waiting_for"] == "k1:9092 does not answer; trying again in 1 s"
+        await bench.service.stop()
+        with pytest.raises(StoppedError):
+            await starting
+
+    waits = threading.Event()
+    bench = Bench({"a": False})
     run(scenario())

@@ -134,8 +134,10 @@ def test_a_killed_actor_leaves_no_mark_on_an_sqlite_ledger(victim: str, tmp_path
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("victim", ["worker-0", "fusion"])
-def test_a_killed_actor_leaves_no_mark_on_a_kafka_ledger(victim: str, tmp_path: Path, kafka: str) -> None:
-    ledger = f"{{kafka: {{bootstrap_servers: '{kafka}'}}}}"
+def test_a_killed_actor_leaves_no_mark_on_a_kafka_ledger(
+    victim: str, tmp_path: Path, kafka_settings: dict[str, str]
+) -> None:
+    ledger = f"{{kafka: {{bootstrap_servers: '{kafka_settings['bootstrap_servers']}'}}}}"
     name = f"run-{victim}-{os.getpid()}"
     whole = make_site(tmp_path, seconds=120, ledger=ledger, name=f"{name}-whole")
     run(whole)

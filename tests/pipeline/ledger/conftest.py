@@ -1,16 +1,11 @@
-"""One Kafka server for the whole folder, and the two ledgers behind one face."""
+"""The two ledgers behind one face."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,48 +13,6 @@ import pytest
 from pipeline.ledger.base import Encoded, LedgerReader, LedgerWriter
 from pipeline.ledger.kafka import KafkaReader, KafkaWriter
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
-
-
-def load_server_module() -> ModuleType:
-    """deploy/kafka/server.py: a script beside the packages, not in one."""
-    path = Path(__file__).resolve().parents[3] / "deploy" / "kafka" / "server.py"
-    spec = importlib.util.spec_from_file_location("deploy_kafka_server", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server of our own, which tests may stop, kill and start again."""
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        pytest.skip("needs a Kafka server that may be stopped; unset KAFKA_BOOTSTRAP_SERVERS")
-    module = load_server_module()
-    if shutil.which("java") is None:
-        pytest.skip("needs Java 17 or newer, or KAFKA_BOOTSTRAP_SERVERS")
-    try:
-        jars = module.fetch()
-    except module.ServerError as error:
-        pytest.skip(str(error))
-    server = module.KafkaServer(
-        tmp_path_factory.mktemp("kafka"),
-        users={"operator": "open-sesame-42"},
-        detour=module.free_port(),
-        # Looks for transactions that have timed out twice a second instead of every ten.
-        extra={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"},
-        jars=jars,
-    )
-    with server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def kafka_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Settings that reach a Kafka cluster: KAFKA_BOOTSTRAP_SERVERS, or a server of our own."""
-    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    return {"bootstrap_servers": servers or request.getfixturevalue("kafka_server").bootstrap}
 
 
 @dataclass(frozen=True)
