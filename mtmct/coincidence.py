@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -143,6 +144,16 @@ class Together:
 
 
 @dataclass(slots=True)
+class CommitPairs:
+    """The rows of one commit, which covered event time from `since_ns` to `time_ns`."""
+
+    sequence: int
+    since_ns: int
+    time_ns: int
+    rows: PairRows
+
+
+@dataclass(slots=True)
 class PairWindow:
     """Pair evidence over a sliding window of event time.
 
@@ -151,22 +162,67 @@ class PairWindow:
     """
 
     settings: FusionSettings
-    commits: deque[tuple[int, int, PairRows]] = field(default_factory=deque)
+    commits: deque[CommitPairs] = field(default_factory=deque)
     _table: tuple[Int64, Together] | None = None
 
-    def add(self, sequence: int, time_ns: int, rows: PairRows) -> None:
-        """Append a commit's rows; `time_ns` is the commit's watermark."""
-        self.commits.append((sequence, time_ns, rows))
+    def add(self, commit: CommitPairs) -> None:
+        """Append a commit's rows."""
+        self.commits.append(commit)
         self._table = None
 
     def expire(self, now_ns: int) -> list[int]:
         """Drop the commits that have left the window; their sequence numbers."""
         horizon = now_ns - round(self.settings.window_s * SECOND_NS)
         dropped = []
-        while self.commits and self.commits[0][1] <= horizon:
-            dropped.append(self.commits.popleft()[0])
+        while self.commits and self.commits[0].time_ns <= horizon:
+            dropped.append(self.commits.popleft().sequence)
             self._table = None
         return dropped
+
+    def agreed_until(self, uid: int, partners: Sequence[int]) -> int | None:
+        """Since when the positions of a track no longer agree with any of `partners`: the start of that commit.
+
+        None if they never agreed in the window.
+        """
+        changed = None
+        for commit in self.commits:
+            if self._with(commit.rows, uid, partners) > 0:
+                changed = commit.time_ns
+        return changed
+
+    def agreed_since(self, uid: int, partners: Sequence[int]) -> int | None:
+        """Since when the positions of a track have agreed with some of `partners`, having disagreed before.
+
+        None if they never disagreed in the window, or do not agree now.
+        """
+        since = None
+        for commit in reversed(self.commits):
+            said = self._with(commit.rows, uid, partners)
+            if said < 0:
+                return since
+            if said > 0:
+                since = commit.since_ns
+        return None
+
+    @staticmethod
+    def _with(rows: PairRows, uid: int, partners: Sequence[int]) -> float:
+        low, high = rows.pairs[:, 0], rows.pairs[:, 1]
+        mine = ((low == uid) & np.isin(high, partners)) | ((high == uid) & np.isin(low, partners))
+        return float(rows.llr[mine].sum())
+
+    def hand_over(self, old: int, new: int, since_ns: int) -> list[CommitPairs]:
+        """From `since_ns` on the rows of track `old` are those of `new`; the commits that this changes."""
+        changed = []
+        for commit in self.commits:
+            if commit.since_ns < since_ns or not (commit.rows.pairs == old).any():
+                continue
+            pairs = np.sort(np.where(commit.rows.pairs == old, new, commit.rows.pairs), axis=1)
+            order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+            rest = (commit.rows.slots, commit.rows.llr, commit.rows.distance)
+            commit.rows = PairRows(pairs[order], *(column[order] for column in rest))
+            changed.append(commit)
+        self._table = None
+        return changed
 
     def of(self, uid: int) -> Together:
         """The neighbours of a track, by uid."""
@@ -177,12 +233,12 @@ class PairWindow:
         return Together(*(getattr(table, name)[low:high] for name in Together.__slots__))
 
     def _summed(self) -> tuple[Int64, Together]:
-        kept = [(time_ns, rows) for _, time_ns, rows in self.commits if len(rows)]
+        kept = [(commit.time_ns, commit.rows) for commit in self.commits if len(commit.rows)]
         if not kept:
             nothing = np.zeros(0)
             none = np.zeros(0, np.int64)
             return none, Together(none, none, nothing, nothing, nothing)
-        now = self.commits[-1][1]
+        now = self.commits[-1].time_ns
         pairs = np.concatenate([rows.pairs for _, rows in kept])
         slots = np.concatenate([rows.slots for _, rows in kept])
         llr = np.concatenate([rows.llr for _, rows in kept])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,14 +26,43 @@ from mtmct.settings import FusionSettings
 from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS
 
+_ONE_MOMENT_NS = 3 * SECOND_NS
+
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A track that does not belong where it is; `contradiction` is what says so (nats, negative) and by which term."""
+    """A track that does not, or may not, belong where it is.
+
+    Attributes:
+        track: the track.
+        contradiction: what says so, nats, negative; 0 if it is only that another identity explains it better.
+        term: the kind of evidence.
+        since_ns: it did belong there before this event time; None if it never did.
+    """
 
     track: LocalTrack
     contradiction: float
     term: str
+    since_ns: int | None = None
+
+
+def at_one_time(misfits: Sequence[Misfit]) -> list[Misfit]:
+    """Tracks of one camera that go over to each other do so at one moment: the earliest of their estimates."""
+    result = []
+    for misfit in misfits:
+        since = misfit.since_ns
+        if since is not None:
+            for other in misfits:
+                near = other.since_ns is not None and abs(other.since_ns - since) <= _ONE_MOMENT_NS
+                if near and other.track.camera == misfit.track.camera:
+                    since = min(since, other.since_ns or since)
+            since = since if _within(misfit.track, since) else misfit.since_ns
+        result.append(replace(misfit, since_ns=since))
+    return result
+
+
+def _within(track: LocalTrack, time_ns: int) -> bool:
+    return track.start_ns < time_ns <= track.last_ns
 
 
 class Reviewer:
@@ -46,14 +75,14 @@ class Reviewer:
         self._settings = settings
 
     def misfits(self, touched: Iterable[int]) -> list[Misfit]:
-        """Tracks to be taken out of their identities, at most one of each conflicting pair, by uid."""
+        """Tracks that cannot be what they are taken for, at most one of each conflicting pair, by uid."""
         found: dict[int, Misfit] = {}
         for number in touched:
             tracks = self._book.tracks_of(self._book[number])
             for one, other, said, term in self._conflicts(tracks):
                 if one.uid not in found and other.uid not in found:
                     leaver = self._leaver(one, other)
-                    found[leaver.uid] = Misfit(leaver, said, term)
+                    found[leaver.uid] = Misfit(leaver, said, term, self._went_over(leaver, tracks))
         return [found[uid] for uid in sorted(found)]
 
     def _conflicts(self, tracks: list[LocalTrack]) -> list[tuple[LocalTrack, LocalTrack, float, str]]:
@@ -69,7 +98,7 @@ class Reviewer:
                 if at == len(beside.partners) or beside.partners[at] != other.uid:
                     continue
                 recent = float(beside.recent[at])
-                if recent < -self._settings.split_odds:
+                if recent < -self._settings.split_odds and beside.distance[at] > self._settings.drift_m:
                     conflicts.append((one, other, recent, "ground"))
         return sorted(conflicts, key=lambda conflict: conflict[2])
 
@@ -80,6 +109,12 @@ class Reviewer:
             return one if support[one.uid] < support[other.uid] else other
         return max(one, other, key=lambda track: (track.linked_ns, track.uid))
 
+    def _went_over(self, track: LocalTrack, family: Sequence[LocalTrack]) -> int | None:
+        """When a track left the identity whose positions it had shared; None if it never had."""
+        others = [other.uid for other in family if other is not track and other.camera != track.camera]
+        since = self._window.agreed_until(track.uid, others)
+        return since if since is not None and _within(track, since) else None
+
     def _support(self, track: LocalTrack, without: set[int]) -> float:
         beside = self._window.of(track.uid)
         total = 0.0
@@ -88,23 +123,31 @@ class Reviewer:
                 total += llr
         return total
 
-    def defectors(self, live: Iterable[LocalTrack]) -> list[tuple[LocalTrack, int]]:
-        """Linked tracks whose positions follow another identity than their own, which cannot simply be merged."""
+    def defectors(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
+        """Linked tracks whose positions follow another identity than their own, with which it cannot be merged."""
         found = []
         for track in live:
             beside = self._window.of(track.uid)
             sums: dict[int, float] = {}
+            uids: dict[int, list[int]] = {}
             for uid, llr in zip(beside.partners.tolist(), beside.recent.tolist(), strict=True):
                 if uid in self._tracks and self._tracks[uid].identity:
                     number = self._tracks[uid].identity
                     sums[number] = sums.get(number, 0.0) + llr
-            own = sums.pop(track.identity, 0.0)
-            if not sums:
-                continue
-            best = max(sums, key=lambda number: (sums[number], -number))
-            if sums[best] - max(own, 0.0) > self._settings.move_odds and sums[best] > self._settings.move_odds:
-                found.append((track, best))
+                    uids.setdefault(number, []).append(uid)
+            own = max(sums.pop(track.identity, 0.0), 0.0)
+            best = max(sums, key=lambda number: (sums[number], -number), default=0)
+            if best and sums[best] > own + self._settings.move_odds and not self._could_merge(track, best, judge):
+                since = self._window.agreed_since(track.uid, uids[best])
+                family = self._book.tracks_of(self._book[track.identity])
+                if since is None or not _within(track, since):
+                    since = self._went_over(track, family)
+                found.append(Misfit(track, 0.0, "ground", since))
         return found
+
+    def _could_merge(self, track: LocalTrack, number: int, judge: Judge) -> bool:
+        subject = Subject.of_identity(self._book[track.identity], self._book)
+        return judge.scores(subject, [self._book[number]])[0].total != NEVER
 
     def mergers(
         self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int

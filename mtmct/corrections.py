@@ -6,7 +6,9 @@ retracted. A reader that follows the `identities` topic is never wrong for ever;
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from operators.records import CrosscamError
@@ -35,7 +37,7 @@ class IdentityResolver:
         self._group: dict[str, int] = {}  # identity -> the group it was last known as
         self._parent: list[int] = []  # group -> the group it was merged into, or itself
         self._name: list[str | None] = []  # root group -> identity; None: retracted
-        self._owner: dict[Track, int] = {}
+        self._owner: dict[Track, _Line] = {}
         self._first: dict[Track, str] = {}
 
     def published(self, value: Mapping[str, Any]) -> None:
@@ -43,8 +45,7 @@ class IdentityResolver:
         track = (value["camera"], value["track"])
         self._first.setdefault(track, value["identity"])
         # Only the first one says something new: whatever changes afterwards is announced as a correction.
-        if track not in self._owner:
-            self._owner[track] = self._group_of(value["identity"])
+        self._owner.setdefault(track, _Line()).begin(self._group_of(value["identity"]))
 
     def apply(self, value: Mapping[str, Any]) -> None:
         """Take in a value of the `identities` topic.
@@ -60,8 +61,9 @@ class IdentityResolver:
                 self._parent[gone] = self._root(self._group_of(_into(value)))
             case "split":
                 target = self._standing_group(_into(value))
+                since, until = value.get("since"), value.get("until")
                 for camera, track in value["tracks"]:
-                    self._owner[camera, track] = target
+                    self._owner.setdefault((camera, track), _Line()).set(since, until, target)
             case "retracted":
                 self._name[self._root(self._group_of(value["identity"]))] = None
             case other:
@@ -70,18 +72,24 @@ class IdentityResolver:
                     "it was written by a newer crosscam; update this one"
                 )
 
-    def identity_of(self, camera: str, track: int) -> int | None:
+    def identity_of(self, camera: str, track: int, time: int | None = None) -> int | None:
         """The identity's number as corrected so far; None if it was retracted.
+
+        Args:
+            camera: camera id.
+            track: local track id.
+            time: a track may have gone over from one object to another, so a tracklet belongs to whom its track
+                was at the tracklet's `start` (microseconds); None means at the track's end.
 
         Raises:
             KeyError: neither topic has named the track yet.
         """
-        name = self.name_of(camera, track)
+        name = self.name_of(camera, track, time)
         return None if name is None else number_of(name)
 
-    def name_of(self, camera: str, track: int) -> str | None:
+    def name_of(self, camera: str, track: int, time: int | None = None) -> str | None:
         """Like `identity_of`, but the whole identity: `plaza-000017`."""
-        return self._name[self._root(self._owner[camera, track])]
+        return self._name[self._root(self._owner[camera, track].at(time))]
 
     def first_published(self, camera: str, track: int) -> str:
         """The identity under which the track's first tracklet was published.
@@ -122,6 +130,35 @@ class IdentityResolver:
         while self._parent[group] != root:
             self._parent[group], group = root, self._parent[group]
         return root
+
+
+class _Line:
+    """Which group a track belonged to, over time: the starts of its parts, ascending, and their groups.
+
+    A part whose group is not known yet (a split has been read before the track) holds None.
+    """
+
+    def __init__(self) -> None:
+        self._starts: list[float] = [-inf]
+        self._groups: list[int | None] = [None]
+
+    def begin(self, group: int) -> None:
+        self._groups = [group if known is None else known for known in self._groups]
+
+    def set(self, since: int | None, until: int | None, group: int) -> None:
+        low, high = -inf if since is None else since, inf if until is None else until
+        parts = list(zip(self._starts, [*self._starts[1:], inf], self._groups, strict=True))
+        kept = [(start, known) for start, _, known in parts if start < low]
+        kept.append((low, group))
+        kept += [(max(start, high), known) for start, end, known in parts if end > high]
+        self._starts, self._groups = [start for start, _ in kept], [known for _, known in kept]
+
+    def at(self, time: int | None) -> int:
+        part = len(self._starts) - 1 if time is None else bisect_right(self._starts, time) - 1
+        group = self._groups[part]
+        if group is None:
+            raise KeyError("no tracklet of this part of the track has been read")
+        return group
 
 
 def _into(value: Mapping[str, Any]) -> str:

@@ -249,7 +249,7 @@ class Judge:
         if math.isfinite(end[X]) and math.isfinite(begin[X]):
             dx, dy, vx, vy = begin[X] - end[X], begin[Y] - end[Y], speed[0], speed[1]
             xx, xy, yy = end[XX] + begin[XX], end[XY] + begin[XY], end[YY] + begin[YY]
-        elif gone.camera == come.camera:
+        elif gone.camera == come.camera and math.isfinite(end[U] + begin[U]):
             metre = 2 * _BODY_M / max(float(end[H] + begin[H]), 2.0)
             dx, dy = (begin[U] - end[U]) * metre, (begin[V] - end[V]) * metre
             vx, vy = speed[2] * metre, speed[3] * metre

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mtmct import state as stored
 from mtmct.association import Candidates, Verdict, assign
-from mtmct.coincidence import PairWindow, compare
-from mtmct.correction import Misfit, Reviewer
+from mtmct.coincidence import CommitPairs, PairWindow, compare
+from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.evidence import Judge
 from mtmct.gallery import Gallery
 from mtmct.identities import IdentityBook
@@ -78,14 +79,15 @@ class FusionEngine:
         intake = take_in(batches, self._tracks, self._site, self._dim)
         self._dim = intake.dim
         placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings)
+        since_ns = self._now_ns
         latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
         self._now_ns = max(self._now_ns, latest, 0 if flush else watermark_ns)
         self._note_ends(intake.ended)
         self._stale_cameras |= {item.tracklet.camera for item in placed}
         # 2. Compare positions of the same time.
-        self._compare(samples)
+        self._compare(samples, since_ns)
         # 3. Take back what was wrong, decide what waits, join what is one.
-        links = self._decide(placed, flush)
+        placed, links = self._decide(placed, flush)
         self._merge(placed)
         # 4. Publish what has an identity, hold the rest.
         tracks = publish(self._issues(placed, links), self._site, self._book)
@@ -104,7 +106,7 @@ class FusionEngine:
                 track.ended = True
                 self._stale_cameras.add(camera)
 
-    def _compare(self, samples: Samples) -> None:
+    def _compare(self, samples: Samples, since_ns: int) -> None:
         cameras, bound = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
         if len(samples):
             uids, rows = np.unique(samples.uids, return_inverse=True)
@@ -116,13 +118,18 @@ class FusionEngine:
         for sequence in self._window.expire(self._now_ns):
             for key in self._pair_keys.pop(sequence, ()):
                 self._journal.drop(key)
-        self._window.add(self._sequence, self._now_ns, pairs)
-        owners = np.array([self._tracks[uid].camera for uid in pairs.pairs[:, 0].tolist()])
+        commit = CommitPairs(self._sequence, since_ns, self._now_ns, pairs)
+        self._window.add(commit)
+        self._write_pairs(commit)
+
+    def _write_pairs(self, commit: CommitPairs) -> None:
+        for key in self._pair_keys.pop(commit.sequence, ()):
+            self._journal.drop(key)
+        owners = np.array([self._tracks[uid].camera for uid in commit.rows.pairs[:, 0].tolist()])
         for camera in np.unique(owners).tolist():
-            key = stored.pairs_key(camera, self._sequence)
-            mine = np.flatnonzero(owners == camera)
-            self._journal.put(key, stored.pack_pairs(self._sequence, self._now_ns, pairs, mine))
-            self._pair_keys.setdefault(self._sequence, []).append(key)
+            key = stored.pairs_key(camera, commit.sequence)
+            self._journal.put(key, stored.pack_pairs(commit, np.flatnonzero(owners == camera)))
+            self._pair_keys.setdefault(commit.sequence, []).append(key)
 
     def _bound(self, uids: Int64) -> Int64:
         """Pairs of tracks seen in this commit that one identity has in different cameras."""
@@ -144,35 +151,78 @@ class FusionEngine:
     def _judge(self) -> Judge:
         return Judge(self._book, self._window, self._topology, self._settings, self._now_ns)
 
-    def _decide(self, placed: Sequence[Placed], flush: bool) -> dict[int, Link]:
-        """Link what is ready and re-link what is under review, camera by camera; links by uid."""
+    def _decide(self, placed: Sequence[Placed], flush: bool) -> tuple[list[Placed], dict[int, Link]]:
+        """Link what is ready and link anew what is under review, camera by camera.
+
+        Returns the tracklets, those of tracks that were cut under their new track, and the links by uid.
+        """
         live = [self._tracks[uid] for uid in dict.fromkeys(item.uid for item in placed)]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
         touched = sorted({track.identity for track in live if track.identity})
-        misfits = {misfit.track.uid: misfit for misfit in reviewer.misfits(touched)}
-        defectors = {track.uid for track, _ in reviewer.defectors(t for t in live if t.identity)}
+        found = {
+            item.track.uid: item
+            for item in reviewer.defectors((track for track in live if track.identity), self._judge())
+        }
+        found |= {item.track.uid: item for item in reviewer.misfits(touched)}
+        severed: dict[int, Misfit] = {}
+        reviewed: dict[int, Misfit] = {}
+        for misfit in at_one_time([found[uid] for uid in sorted(found)]):
+            uid = misfit.track.uid
+            if misfit.since_ns is None:
+                reviewed[uid] = misfit
+            else:
+                part = self._cut(misfit.track, misfit.since_ns)
+                severed[part.uid] = misfit
+                placed = [replace(item, uid=part.uid) if item.uid == uid else item for item in placed]
         waiting = [t for t in self._tracks.tracks.values() if not t.identity and self._ready(t, flush)]
-        reviewed = [self._tracks[uid] for uid in sorted(misfits.keys() | defectors)]
-        asked = in_order([*waiting, *reviewed])
+        asked = in_order([*waiting, *(self._tracks[uid] for uid in reviewed)])
         links: dict[int, Link] = {}
         if not asked:
-            return links
+            return list(placed), links
         candidates = self._candidates()
         candidates.look_up(asked)
-        without = frozenset(track.uid for track in reviewed)
+        without = frozenset(reviewed)
         created: list[int] = []
         for camera in dict.fromkeys(track.camera for track in asked):
             group = [track for track in asked if track.camera == camera]
             offered = {track.uid: candidates.of(track, created) for track in group}
             verdicts = assign(group, offered, self._judge(), without)
-            for track in group:
+            # Those who go first: whether there is room to stay is known only then.
+            for track in sorted(group, key=lambda track: not self._accepted(verdicts[track.uid])):
                 verdict = verdicts[track.uid]
-                if not track.identity:
+                if track.uid in severed:
+                    links[track.uid] = self._rejoin(track, verdict, severed[track.uid], created)
+                elif not track.identity:
                     self._link(track, verdict, flush, links, created)
-                elif verdict.identity != track.identity:
-                    self._review(track, verdict, misfits.get(track.uid), created)
+                else:
+                    self._review(track, verdict, reviewed[track.uid], created)
                     without -= {track.uid}
-        return links
+        return list(placed), links
+
+    def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
+        part = self._tracks.cut(track, since_ns)
+        for commit in self._window.hand_over(track.uid, part.uid, since_ns):
+            self._write_pairs(commit)
+        self._stale_cameras.add(track.camera)
+        return part
+
+    def _accepted(self, verdict: Verdict) -> bool:
+        return verdict.identity is not None and verdict.odds >= self._settings.link_odds
+
+    def _rejoin(self, part: LocalTrack, verdict: Verdict, misfit: Misfit, created: list[int]) -> Link:
+        """Whose the part of a track is that was cut off: another's, somebody new's, or after all the same one's."""
+        source = self._book[misfit.track.identity]
+        accepted = self._accepted(verdict)
+        terms = verdict.score.terms if accepted else {misfit.term: misfit.contradiction}
+        score = verdict.score.total if accepted else misfit.contradiction
+        stays = verdict.identity == source.number if accepted else not misfit.contradiction
+        if stays and self._book.has_room(source, part):
+            self._book.join(part, source, self._now_ns)
+        else:
+            target = self._book[verdict.identity] if accepted and verdict.identity is not None else None
+            target = self._book.sever(part, source, target, score, terms, self._now_ns)
+            created.append(target.number)
+        return Link(misfit.track.name, score, terms, verdict.runner_up)
 
     def _ready(self, track: LocalTrack, flush: bool) -> bool:
         return flush or track.ended or track.points >= self._settings.min_evidence or self._waited_enough(track)
@@ -183,7 +233,7 @@ class FusionEngine:
     def _link(
         self, track: LocalTrack, verdict: Verdict, flush: bool, links: dict[int, Link], created: list[int]
     ) -> None:
-        if verdict.identity is not None and verdict.odds >= self._settings.link_odds:
+        if self._accepted(verdict) and verdict.identity is not None:
             identity = self._book[verdict.identity]
             previous = self._book.latest(identity)
             self._book.join(track, identity, self._now_ns)
@@ -192,20 +242,22 @@ class FusionEngine:
             created.append(self._book.create(track, self._now_ns).number)
             links[track.uid] = Link(None, 0.0, {}, verdict.runner_up)
 
-    def _review(self, track: LocalTrack, verdict: Verdict, misfit: Misfit | None, created: list[int]) -> None:
+    def _review(self, track: LocalTrack, verdict: Verdict, misfit: Misfit, created: list[int]) -> None:
         """Move a linked track to where it belongs; a mere defector without a better place stays."""
         source = self._book[track.identity]
         alone = source.uids == [track.uid] and not source.past
-        if verdict.identity is not None and verdict.odds >= self._settings.link_odds:
+        if self._accepted(verdict) and verdict.identity is not None:
             target, score = self._book[verdict.identity], verdict.score
+            if target is source:
+                return
             if alone:
                 survivor, gone = sorted((source, target), key=lambda identity: identity.number)
                 self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
             else:
-                self._book.move([track], target, score.total, score.terms, self._now_ns)
-        elif misfit is not None and not alone:
+                self._book.move(track, target, score.total, score.terms, self._now_ns)
+        elif not alone and (misfit.contradiction or not self._book.has_room(source, track)):
             terms = {misfit.term: misfit.contradiction}
-            created.append(self._book.move([track], None, misfit.contradiction, terms, self._now_ns).number)
+            created.append(self._book.move(track, None, misfit.contradiction, terms, self._now_ns).number)
 
     def _merge(self, placed: Sequence[Placed]) -> None:
         live = [track for uid in dict.fromkeys(item.uid for item in placed) if (track := self._tracks[uid]).identity]
@@ -371,8 +423,8 @@ class FusionEngine:
             waiting = self._tracks.find(camera, track_id)
             if waiting is not None:
                 waiting.held = tracklets
-        for sequence, time_ns, rows in stored.unpack_pairs(of(stored.PAIRS)):
-            self._window.add(sequence, time_ns, rows)
+        for commit in stored.unpack_pairs(of(stored.PAIRS)):
+            self._window.add(commit)
         for key, _ in of(stored.PAIRS):
             self._pair_keys.setdefault(int(key.rpartition("/")[2]), []).append(key)
         for key, data in sorted(of(stored.GALLERY), key=lambda item: item[0].rpartition("/")[2]):

@@ -10,7 +10,7 @@ import numpy as np
 from mtmct.exemplars import Exemplars
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
-from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, in_order
+from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory
 from operators.records import Float32
 
 Terms = Mapping[str, float]
@@ -109,6 +109,13 @@ class IdentityBook:
         past = [(member.camera, member.start_ns, member.end_ns) for member in identity.past]
         return past + [(track.camera, track.start_ns, track.last_ns) for track in self.tracks_of(identity)]
 
+    def has_room(self, identity: Identity, track: LocalTrack) -> bool:
+        """Whether the track's camera shows nobody else of that identity while it shows the track."""
+        past = ((member.camera, member.start_ns, member.end_ns) for member in identity.past)
+        others = ((t.camera, t.start_ns, t.last_ns) for t in self.tracks_of(identity) if t is not track)
+        spans = (*past, *others)
+        return not any(camera == track.camera and track.overlaps(start, end) for camera, start, end in spans)
+
     def looks(self, identity: Identity) -> tuple[Float32, Float32]:
         """All that is known of its appearance: (E, D) float32 unit vectors and (E,) float32 weights."""
         kept = [looks for looks in (identity.looks, *(track.looks for track in self.tracks_of(identity))) if len(looks)]
@@ -150,26 +157,47 @@ class IdentityBook:
         self.changed |= {gone.number, survivor.number}
         self._say("merged", gone, now_ns, moved, into=survivor, score=score, terms=terms, cls=self.cls(survivor))
 
-    def move(
-        self, tracks: Sequence[LocalTrack], target: Identity | None, score: float, terms: Terms, now_ns: int
-    ) -> Identity:
-        """Tracks of one identity turn out to be another one's, or (target None) somebody new."""
-        source = self.identities[tracks[0].identity]
+    def move(self, track: LocalTrack, target: Identity | None, score: float, terms: Terms, now_ns: int) -> Identity:
+        """A track of one identity turns out to be another one's, or (target None) somebody new."""
+        source = self.identities[track.identity]
         if target is None:
             target = Identity(self.next_number, 0, now_ns)
             self.next_number += 1
             self.identities[target.number] = target
-        for track in tracks:
-            self._assign(track, target, now_ns)
-        taken = {track.uid for track in tracks}
         cls = self.cls(source)
-        source.uids = [uid for uid in source.uids if uid not in taken]
-        target.uids = sorted([*target.uids, *taken])
+        self._assign(track, target, now_ns)
+        source.uids = [uid for uid in source.uids if uid != track.uid]
+        target.uids = sorted([*target.uids, track.uid])
         source.revision += 1
         target.revision += 1
         self.changed |= {source.number, target.number}
-        names = [track.name for track in in_order(tracks)]
-        self._say("split", source, now_ns, names, into=target, score=score, terms=terms, cls=cls)
+        names = [track.name]
+        self._say("split", source, now_ns, names, into=target, score=score, terms=terms, cls=cls, part=track)
+        return target
+
+    def sever(
+        self, part: LocalTrack, source: Identity, target: Identity | None, score: float, terms: Terms, now_ns: int
+    ) -> Identity:
+        """A track of `source` went over to somebody else; `part` is what it has been since: another's, or new."""
+        if target is None:
+            target = Identity(self.next_number, 0, now_ns)
+            self.next_number += 1
+            self.identities[target.number] = target
+        self.join(part, target, now_ns)
+        source.revision += 1
+        target.revision += 1
+        self.changed |= {source.number, target.number}
+        self._say(
+            "split",
+            source,
+            now_ns,
+            [part.name],
+            into=target,
+            score=score,
+            terms=terms,
+            cls=self.cls(source),
+            part=part,
+        )
         return target
 
     def forget(self, track: LocalTrack) -> None:
@@ -216,6 +244,7 @@ class IdentityBook:
         score: float | None = None,
         terms: Terms | None = None,
         cls: str | None = None,
+        part: LocalTrack | None = None,
     ) -> None:
         name = self.name(identity.number)
         cameras = {camera for camera, _, _ in self.spans(identity)} | {camera for camera, _ in tracks}
@@ -229,7 +258,9 @@ class IdentityBook:
             "class": cls or self.cls(identity),
             "time": now_ns // 1000,
             "cameras": sorted(cameras),
-            "tracks": [list(track) for track in tracks],
+            "tracks": [list(track) for track in dict.fromkeys(tracks)],
+            "since": part.since_ns // 1000 if part is not None and part.since_ns else None,
+            "until": part.until_ns // 1000 if part is not None and part.until_ns else None,
             "into": None if into is None else self.name(into.number),
             "evidence": None if score is None else {"score": round(score, 4), "terms": rounded(terms or {})},
         }

@@ -85,8 +85,9 @@ class FusionSettings:
         merge_odds: two identities are merged at this score.
         second_look_s: how long after it was created an identity is compared again with those that look alike.
         second_look_odds: it is then merged if the best of them beats all others, and the newcomer, by this much.
-        split_odds: simultaneous positions contradict a link when they score below minus this.
-        move_odds: a linked track moves to another identity that explains its positions better by this much.
+        split_odds: simultaneous positions contradict a link when they score below minus this over some seconds
+        drift_m: and lie farther apart than this on average.
+    move_odds: a linked track moves to another identity that explains its positions better by this much.
         shortlist: candidates that appearance may bring in per track.
         exemplars: embeddings kept per identity.
         track_exemplars: embeddings kept per local track.
@@ -126,6 +127,7 @@ class FusionSettings:
     second_look_s: float = 60.0
     second_look_odds: float = 1.0
     split_odds: float = 5.0
+    drift_m: float = 1.5
     move_odds: float = 4.0
     shortlist: int = 16
     exemplars: int = 8

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mtmct.coincidence import PairRows
+from mtmct.coincidence import CommitPairs, PairRows
 from mtmct.exemplars import Exemplars
 from mtmct.identities import Identity, Member
 from mtmct.records import Tracklet
@@ -67,8 +67,9 @@ def camera_key(camera: str) -> str:
 
 
 def track_key(track: LocalTrack) -> str:
-    """Where the slow part of a track is kept."""
-    return f"{TRACK}{track.camera}/{track.track}"
+    """Where the slow part of a track is kept; a track that was cut has a key for each of its parts."""
+    part = f"@{track.uid}" if track.since_ns else ""
+    return f"{TRACK}{track.camera}/{track.track}{part}"
 
 
 def held_key(track: LocalTrack) -> str:
@@ -147,6 +148,7 @@ def pack_track(track: LocalTrack) -> bytes:
             "start": track.start_ns,
             "first": track.first,
             "border": track.at_border,
+            "part": [track.since_ns, track.until_ns],
             "identity": track.identity,
             "linked": track.linked_ns,
             "announced": track.announced,
@@ -177,6 +179,8 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
         filed_shard=value["filed"][0],
         filed_looks=value["filed"][1],
         looked_at=value["filed"][2],
+        since_ns=value["part"][0],
+        until_ns=value["part"][1],
         looks=_unpack_looks(value),
     )
 
@@ -248,12 +252,14 @@ def _unpack_looks(value: dict[str, Any]) -> Exemplars:
 # --- what is appended ------------------------------------------------------------------------------------------
 
 
-def pack_pairs(sequence: int, time_ns: int, rows: PairRows, of: Any) -> bytes:
+def pack_pairs(commit: CommitPairs, of: Any) -> bytes:
     """Some rows (`of`, an index) of one commit's pairs."""
+    rows = commit.rows
     return packed(
         {
-            "sequence": sequence,
-            "time": time_ns,
+            "sequence": commit.sequence,
+            "since": commit.since_ns,
+            "time": commit.time_ns,
             "pairs": rows.pairs[of],
             "slots": rows.slots[of],
             "llr": rows.llr[of],
@@ -262,7 +268,7 @@ def pack_pairs(sequence: int, time_ns: int, rows: PairRows, of: Any) -> bytes:
     )
 
 
-def unpack_pairs(stored: Iterable[tuple[str, bytes]]) -> list[tuple[int, int, PairRows]]:
+def unpack_pairs(stored: Iterable[tuple[str, bytes]]) -> list[CommitPairs]:
     """All commits' pairs, oldest first, rows in their order."""
     commits: dict[int, list[dict[str, Any]]] = {}
     for key, data in stored:
@@ -273,7 +279,8 @@ def unpack_pairs(stored: Iterable[tuple[str, bytes]]) -> list[tuple[int, int, Pa
         parts = commits[sequence]
         columns = [np.concatenate([part[name] for part in parts]) for name in ("pairs", "slots", "llr", "distance")]
         order = np.lexsort((columns[0][:, 1], columns[0][:, 0]))
-        result.append((sequence, parts[0]["time"], PairRows(*(column[order] for column in columns))))
+        rows = PairRows(*(column[order] for column in columns))
+        result.append(CommitPairs(sequence, parts[0]["since"], parts[0]["time"], rows))
     return result
 
 

@@ -46,10 +46,10 @@ class Noise:
     """
 
     floor_px: float = 2.0
-    of_height: float = 0.03
+    of_height: float = 0.05
     of_width: float = 0.06
     cut_off: float = 0.5
-    floor_m: float = 0.2
+    floor_m: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

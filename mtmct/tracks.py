@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class LocalTrack:
         looks: its exemplars; `offered` counts the embeddings seen.
         filed_shard, filed_looks: gallery shard that holds its look, and `offered` when it was filed.
         looked_at: `offered` when its identity was last compared with those that look alike.
+        since_ns, until_ns: the part of the local track that this is, where the track was cut because it had gone
+            over to somebody else: event time from (0: its beginning) and to (exclusive; 0: still open).
         held: tracklets that wait for an identity.
     """
 
@@ -64,6 +66,8 @@ class LocalTrack:
     filed_shard: int = NOT_FILED
     filed_looks: int = 0
     looked_at: int = 0
+    since_ns: int = 0
+    until_ns: int = 0
     held: list[Tracklet] = field(default_factory=list)
 
     @property
@@ -141,9 +145,43 @@ class TrackMemory:
     def forget(self, uid: int) -> LocalTrack:
         """Drop a track; it will not be corrected any more."""
         track = self.tracks.pop(uid)
-        del self._uids[track.name]
+        if self._uids[track.name] == uid:
+            del self._uids[track.name]
         self.changed.discard(uid)
         return track
+
+    def cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
+        """From `since_ns` on the local track is somebody else: that part becomes a track of its own, without identity.
+
+        Where exactly the two stood at the cut is not known any more; nothing is said of it.
+        """
+        nowhere = np.full_like(track.last, np.nan)
+        rest = replace(
+            track,
+            uid=self.next_uid,
+            votes={track.cls: 0},
+            start_ns=since_ns,
+            points=max(track.points, 1),
+            first=nowhere.copy(),
+            at_border=True,
+            identity=0,
+            linked_ns=0,
+            announced=False,
+            offered=0,
+            looks=Exemplars(),
+            filed_shard=NOT_FILED,
+            filed_looks=0,
+            looked_at=0,
+            since_ns=since_ns,
+            held=[],
+        )
+        self.next_uid += 1
+        track.last_ns, track.last, track.ended, track.until_ns = since_ns - 1, nowhere, True, since_ns
+        self.tracks[rest.uid] = rest
+        if self._uids[track.name] == track.uid:
+            self._uids[rest.name] = rest.uid
+        self.changed |= {track.uid, rest.uid}
+        return rest
 
     def take(
         self, tracklets: Sequence[Tracklet], topology: Topology, settings: FusionSettings
