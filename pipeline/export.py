@@ -159,7 +159,8 @@ def _transfer(
         try:
             resolver.published(value)
             if cameras is None or value["camera"] in cameras:
-                identity = value["identity"] if as_published else resolver.name_of(value["camera"], value["track"])
+                whose = (value["camera"], value["track"], value.get("start"))
+                identity = value["identity"] if as_published else resolver.name_of(*whose)
                 if identity is None:
                     retracted += len(value["points"])
                 elif value["points"]:
