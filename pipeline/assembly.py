@@ -15,7 +15,7 @@ import numpy as np
 from mtmct.fusion import FusionEngine
 from mtmct.settings import FusionSettings
 from mtmct.topology import CameraGeometry, Topology
-from pipeline.camera import CameraChain, Embedder
+from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import Camera, ConfigError, Site
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerReader, LedgerWriter
@@ -74,6 +74,18 @@ def build_embedder(site: Site) -> Embedder | None:
     )
 
 
+def build_tracker(site: Site, camera: Camera) -> Tracker:
+    """The site's tracker for one camera. Its parameters count in frames of the camera's own rate, where that is known.
+
+    Raises:
+        TrackerError: there is no such tracker or parameter.
+    """
+    from operators.track import create
+
+    rate = {} if camera.fps is None else {"rate_hz": camera.fps}
+    return create(site.tracker.name, **{**rate, **site.tracker.parameters})
+
+
 def model_path(site: Site, model: str) -> str | Path:
     """A word that names a built-in model as it is; anything else as a path from the site's folder."""
     return model if model in {"default", "none"} else site.base / model
@@ -86,8 +98,6 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
     embedder = build_embedder(site) if any(s.brings == "frames" for s in sources.values()) else None
 
     def open_member(camera: str, news: Callable[[], None]) -> Member | None:
-        from operators.track import create
-
         resume = link.start_camera(camera)
         if resume.final:
             return None
@@ -97,7 +107,7 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
             camera=camera,
             classes=source.classes or site.classes,
             interval_ns=site.interval_ns,
-            tracker=None if source.brings == "tracks" else create(site.tracker.name, **site.tracker.parameters),
+            tracker=None if source.brings == "tracks" else build_tracker(site, site.camera(camera)),
             embedder=embedder if source.brings == "frames" else None,
             embed_every=site.embedder.every,
             epoch=resume.epoch,
@@ -178,10 +188,8 @@ def check(site: Site) -> None:
         SourceError: a file that is not there.
         ModelError: a model that is not there.
     """
-    from operators.track import create
-
-    create(site.tracker.name, **site.tracker.parameters)
     for camera in site.cameras:
+        build_tracker(site, camera)
         build_source(site, camera).check()
     for model in (site.detector.model, site.embedder.model):
         path = model_path(site, model)

@@ -7,12 +7,13 @@ frame, so that another worker can go on from exactly there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from mtmct.records import CameraBatch, Record, Tracklet
+from operators.crop_quality import WORTHLESS
 from operators.records import (
     SECOND_NS,
     Detections,
@@ -37,7 +38,9 @@ GIVEN_TRACK_LIFE_NS = 600 * SECOND_NS
 
 
 class Tracker(Protocol):
-    """What the chain needs of a tracker."""
+    """What the chain needs of a tracker. `uses_appearance`: detections shall come with embeddings."""
+
+    uses_appearance: bool
 
     def update(self, detections: Detections, time_ns: int) -> Tracks: ...
     def snapshot(self) -> bytes: ...
@@ -174,7 +177,7 @@ class CameraChain:
         if self._tracker is None:
             self._take_given(frame, detections)
         else:
-            self._take_tracks(frame, detections, self._tracker.update(detections, frame.time_ns))
+            self._track(frame, detections)
         return closed
 
     def advance_to(self, time_ns: int) -> list[CameraBatch]:
@@ -207,20 +210,35 @@ class CameraChain:
             self._interval = 0
         return [self._close(np.iinfo(np.int64).max, final=True)]
 
-    def _take_tracks(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+    def _track(self, frame: Frame, detections: Detections) -> None:
+        assert self._tracker is not None
+        known = self._looks_before_tracking(frame, detections)
+        if known is not None:
+            detections = replace(detections, embeddings=known[0])
+        tracks = self._tracker.update(detections, frame.time_ns)
         rows = np.flatnonzero((tracks.states == TrackState.CONFIRMED) & (tracks.detections >= 0))
+        ids = tracks.ids[rows]
         for row in rows:
             self._point(int(tracks.ids[row]), int(tracks.classes[row]), frame, tracks.boxes[row], tracks.scores[row])
-        if detections.embeddings is not None:
-            self._given_exemplars(tracks.ids[rows], detections.embeddings[tracks.detections[rows]])
-        elif self._embedder is not None and frame.image is not None:
-            ids = tracks.ids[rows]
-            due = [(self._known[int(i)].points - 1) % self._embed_every == 0 for i in ids]
-            if any(due):
-                # The whole frame's boxes go along: how far one hides another is part of a crop's quality.
-                self._exemplars(ids, *self._embedder.embed(frame.image, tracks.measured[rows]), due)
+        due = np.array([(self._known[track].points - 1) % self._embed_every == 0 for track in ids.tolist()], bool)
+        if known is not None:
+            found = tracks.detections[rows]
+            self._exemplars(ids, known[0][found], known[1][found])
+        elif self._embedder is not None and frame.image is not None and due.any():
+            # All boxes go along, though few are due: how far one hides another is part of a crop's quality.
+            embeddings, qualities = self._embedder.embed(frame.image, tracks.measured[rows])
+            self._exemplars(ids[due], embeddings[due], qualities[due])
         for track in tracks.ended.tolist():
             self._end(track)
+
+    def _looks_before_tracking(self, frame: Frame, detections: Detections) -> tuple[Float32, Float32] | None:
+        """Embedding and quality of every detection, where the source gives them or the tracker goes by them."""
+        assert self._tracker is not None
+        if detections.embeddings is not None:
+            return detections.embeddings, np.ones(len(detections), np.float32)
+        if self._embedder is None or frame.image is None or not self._tracker.uses_appearance:
+            return None
+        return self._embedder.embed(frame.image, detections.boxes)
 
     def _take_given(self, frame: Frame, detections: Detections) -> None:
         assert detections.ids is not None
@@ -242,18 +260,13 @@ class CameraChain:
         piece.boxes.append(box)
         piece.scores.append(float(score))
 
-    def _given_exemplars(self, ids: Int64, embeddings: Float32) -> None:
-        known = np.isfinite(embeddings).all(axis=1)  # a row of NaN stands for a box without one
-        self._exemplars(ids[known], embeddings[known], np.ones(int(known.sum()), np.float32))
-
-    def _exemplars(
-        self, ids: Int64, embeddings: Float32, qualities: Float32, chosen: Sequence[bool] | None = None
-    ) -> None:
-        for row, track in enumerate(ids.tolist()):
-            if chosen is None or chosen[row]:
-                piece = self._pieces[track]
-                piece.embeddings.append(embeddings[row])
-                piece.qualities.append(float(qualities[row]))
+    def _exemplars(self, ids: Int64, embeddings: Float32, qualities: Float32) -> None:
+        # A row of NaN stands for a box without an embedding, a worthless one for a box that shows nothing.
+        good = np.isfinite(embeddings).all(axis=1) & (qualities > WORTHLESS)
+        for row in np.flatnonzero(good):
+            piece = self._pieces[int(ids[row])]
+            piece.embeddings.append(embeddings[row])
+            piece.qualities.append(float(qualities[row]))
 
     def _end(self, track: int) -> None:
         known = self._known.pop(track, None)
