@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -40,7 +40,7 @@ GIVEN_TRACK_LIFE_NS = 600 * SECOND_NS
 class Tracker(Protocol):
     """What the chain needs of a tracker. `uses_appearance`: detections shall come with embeddings."""
 
-    uses_appearance: bool
+    uses_appearance: ClassVar[bool]
 
     def update(self, detections: Detections, time_ns: int) -> Tracks: ...
     def snapshot(self) -> bytes: ...
