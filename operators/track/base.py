@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from operators.records import SECOND_NS, Detections, StateError, Tracks, pack, unpack
 from operators.track.core import life
+from operators.track.core.arguments import DT, make_book, make_setup, open_book
 from operators.track.core.camera import warp_tracks
 from operators.track.core.compilation import AVAILABLE, path_of
 from operators.track.core.layout import (
@@ -68,6 +68,7 @@ class Tracker:
     """
 
     name: ClassVar[str]
+    uses_appearance: ClassVar[bool] = False  # whether detections should come with embeddings
     _form: ClassVar[int]
     _extra_floats: int = 0
     _only_dim: int = 0  # the one length of embeddings that the strategy can use; 0: whatever comes first
@@ -91,9 +92,13 @@ class Tracker:
         self._run = path_of(type(self)._step, self.compiled)
         self._life = self.lost_seconds * self.rate_hz + 1e-6
         self._shown = life.SHOW_TENTATIVE * bool(report_tentative) + life.SHOW_LOST * bool(report_lost)
+        self._longest_ns = int(max(_LONGEST_GAP_S, self.lost_seconds) * SECOND_NS)
+        self._frames_a_ns = self.rate_hz / SECOND_NS
         self._groups = _group_table(same_object)
+        self._setup: Floats | None = None
+        self._live = 0
         self._time_ns: int | None = None
-        self._counters = np.zeros(COUNTERS, np.int64)
+        self._counters: Ids = np.zeros(COUNTERS, np.int64)
         self._counters[NEXT_ID] = 1
         self._allocate(_FIRST_CAPACITY, 0)
 
@@ -122,7 +127,7 @@ class Tracker:
                 f"detections need boxes (N, 4), scores (N,) and classes (N,), not {np.shape(detections.boxes)}, "
                 f"{np.shape(detections.scores)} and {np.shape(detections.classes)}"
             )
-        given = np.empty((n, 6), np.float32)
+        given = np.empty((n, 6))
         given[:, :4], given[:, 4], given[:, 5] = detections.boxes, detections.scores, detections.classes
         told, ended = self._advance(given, detections.embeddings, time_ns)
         return Tracks(
@@ -153,7 +158,7 @@ class Tracker:
         """
         if rows.ndim != 2 or rows.shape[1] not in (5, 6):
             raise TrackerError(f"rows need the shape (N, 5) or (N, 6), not {rows.shape}")
-        return self._advance(np.ascontiguousarray(rows, np.float32), None, time_ns)[0]
+        return self._advance(np.ascontiguousarray(rows, np.float64), None, time_ns)[0]
 
     def camera_moved(self, affine: Floats) -> None:
         """Carries all tracks along with a moving camera; call it before the `update` of the frame after the move.
@@ -178,7 +183,7 @@ class Tracker:
 
     def __len__(self) -> int:
         """Live tracks, lost and tentative ones included."""
-        return int(self._counters[COUNT])
+        return self._live
 
     def snapshot(self) -> bytes:
         """The whole state; a tracker made with the same parameters that restores it goes on as if never stopped."""
@@ -230,39 +235,24 @@ class Tracker:
         self._floats[:, :n], self._ints[:, :n] = floats, ints
         self._votes[:n], self._embeddings[:n] = votes, embeddings
         self._counters[:] = counters
+        self._live = n
         self._time_ns = state["time_ns"]
 
     # Inside ---------------------------------------------------------------------------------------------------------
 
     def _advance(self, given: Floats, embeddings: Floats | None, time_ns: int) -> tuple[Floats, Ids]:
         """One frame: the rows told of, and the ids that ended."""
-        dt, restart = self._time_step(time_ns)
-        before = int(self._counters[COUNT])
-        most = before + len(given)
-        if most > self._floats.shape[1]:
+        dt, restart = self._time_step(int(time_ns))
+        most = self._live + len(given)
+        if most > self._capacity:
             self._reserve(most)
         forgotten = self._forget_all() if restart else _NO_IDS
         looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, len(given))
         told = np.empty((most, life.TOLD))
-        count, over = self._run(
-            self._floats,
-            self._ints,
-            self._votes,
-            self._embeddings,
-            self._counters,
-            given,
-            looks,
-            self._groups,
-            self._noise,
-            self._scales,
-            self._settings,
-            dt,
-            self._life,
-            self._shown,
-            self.rate_hz,
-            told,
-            self._over,
-        )
+        if self._setup is None:
+            self._setup = make_setup(self._noise, self._scales, self._life, self._shown, self.rate_hz)
+        self._setup[DT] = dt
+        count, over, self._live = self._run(*self._state, given, looks, self._setup, self._settings, told)
         ended = self._over[:over].copy() if over else _NO_IDS
         return told[:count], np.concatenate([forgotten, ended]) if restart else ended
 
@@ -278,27 +268,30 @@ class Tracker:
 
     def _time_step(self, time_ns: int) -> tuple[float, bool]:
         """Reference frames since the last frame, and whether all tracks end because the clock or the gap says so."""
-        last, longest = self._time_ns, max(_LONGEST_GAP_S, self.lost_seconds)
-        if last is None:
-            self._time_ns = int(time_ns)
-            return 1.0, False
-        step = int(time_ns) - last
-        if step <= 0:
-            if step == 0:
-                self._counters[REJECTED + TIME_STILL] += 1
-                return 0.0, False
-            if -step <= longest * SECOND_NS:
-                self._counters[REJECTED + TIME_BACK] += 1
-                return 0.0, False
-            self._counters[REJECTED + TIME_RESTART] += 1
-            self._time_ns = int(time_ns)
-            return 1.0, True
-        self._time_ns = int(time_ns)
-        if step > longest * SECOND_NS:
-            return 1.0, True
-        dt = step * self.rate_hz / SECOND_NS
-        whole = math.floor(dt + 0.5)
-        return (float(whole) if whole and abs(dt - whole) < 1e-3 else dt), False
+        last = self._time_ns
+        if last is not None:
+            step = time_ns - last
+            if step <= 0:
+                return self._no_step(time_ns, step)
+            self._time_ns = time_ns
+            if step > self._longest_ns:
+                return 1.0, True
+            dt = step * self._frames_a_ns
+            whole = int(dt + 0.5)
+            return (float(whole) if whole and -1e-3 < dt - whole < 1e-3 else dt), False
+        self._time_ns = time_ns
+        return 1.0, False
+
+    def _no_step(self, time_ns: int, step: int) -> tuple[float, bool]:
+        if step == 0:
+            self._counters[REJECTED + TIME_STILL] += 1
+            return 0.0, False
+        if -step <= self._longest_ns:
+            self._counters[REJECTED + TIME_BACK] += 1
+            return 0.0, False
+        self._counters[REJECTED + TIME_RESTART] += 1
+        self._time_ns = time_ns
+        return 1.0, True
 
     def _usable_embeddings(self, embeddings: Floats, n: int) -> Floats:
         if not n or not self._embedding_width(1):
@@ -321,22 +314,31 @@ class Tracker:
 
     def _forget_all(self) -> Ids:
         ended = self._ints[ID, : len(self)].copy()
-        self._counters[COUNT] = 0
+        self._counters[COUNT] = self._live = 0
         return ended
 
     def _allocate(self, capacity: int, dim: int) -> None:
+        # An odd number of cache lines a row: with a power of two, one track's quantities would share a few cache sets.
+        capacity = 8 * (capacity // 8 | 1) + 16
         self._floats = np.zeros((EXTRA + self._extra_floats, capacity))
         self._ints = np.zeros((INTS, capacity), np.int64)
         self._votes = np.zeros((capacity, len(self._groups)))
         self._embedding_dim = dim
         self._embeddings = np.zeros((capacity, self._embedding_width(dim)), np.float32)
-        self._over = np.zeros(capacity, np.int64)
+        self._book = make_book(self._counters, self._groups, capacity)
+        self._counters, _, self._over = open_book(self._book)
+        self._capacity = capacity
+        self._bind()
         self._no_looks = np.zeros((0, dim), np.float32)
+
+    def _bind(self) -> None:
+        self._state = (self._floats, self._ints, self._votes, self._embeddings, self._book)
 
     def _allocate_embeddings(self, dim: int) -> None:
         self._embedding_dim = dim
         self._embeddings = np.zeros((self._floats.shape[1], self._embedding_width(dim)), np.float32)
         self._no_looks = np.zeros((0, dim), np.float32)
+        self._bind()
 
     def _reserve(self, columns: int) -> None:
         n, old = len(self), (self._floats, self._ints, self._votes, self._embeddings)

@@ -14,11 +14,22 @@ import numpy as np
 
 from operators.track.base import Tracker
 from operators.track.core.appearance import blend_looks, cosine_costs
+from operators.track.core.arguments import open_book, open_setup
 from operators.track.core.assignment import assign, split
 from operators.track.core.boxes import XYWH, read_detections
 from operators.track.core.compilation import both_ways, entry
-from operators.track.core.family import PIXEL, begin_sure, end_family, move_known, take_matches
-from operators.track.core.layout import BOX, CONFIRMED, DROW, DSCORE, LOST, STATE, TENTATIVE
+from operators.track.core.family import (
+    PIXEL,
+    begin_sure,
+    end_family,
+    lose,
+    match_boxes,
+    move_known,
+    sort_by_state,
+    still_seen,
+    take_matches,
+)
+from operators.track.core.layout import BOX, COUNT, DROW, DSCORE, STATE
 from operators.track.core.life import open_frame, report
 from operators.track.core.noise import scaled_noise
 from operators.track.core.overlap import by_score, gains, overlapping_pairs
@@ -37,31 +48,16 @@ def look_gains(gain, overlap, embeds, tracks, looks, found, most, proximity, app
 
 
 @entry
-def step(
-    floats,
-    ints,
-    votes,
-    embeds,
-    counters,
-    given,
-    looks,
-    groups,
-    noise,
-    scales,
-    settings,
-    dt,
-    lifetime,
-    shown,
-    rate,
-    told,
-    over,
-):
+def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, fuse, proximity, appearance, keep = settings
+    counters, groups, over = open_book(book)
+    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     sure, doubtful = by_score(dets, high, low)
     state = ints[STATE, :n].copy()
-    known = move_known(floats, state, dt, noise, scales, XYWH)
+    tentative, known = sort_by_state(state)
+    move_known(floats, state, known, dt, noise, scales, XYWH)
 
     # 1. Known tracks and sure detections.
     a, b, overlap = overlapping_pairs(floats, ints, known, BOX, dets, labels, sure, PIXEL)
@@ -72,15 +68,12 @@ def step(
     blend_looks(embeds, rows, looks, labels, columns, keep)
 
     # 2. What is left of the tracks seen last time, and doubtful detections; their crops say little.
-    left = left[state[left] == CONFIRMED]
-    a, b, overlap = overlapping_pairs(floats, ints, left, BOX, dets, labels, doubtful, PIXEL)
-    pairs = assign(len(left), len(doubtful), a, b, gains(overlap, dets, doubtful, b, 0.0, second_match))
-    rows, columns, left, _ = split(left, doubtful, pairs)
+    left = still_seen(left, state)
+    rows, columns, left, _ = match_boxes(floats, ints, left, dets, labels, doubtful, 0.0, second_match, PIXEL)
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYWH)
-    ints[STATE, left] = LOST
+    lose(ints, left)
 
     # 3. Tentative tracks and what is left of the sure detections.
-    tentative = np.flatnonzero(state == TENTATIVE)
     a, b, overlap = overlapping_pairs(floats, ints, tentative, BOX, dets, labels, unused, PIXEL)
     gain = gains(overlap, dets, unused, b, fuse, tentative_match)
     found = labels[DROW][unused[b]]
@@ -92,7 +85,7 @@ def step(
     begun = begin_sure(floats, ints, votes, embeds, counters, dets, labels, unused, new, noise, scales, XYWH)
     blend_looks(embeds, begun, looks, labels, unused[dets[DSCORE][unused] >= new], 0.0)
     ended = end_family(floats, ints, votes, embeds, counters, left, lifetime, over)
-    return report(floats, ints, counters, told, shown, rate), ended
+    return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]
 
 
 class BotSort(Tracker):
@@ -113,6 +106,7 @@ class BotSort(Tracker):
     """
 
     name = "botsort"
+    uses_appearance = True
     _step = step
     _form = XYWH
 

@@ -10,67 +10,57 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
-from operators.track.core.assignment import assign, split
+from operators.track.core.arguments import open_book, open_setup
 from operators.track.core.boxes import XYAH, read_detections
 from operators.track.core.compilation import entry
-from operators.track.core.family import PIXEL, begin_sure, end_family, move_known, take_matches
-from operators.track.core.layout import BOX, CONFIRMED, LOST, STATE, TENTATIVE
+from operators.track.core.family import (
+    PIXEL,
+    begin_sure,
+    end_family,
+    lose,
+    match_boxes,
+    move_known,
+    sort_by_state,
+    still_seen,
+    take_matches,
+)
+from operators.track.core.layout import COUNT, STATE
 from operators.track.core.life import open_frame, report
 from operators.track.core.noise import scaled_noise
-from operators.track.core.overlap import by_score, gains, overlapping_pairs
+from operators.track.core.overlap import by_score
 
 
 @entry
-def step(
-    floats,
-    ints,
-    votes,
-    embeds,
-    counters,
-    given,
-    looks,
-    groups,
-    noise,
-    scales,
-    settings,
-    dt,
-    lifetime,
-    shown,
-    rate,
-    told,
-    over,
-):
+def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, fuse = settings
+    counters, groups, over = open_book(book)
+    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
     sure, doubtful = by_score(dets, high, low)
     state = ints[STATE, :n].copy()
-    known = move_known(floats, state, dt, noise, scales, XYAH)
+    tentative, known = sort_by_state(state)
+    move_known(floats, state, known, dt, noise, scales, XYAH)
 
     # 1. Known tracks and sure detections.
-    a, b, overlap = overlapping_pairs(floats, ints, known, BOX, dets, labels, sure, PIXEL)
-    pairs = assign(len(known), len(sure), a, b, gains(overlap, dets, sure, b, fuse, match))
-    rows, columns, left, unused = split(known, sure, pairs)
+    rows, columns, left, unused = match_boxes(floats, ints, known, dets, labels, sure, fuse, match, PIXEL)
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
 
     # 2. What is left of the tracks seen last time, and doubtful detections.
-    left = left[state[left] == CONFIRMED]
-    a, b, overlap = overlapping_pairs(floats, ints, left, BOX, dets, labels, doubtful, PIXEL)
-    pairs = assign(len(left), len(doubtful), a, b, gains(overlap, dets, doubtful, b, 0.0, second_match))
-    rows, columns, left, _ = split(left, doubtful, pairs)
+    left = still_seen(left, state)
+    rows, columns, left, _ = match_boxes(floats, ints, left, dets, labels, doubtful, 0.0, second_match, PIXEL)
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
-    ints[STATE, left] = LOST
+    lose(ints, left)
 
     # 3. Tentative tracks and what is left of the sure detections.
-    tentative = np.flatnonzero(state == TENTATIVE)
-    a, b, overlap = overlapping_pairs(floats, ints, tentative, BOX, dets, labels, unused, PIXEL)
-    pairs = assign(len(tentative), len(unused), a, b, gains(overlap, dets, unused, b, fuse, tentative_match))
-    rows, columns, left, unused = split(tentative, unused, pairs)
+    rows, columns, left, unused = match_boxes(
+        floats, ints, tentative, dets, labels, unused, fuse, tentative_match, PIXEL
+    )
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
 
     begin_sure(floats, ints, votes, embeds, counters, dets, labels, unused, new, noise, scales, XYAH)
     ended = end_family(floats, ints, votes, embeds, counters, left, lifetime, over)
-    return report(floats, ints, counters, told, shown, rate), ended
+    return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]
 
 
 class ByteTrack(Tracker):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
+from operators.track.core.arguments import open_book, open_setup
 from operators.track.core.boxes import XYWH, place_boxes, read_detections
 from operators.track.core.compilation import both_ways, entry
 from operators.track.core.layout import (
@@ -63,26 +64,10 @@ def take_nearest(floats, ints, rows, dets, labels, columns, offsets):
 
 
 @entry
-def step(
-    floats,
-    ints,
-    votes,
-    embeds,
-    counters,
-    given,
-    looks,
-    groups,
-    noise,
-    scales,
-    settings,
-    dt,
-    lifetime,
-    shown,
-    rate,
-    told,
-    over,
-):
+def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, new, own_motion = settings
+    counters, groups, over = open_book(book)
+    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     usable, known = np.flatnonzero(dets[DSCORE] > min_score), np.arange(n)
@@ -116,7 +101,7 @@ def step(
             ints[STATE, t] = LOST
             gone[t] = floats[UNSEEN, t] > lifetime
     ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
-    return report(floats, ints, counters, told, shown, rate), ended
+    return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]
 
 
 class CenterTrack(Tracker):

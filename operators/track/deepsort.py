@@ -10,6 +10,7 @@ import numpy as np
 
 from operators.track.base import Tracker
 from operators.track.core.appearance import GATE, all_pairs, gate_distances, keep_looks, nearest_costs
+from operators.track.core.arguments import open_book, open_setup
 from operators.track.core.assignment import assign, split
 from operators.track.core.boxes import XYAH, place_boxes, read_detections
 from operators.track.core.compilation import both_ways, entry
@@ -50,26 +51,10 @@ def take(floats, ints, votes, embeds, counters, rows, dets, labels, columns, loo
 
 
 @entry
-def step(
-    floats,
-    ints,
-    votes,
-    embeds,
-    counters,
-    given,
-    looks,
-    groups,
-    noise,
-    scales,
-    settings,
-    dt,
-    lifetime,
-    shown,
-    rate,
-    told,
-    over,
-):
+def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, look_match, iou_match, n_init, budget_ = settings
+    counters, groups, over = open_book(book)
+    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
     budget = int(budget_)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
@@ -111,7 +96,7 @@ def step(
             gone[t] = ints[STATE, t] == TENTATIVE or floats[UNSEEN, t] > lifetime
             ints[STATE, t] = LOST
     ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
-    return report(floats, ints, counters, told, shown, rate), ended
+    return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]
 
 
 class DeepSort(Tracker):
@@ -129,6 +114,7 @@ class DeepSort(Tracker):
     """
 
     name = "deepsort"
+    uses_appearance = True
     _step = step
     _form = XYAH
 

@@ -10,42 +10,38 @@ import numpy as np
 
 from operators.track.base import Tracker
 from operators.track.core.appearance import GATE, all_pairs, blend_looks, cosine_costs, gate_distances
+from operators.track.core.arguments import open_book, open_setup
 from operators.track.core.assignment import assign, split
 from operators.track.core.boxes import XYAH, read_detections
 from operators.track.core.compilation import entry
-from operators.track.core.family import PIXEL, begin_sure, end_family, move_known, take_matches
-from operators.track.core.layout import BOX, CONFIRMED, DROW, DSCORE, LOST, STATE, TENTATIVE
+from operators.track.core.family import (
+    PIXEL,
+    begin_sure,
+    end_family,
+    lose,
+    match_boxes,
+    move_known,
+    sort_by_state,
+    still_seen,
+    take_matches,
+)
+from operators.track.core.layout import BOX, COUNT, DROW, DSCORE, STATE
 from operators.track.core.life import open_frame, report
 from operators.track.core.noise import scaled_noise
 from operators.track.core.overlap import by_score, gains, overlapping_pairs
 
 
 @entry
-def step(
-    floats,
-    ints,
-    votes,
-    embeds,
-    counters,
-    given,
-    looks,
-    groups,
-    noise,
-    scales,
-    settings,
-    dt,
-    lifetime,
-    shown,
-    rate,
-    told,
-    over,
-):
+def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, new, look_match, bare_match, iou_match, tentative_match, look_share, keep = settings
+    counters, groups, over = open_book(book)
+    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
     usable, _ = by_score(dets, min_score, 2.0)
     state = ints[STATE, :n].copy()
-    known = move_known(floats, state, dt, noise, scales, XYAH)
+    tentative, known = sort_by_state(state)
+    move_known(floats, state, known, dt, noise, scales, XYAH)
 
     # 1. Embeddings, inside the filter's gate; IoU where there are none.
     if len(looks) > 0:
@@ -65,26 +61,23 @@ def step(
     blend_looks(embeds, rows, looks, labels, columns, keep)
 
     # 2. What is left of the tracks seen last time, by IoU.
-    left = left[state[left] == CONFIRMED]
-    a, b, overlap = overlapping_pairs(floats, ints, left, BOX, dets, labels, unused, PIXEL)
-    pairs = assign(len(left), len(unused), a, b, gains(overlap, dets, unused, b, 0.0, iou_match))
-    rows, columns, left, unused = split(left, unused, pairs)
+    left = still_seen(left, state)
+    rows, columns, left, unused = match_boxes(floats, ints, left, dets, labels, unused, 0.0, iou_match, PIXEL)
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
     blend_looks(embeds, rows, looks, labels, columns, keep)
-    ints[STATE, left] = LOST
+    lose(ints, left)
 
     # 3. Tentative tracks, by IoU.
-    tentative = np.flatnonzero(state == TENTATIVE)
-    a, b, overlap = overlapping_pairs(floats, ints, tentative, BOX, dets, labels, unused, PIXEL)
-    pairs = assign(len(tentative), len(unused), a, b, gains(overlap, dets, unused, b, 0.0, tentative_match))
-    rows, columns, left, unused = split(tentative, unused, pairs)
+    rows, columns, left, unused = match_boxes(
+        floats, ints, tentative, dets, labels, unused, 0.0, tentative_match, PIXEL
+    )
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYAH)
     blend_looks(embeds, rows, looks, labels, columns, keep)
 
     begun = begin_sure(floats, ints, votes, embeds, counters, dets, labels, unused, new, noise, scales, XYAH)
     blend_looks(embeds, begun, looks, labels, unused[dets[DSCORE][unused] >= new], 0.0)
     ended = end_family(floats, ints, votes, embeds, counters, left, lifetime, over)
-    return report(floats, ints, counters, told, shown, rate), ended
+    return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]
 
 
 class Jde(Tracker):
@@ -106,6 +99,7 @@ class Jde(Tracker):
     """
 
     name = "jde"
+    uses_appearance = True
     _step = step
     _form = XYAH
 

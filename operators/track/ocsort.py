@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
+from operators.track.core.arguments import open_book, open_setup
 from operators.track.core.boxes import XYSR, place_boxes, read_detections
 from operators.track.core.compilation import entry
-from operators.track.core.layout import AGE, DSCORE, FLAG, FRAME, LAST, ROW, SEEN, TENTATIVE
+from operators.track.core.layout import AGE, COUNT, DSCORE, FLAG, FRAME, LAST, ROW, SEEN, TENTATIVE
 from operators.track.core.life import begin_tracks, end_tracks, note_matches, open_frame, report
 from operators.track.core.motion import correct
 from operators.track.core.noise import fixed_noise
@@ -31,26 +32,10 @@ from operators.track.sort import predict_areas, settle_states
 
 
 @entry
-def step(
-    floats,
-    ints,
-    votes,
-    embeds,
-    counters,
-    given,
-    looks,
-    groups,
-    noise,
-    scales,
-    settings,
-    dt,
-    lifetime,
-    shown,
-    rate,
-    told,
-    over,
-):
+def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, least, min_hits, inertia, span = settings
+    counters, groups, over = open_book(book)
+    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYSR, counters)
     known, seen = np.arange(n), np.flatnonzero(dets[DSCORE] > min_score)
@@ -84,7 +69,7 @@ def step(
     begin_tracks(floats, ints, votes, embeds, counters, dets, labels, unused[free], TENTATIVE, XYSR, noise, scales)
     gone = settle_states(floats, ints, counters, min_hits, lifetime)
     ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
-    return report(floats, ints, counters, told, shown, rate), ended
+    return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]
 
 
 class OcSort(Tracker):

@@ -10,8 +10,8 @@ What it adds, each with its ablation in tests/benchmarks/track_accuracy.py:
 * A filter of width and height instead of aspect and height, as in BoT-SORT.
 * Lost tracks coast: their speed decays, for what was last measured was half an occlusion; and they live longer.
 
-Tried and left out, as they did not help on all benchmarks: overlap in height, agreement of direction, similarity of score
-and shape, Mahalanobis distance, noise scaled by score, re-update, cascaded expansion, zoom of the camera.
+Tried and left out, as they did not help on all benchmarks: overlap in height, agreement of direction, similarity of
+score and shape, Mahalanobis distance, noise scaled by score, re-update, cascaded expansion, zoom of the camera.
 """
 
 from __future__ import annotations
@@ -21,15 +21,24 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
-from operators.track.core.assignment import assign, split
+from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.assignment import assign
 from operators.track.core.boxes import XYWH, place_boxes, read_detections
 from operators.track.core.compilation import both_ways, entry
-from operators.track.core.family import begin_sure, end_family, take_matches
-from operators.track.core.layout import BOX, CONFIRMED, DPOS, HITS, LOST, POS, STATE, TENTATIVE, VEL
+from operators.track.core.family import (
+    begin_sure,
+    end_family,
+    lose,
+    match_boxes,
+    sort_by_state,
+    still_seen,
+    take_matches,
+)
+from operators.track.core.layout import BOX, CONFIRMED, COUNT, DPOS, HITS, LOST, POS, STATE, VEL
 from operators.track.core.life import open_frame, report
 from operators.track.core.motion import predict
 from operators.track.core.noise import scaled_noise
-from operators.track.core.overlap import by_score, gains, overlapping_pairs
+from operators.track.core.overlap import by_score, overlapping_pairs
 
 _CLEAR_OVERLAP = 0.2  # IoU from which a pair can witness the camera's motion
 _KNOWN_HITS = 3  # sights from which a track's own speed is known well enough for it
@@ -78,58 +87,36 @@ def follow_boxes(floats, ints, state, known, dets, labels, sure):
 
 
 @entry
-def step(
-    floats,
-    ints,
-    votes,
-    embeds,
-    counters,
-    given,
-    looks,
-    groups,
-    noise,
-    scales,
-    settings,
-    dt,
-    lifetime,
-    shown,
-    rate,
-    told,
-    over,
-):
+def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, decay, follow = settings
+    counters, groups, over = open_book(book)
+    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     sure, doubtful = by_score(dets, high, low)
     state = ints[STATE, :n].copy()
-    known, tentative = np.flatnonzero(state != TENTATIVE), np.flatnonzero(state == TENTATIVE)
+    tentative, known = sort_by_state(state)
     coast(floats, state, dt, noise, scales, decay)
     if follow > 0:
         follow_boxes(floats, ints, state, known, dets, labels, sure)
 
     # 1. Known tracks and sure detections.
-    a, b, overlap = overlapping_pairs(floats, ints, known, BOX, dets, labels, sure, 0.0)
-    pairs = assign(len(known), len(sure), a, b, gains(overlap, dets, sure, b, 1.0, match))
-    rows, columns, left, unused = split(known, sure, pairs)
+    rows, columns, left, unused = match_boxes(floats, ints, known, dets, labels, sure, 1.0, match, 0.0)
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYWH)
 
     # 2. What is left of the tracks seen last time, and doubtful detections.
-    left = left[state[left] == CONFIRMED]
-    a, b, overlap = overlapping_pairs(floats, ints, left, BOX, dets, labels, doubtful, 0.0)
-    pairs = assign(len(left), len(doubtful), a, b, gains(overlap, dets, doubtful, b, 0.0, second_match))
-    rows, columns, left, _ = split(left, doubtful, pairs)
+    left = still_seen(left, state)
+    rows, columns, left, _ = match_boxes(floats, ints, left, dets, labels, doubtful, 0.0, second_match, 0.0)
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYWH)
-    ints[STATE, left] = LOST
+    lose(ints, left)
 
     # 3. Tentative tracks and what is left of the sure detections.
-    a, b, overlap = overlapping_pairs(floats, ints, tentative, BOX, dets, labels, unused, 0.0)
-    pairs = assign(len(tentative), len(unused), a, b, gains(overlap, dets, unused, b, 1.0, tentative_match))
-    rows, columns, left, unused = split(tentative, unused, pairs)
+    rows, columns, left, unused = match_boxes(floats, ints, tentative, dets, labels, unused, 1.0, tentative_match, 0.0)
     take_matches(floats, ints, votes, counters, rows, dets, labels, columns, noise, scales, XYWH)
 
     begin_sure(floats, ints, votes, embeds, counters, dets, labels, unused, new, noise, scales, XYWH)
     ended = end_family(floats, ints, votes, embeds, counters, left, lifetime, over)
-    return report(floats, ints, counters, told, shown, rate), ended
+    return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]
 
 
 class Steady(Tracker):

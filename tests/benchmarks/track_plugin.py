@@ -1,8 +1,9 @@
 """Our trackers as peers of the shared bench: `peers.py track|time --plugin tests/benchmarks/track_plugin.py`.
 
 Start the bench with the interpreter that has this package. Each tracker takes the bench's (N, 5) float64 rows x1 y1 x2
-y2 score; all conversion is inside the timed step. Lost tracks live for 30 frames, as the peers' do. The bench loads
-this file in the peers' environments, too, so that nothing is imported before a tracker is made.
+y2 score; all conversion is inside the timed step. The plain ones go from array to array (`update_rows`), as the peers do;
+the `-records` ones make the project's own records on both sides. Lost tracks live for 30 frames, as the peers' do. The
+bench loads this file in the peers' environments, too, so that nothing is imported before a tracker is made.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 
 def ours(
-    name: str, *, one_stage: bool = False, measured: bool = False, lost_frames: float | None = 30.0, **parameters: Any
+    name: str, *, one_stage: bool = False, records: bool = False, lost_frames: float | None = 30.0, **parameters: Any
 ) -> Callable[..., Any]:
     """A factory in the bench's form; `one_stage` trackers get only detections from the bench's `hi` score."""
 
@@ -27,25 +28,37 @@ def ours(
 
         life = {} if lost_frames is None else {"lost_seconds": lost_frames / fps}
         tracker = create(name, rate_hz=fps, **{**life, **parameters})
-        frame = 0
+        step_ns, now = SECOND_NS / fps, 0.0
+        box = slice(8, 12) if name == "ocsort" else slice(0, 4)  # its reference reports measured boxes
 
         def step(rows: Any) -> Any:
-            nonlocal frame
-            frame += 1
-            narrow = rows.astype(np.float32)
-            detections = Detections(narrow[:, :4], narrow[:, 4], np.zeros(len(narrow), np.int32))
-            return tracker.update(detections, round(frame * SECOND_NS / fps))
+            nonlocal now
+            now += step_ns
+            return tracker.update_rows(rows, int(now))
 
-        def out(tracks: Any, _: Any) -> list[tuple[float, ...]]:
-            boxes = tracks.measured if measured else tracks.boxes
-            found = zip(tracks.ids.tolist(), boxes.tolist(), tracks.scores.tolist(), strict=True)
-            return [(identity, *box, score) for identity, box, score in found]
+        def step_records(rows: Any) -> Any:
+            nonlocal now
+            now += step_ns
+            boxes, scores = rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32)
+            return tracker.update(Detections(boxes, scores, np.zeros(len(rows), np.int32)), int(now))
 
-        return (lambda rows: rows[rows[:, 4] >= hi]) if one_stage else (lambda rows: rows), step, out
+        def out(told: Any, _: Any) -> list[tuple[float, ...]]:
+            if records:
+                boxes = told.measured if name == "ocsort" else told.boxes
+                return [(i, *b, s) for i, b, s in zip(told.ids, boxes.tolist(), told.scores.tolist(), strict=True)]
+            return [(row[4], *row[box], row[5]) for row in told]
+
+        prepare = (lambda rows: rows[rows[:, 4] >= hi]) if one_stage else (lambda rows: rows)
+        return prepare, step_records if records else step, out
 
     return factory
 
 
 PEERS = {
+    "ours-sort": (sys.executable, ours("sort", one_stage=True, lost_frames=1.0)),
     "ours-bytetrack": (sys.executable, ours("bytetrack")),
+    "ours-bytetrack-records": (sys.executable, ours("bytetrack", records=True)),
+    "ours-ocsort": (sys.executable, ours("ocsort")),
+    "ours-botsort": (sys.executable, ours("botsort")),
+    "ours-steady": (sys.executable, ours("steady", lost_frames=None)),
 }

@@ -41,13 +41,15 @@ def read_detections(given: Floats, groups: Ints, form: int, counters: Ints) -> t
     """The usable detections as columns of dets and labels; the others are counted by reason.
 
     Args:
-        given: (N, 6) float32 rows x1 y1 x2 y2 score class; or (N, 5), all of class 0.
+        given: (N, 6) float64 rows x1 y1 x2 y2 score class; or (N, 5), all of class 0. They are taken as float32, as
+            the records have them, so that it makes no difference which way they came.
         groups: (K,) int64, the association group of class k; later classes are a group of their own.
         form: what the four positions are. counters: the tracker's.
     """
-    boxes, scores = given[:, :4], given[:, 4]
-    kinds = given[:, 5] if given.shape[1] > 5 else np.zeros(len(given), np.float32)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        narrow = given.astype(np.float32)
+        boxes, scores = narrow[:, :4], narrow[:, 4]
+        kinds = narrow[:, 5] if given.shape[1] > 5 else np.zeros(len(given), np.float32)
         finite = (np.abs(boxes) <= FARTHEST).all(axis=1)
         area = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         fair = (scores >= 0.0) & (scores <= 1.0)
@@ -85,10 +87,10 @@ def _read_detections(given, groups, form, counters):
     labels = np.empty((3, n), np.int64)
     m = 0
     for i in range(n):
-        x1, y1 = np.float64(given[i, 0]), np.float64(given[i, 1])
-        x2, y2 = np.float64(given[i, 2]), np.float64(given[i, 3])
-        score = np.float64(given[i, 4])
-        kind = np.float64(given[i, 5]) if classed else 0.0
+        x1, y1 = np.float64(np.float32(given[i, 0])), np.float64(np.float32(given[i, 1]))
+        x2, y2 = np.float64(np.float32(given[i, 2])), np.float64(np.float32(given[i, 3]))
+        score = np.float64(np.float32(given[i, 4]))
+        kind = np.float64(np.float32(given[i, 5])) if classed else 0.0
         if not (abs(x1) <= FARTHEST and abs(y1) <= FARTHEST and abs(x2) <= FARTHEST and abs(y2) <= FARTHEST):
             counters[REJECTED + NOT_FINITE] += 1
             continue

@@ -101,7 +101,8 @@ def _note_matches(floats, ints, votes, counters, rows, dets, labels, columns):
         ints[HITS, t] += 1
         ints[ROW, t] = labels[DROW, d]
         ints[LAST, t] = counters[FRAME]
-        _vote(ints, votes, t, labels[DCLASS, d], dets[DSCORE, d])
+        if votes.shape[1] > 0:
+            _vote(ints, votes, t, labels[DCLASS, d], dets[DSCORE, d])
 
 
 @both_ways

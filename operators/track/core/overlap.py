@@ -23,11 +23,14 @@ def overlapping_pairs(
         plus: pixels added to every width and height (1 in ByteTrack's and its relatives' IoU, else 0).
 
     Returns:
-        (P,) positions in `rows`, (P,) positions in `columns`, (P,) IoU; by row, then by the detections' left edge.
+        (P,) positions in `rows`, (P,) positions in `columns`, (P,) IoU; by row, then roughly by left edge.
     """
     if len(rows) == 0 or len(columns) == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    order = np.argsort(dets[0, columns], kind="mergesort")
+    left = dets[0, columns]
+    lowest, highest, m = left.min(), left.max(), len(columns)
+    per_bin = m / (highest - lowest) if highest > lowest else 0.0
+    order = np.argsort(np.minimum(((left - lowest) * per_bin).astype(np.int64), m - 1), kind="stable")
     x1, y1, x2, y2 = dets[0:4, columns[order]]
     tx1, ty1, tx2, ty2 = floats[first : first + 4, rows][:, :, None]
     width = np.minimum(tx2, x2) - np.maximum(tx1, x1) + plus
@@ -44,66 +47,62 @@ def overlapping_pairs(
 @loops_for(overlapping_pairs)
 def _overlapping_pairs(floats, ints, rows, first, dets, labels, columns, plus):
     n, m = len(rows), len(columns)
-    size = 4 * (n + m) + 16
-    a, b, overlap = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
     if n == 0 or m == 0:
-        return a[:0], b[:0], overlap[:0]
-    # The detections by left edge, so that each track meets only those that begin left of its right edge and,
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    # The detections in bins by left edge, so that each track meets only those that begin left of its right edge and,
     # by the widest detection, not too far left of its own.
-    order = np.empty(m, np.int64)
-    left = np.empty(m)
+    lowest = highest = dets[0, columns[0]]
     widest = 0.0
-    if m <= 64:
-        for j in range(m):
-            d = columns[j]
-            edge = dets[0, d]
-            widest = max(widest, dets[2, d] - edge)
-            k = j
-            while k > 0 and left[k - 1] > edge:
-                left[k], order[k] = left[k - 1], order[k - 1]
-                k -= 1
-            left[k], order[k] = edge, j
-    else:
-        for j in range(m):
-            d = columns[j]
-            left[j] = dets[0, d]
-            widest = max(widest, dets[2, d] - left[j])
-        order[:] = np.argsort(left, kind="mergesort")
-        left[:] = left[order]
+    for j in range(m):
+        edge = dets[0, columns[j]]
+        lowest, highest = min(lowest, edge), max(highest, edge)
+        widest = max(widest, dets[2, columns[j]] - edge)
+    per_bin = m / (highest - lowest) if highest > lowest else 0.0
+    bins: Ints = np.zeros(m + 1, np.int64)
+    bin_of, order = np.empty(m, np.int64), np.empty(m, np.int64)
+    for j in range(m):
+        bin_of[j] = np.int64(min((dets[0, columns[j]] - lowest) * per_bin, m - 1.0))
+        bins[bin_of[j] + 1] += 1
+    for k in range(m):
+        bins[k + 1] += bins[k]
+    box = np.empty((6, m))
+    for j in range(m):
+        place = bins[bin_of[j]]
+        bins[bin_of[j]] += 1  # now the end of the bin, and the start of the next
+        order[place] = j
+        d = columns[j]
+        for i in range(4):
+            box[i, place] = dets[i, d]
+        box[4, place] = (dets[2, d] - dets[0, d] + plus) * (dets[3, d] - dets[1, d] + plus)
+    low, high = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    most = 0
+    for i in range(n):
+        t = rows[i]
+        tx1, tx2 = floats[first, t], floats[first + 2, t]
+        if tx1 <= tx2 and tx2 + plus >= lowest:
+            from_bin = min(max((tx1 - widest - plus - lowest) * per_bin, 0.0), m - 1.0)
+            low[i] = bins[np.int64(from_bin) - 1] if from_bin >= 1.0 else 0
+            high[i] = bins[np.int64(min((tx2 + plus - lowest) * per_bin, m - 1.0))]
+            most += high[i] - low[i]
+    a, b, overlap = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
     count = 0
     for i in range(n):
         t = rows[i]
         tx1, ty1, tx2, ty2 = floats[first, t], floats[first + 1, t], floats[first + 2, t], floats[first + 3, t]
+        start, end = np.uint64(low[i]), np.uint64(high[i])  # unsigned, so that no index can count from the end
+        for k in range(start, end):  # no branches: this runs in vector registers
+            x1, y1, x2, y2 = box[0, k], box[1, k], box[2, k], box[3, k]
+            width = (tx2 if tx2 < x2 else x2) - (tx1 if tx1 > x1 else x1) + plus
+            height = (ty2 if ty2 < y2 else y2) - (ty1 if ty1 > y1 else y1) + plus
+            box[5, k] = (width if width > 0.0 else 0.0) * (height if height > 0.0 else 0.0)
         group = ints[GROUP, t]
         track_area = (tx2 - tx1 + plus) * (ty2 - ty1 + plus)
-        reach = tx1 - widest - plus
-        low, high = 0, m
-        while low < high:
-            middle = (low + high) >> 1
-            if left[middle] < reach:
-                low = middle + 1
-            else:
-                high = middle
-        for k in range(low, m):
-            if left[k] >= tx2 + plus:
-                break
-            d = columns[order[k]]
-            width = min(tx2, dets[2, d]) - max(tx1, left[k]) + plus
-            if not width > 0:
-                continue
-            height = min(ty2, dets[3, d]) - max(ty1, dets[1, d]) + plus
-            if not height > 0 or group != labels[DGROUP, d]:
-                continue
-            if count == size:
-                size *= 2
-                wider_a, wider_b, wider = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
-                wider_a[:count], wider_b[:count], wider[:count] = a, b, overlap
-                a, b, overlap = wider_a, wider_b, wider
-            common = width * height
-            area = (dets[2, d] - dets[0, d] + plus) * (dets[3, d] - dets[1, d] + plus)
-            a[count], b[count] = i, order[k]
-            overlap[count] = common / (track_area + area - common)
-            count += 1
+        for k in range(start, end):
+            common = box[5, k]
+            if common > 0.0 and group == labels[DGROUP, columns[order[k]]]:
+                a[count], b[count] = i, order[k]
+                overlap[count] = common / (track_area + box[4, k] - common)
+                count += 1
     return a[:count], b[:count], overlap[:count]
 
 
