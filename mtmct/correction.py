@@ -103,11 +103,23 @@ class Reviewer:
         return sorted(conflicts, key=lambda conflict: conflict[2])
 
     def _leaver(self, one: LocalTrack, other: LocalTrack) -> LocalTrack:
-        """The one that the rest of the identity supports less; else the one linked later."""
-        support = {track.uid: self._support(track, without={one.uid, other.uid}) for track in (one, other)}
-        if abs(support[one.uid] - support[other.uid]) > 1.0:
-            return one if support[one.uid] < support[other.uid] else other
+        """The one that belongs there less: by the rest of the identity, by others' pull; else the one linked later."""
+        ties = {track.uid: self._tie(track, without={one.uid, other.uid}) for track in (one, other)}
+        if abs(ties[one.uid] - ties[other.uid]) > 1.0:
+            return one if ties[one.uid] < ties[other.uid] else other
         return max(one, other, key=lambda track: (track.linked_ns, track.uid))
+
+    def _tie(self, track: LocalTrack, without: set[int]) -> float:
+        """How much more a track's positions are those of its own identity than those of any other."""
+        own, others = 0.0, [0.0]
+        beside = self._window.of(track.uid)
+        for uid, llr in zip(beside.partners.tolist(), beside.recent.tolist(), strict=True):
+            if uid in self._tracks and uid not in without:
+                if self._tracks[uid].identity == track.identity:
+                    own += llr
+                else:
+                    others.append(llr)
+        return own - max(others)
 
     def _went_over(self, track: LocalTrack, family: Sequence[LocalTrack]) -> int | None:
         """When a track left the identity whose positions it had shared; None if it never had."""

@@ -21,8 +21,8 @@ class AppearanceCalibration:
         clip: the most that appearance may say for or against, nats.
     """
 
-    slope: float = 17.0
-    offset: float = -13.3
+    slope: float = 17.1
+    offset: float = -13.6
     clip: float = 6.0
 
     def llr(self, cosine: float) -> float:
@@ -122,10 +122,10 @@ class FusionSettings:
     inside: float = 1.5
     border: float = 0.04
     unseen_overlap: float = -1.0
-    link_odds: float = 1.0
+    link_odds: float = 0.7
     merge_odds: float = 3.0
     second_look_s: float = 60.0
-    second_look_odds: float = 1.0
+    second_look_odds: float = 0.7
     split_odds: float = 5.0
     drift_m: float = 1.5
     move_odds: float = 4.0
