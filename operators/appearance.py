@@ -9,8 +9,10 @@ et al., "Log-Euclidean metrics", 2006), as in the GOG descriptor (Matsukawa et a
 for person re-identification", CVPR 2016), of which this is one level, with other colours and without patches. The
 weighting by the margin is the background-weighted histogram of mean-shift tracking (Comaniciu, Ramesh and Meer, 2003).
 
-Nothing in it is learned from data. It needs no texture finer than the grid, so blur and distance do little harm, and it
-takes light and exposure mostly as a shift, so it survives another camera better than a histogram does.
+There are no learned weights. The handful of constants below were chosen by hand on the two scenes of
+tests/benchmarks/reid_accuracy.py, where moving any one of them by a third changes the mean average precision by less
+than 0.01. It needs no texture finer than the grid, so blur and distance do little harm, and it takes light and exposure
+mostly as a shift, so it survives another camera better than a histogram does.
 """
 
 from __future__ import annotations
