@@ -259,7 +259,7 @@ class Judge:
         pace = math.hypot(vx, vy)
         if math.hypot(dx, dy) > motion.max_speed * seconds + 3 * math.sqrt(xx + yy) + 1:
             return NEVER
-        grown = (motion.wander * seconds) ** 2 + (0.5 * pace * carried) ** 2
+        grown = (motion.wander**2 + (motion.unsteady * pace) ** 2) * seconds**2
         ex, ey = dx - vx * carried, dy - vy * carried
         xx, yy = xx + grown, yy + grown
         determinant = max(xx * yy - xy * xy, 1e-9)
