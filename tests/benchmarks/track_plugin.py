@@ -1,9 +1,9 @@
 """Our trackers as peers of the shared bench: `peers.py track|time --plugin tests/benchmarks/track_plugin.py`.
 
 Start the bench with the interpreter that has this package. Each tracker takes the bench's (N, 5) float64 rows x1 y1 x2
-y2 score; all conversion is inside the timed step. The plain ones go from array to array (`update_rows`), as the peers do;
-the `-records` ones make the project's own records on both sides. Lost tracks live for 30 frames, as the peers' do. The
-bench loads this file in the peers' environments, too, so that nothing is imported before a tracker is made.
+y2 score; all conversion is inside the timed step. The plain ones go from array to array (`update_rows`), as the peers
+do; the `-records` ones make the project's own records on both sides. Lost tracks live for 30 frames, as the peers' do.
+The bench loads this file in the peers' environments, too, so that nothing is imported before a tracker is made.
 """
 
 from __future__ import annotations
@@ -61,4 +61,5 @@ PEERS = {
     "ours-ocsort": (sys.executable, ours("ocsort")),
     "ours-botsort": (sys.executable, ours("botsort")),
     "ours-steady": (sys.executable, ours("steady", lost_frames=None)),
+    "ours-steady-records": (sys.executable, ours("steady", lost_frames=None, records=True)),
 }
