@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,9 @@ from mtmct.evidence import NEVER, Judge, Score, Subject
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.settings import FusionSettings
-from mtmct.topology import Float64
+from mtmct.topology import Float64, Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X, Y
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,16 @@ class Verdict:
     promise: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Where identities were seen last: (N,) numbers, (N, 3) X, Y and event time; those in view on the ground now."""
+
+    numbers: Int64
+    places: Float64
+    rows_of_camera: Mapping[str, Int64]
+    in_view: frozenset[int]
+
+
 class Candidates:
     """Finds the identities worth scoring: by simultaneous position, by place and time, by appearance.
 
@@ -50,6 +60,7 @@ class Candidates:
         book: IdentityBook,
         window: PairWindow,
         gallery: Gallery,
+        topology: Topology,
         settings: FusionSettings,
         now_ns: int,
     ) -> None:
@@ -59,7 +70,9 @@ class Candidates:
         self._gallery = gallery
         self._settings = settings
         self._now_ns = now_ns
+        self._topology = topology
         self._alike: dict[int, set[int]] = {}
+        self._new: list[LocalTrack] = []
         self._left = self._recently_left()
 
     def look_up(self, tracks: Sequence[LocalTrack]) -> None:
@@ -67,44 +80,77 @@ class Candidates:
         seen = [track for track in tracks if len(track.looks)]
         if not seen or not len(self._gallery):
             return
-        heaviest = np.stack([track.looks.vectors[int(np.argmax(track.looks.weights))] for track in seen])
-        owners, _ = self._gallery.search(heaviest, 2 * self._settings.shortlist)
+        looks = np.stack([track.looks.heaviest for track in seen])
+        owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist)
         for track, row in zip(seen, owners.tolist(), strict=True):
             known = [owner for owner in dict.fromkeys(row) if owner in self._book]
             self._alike[track.uid] = set(known[: self._settings.shortlist])
 
-    def of(self, track: LocalTrack, created: Iterable[int]) -> list[Identity]:
-        """Identities to score for a track, by number; `created` are those of this very commit."""
-        numbers = set(self._alike.get(track.uid, ())) | self._near(track) | set(created)
-        for uid in self._window.of(track.uid).partners.tolist():
-            if uid in self._tracks:
-                numbers.add(self._tracks[uid].identity)
-        return [self._book[number] for number in sorted(numbers) if number in self._book]
+    def add(self, track: LocalTrack) -> None:
+        """A track that has begun an identity in this very commit."""
+        self._new.append(track)
 
-    def _recently_left(self) -> tuple[list[LocalTrack], Float64]:
+    def of(self, track: LocalTrack) -> list[Identity]:
+        """Identities to score for a track, by number."""
+        beside = self._window.of(track.uid).partners.tolist()
+        partners = {self._tracks[uid].identity for uid in beside if uid in self._tracks}
+        numbers = self._alike.get(track.uid, set()) | self._near(track) | self._new_ones(track)
+        if self._topology.calibrated(track.camera):
+            # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
+            numbers -= self._left.in_view
+        return [self._book[number] for number in sorted(numbers | partners) if number in self._book]
+
+    def _new_ones(self, track: LocalTrack) -> set[int]:
+        """New identities that look alike; where both cameras are calibrated, positions have found them already."""
+        placed = self._topology.calibrated(track.camera)
+        seen = [
+            other
+            for other in self._new
+            if other.camera != track.camera
+            and len(other.looks)
+            and not (placed and self._topology.calibrated(other.camera))
+        ]
+        if not seen or not len(track.looks):
+            return set()
+        cosines = np.stack([other.looks.heaviest for other in seen]) @ track.looks.heaviest
+        best = np.argsort(-cosines, kind="stable")[: self._settings.shortlist]
+        return {seen[row].identity for row in best.tolist()}
+
+    def _recently_left(self) -> _Left:
         horizon = self._now_ns - round(2 * self._settings.position_memory_s * SECOND_NS)
-        left = []
+        just_now = self._now_ns - 2 * SECOND_NS
+        left, in_view = [], set()
         for identity in self._book.identities.values():
             tracks = self._book.tracks_of(identity)
-            if tracks:
-                latest = max(tracks, key=lambda track: (track.last_ns, track.uid))
-                if latest.last_ns > horizon:
-                    left.append(latest)
-        return left, np.array([[track.last[X], track.last[Y], track.last_ns] for track in left]).reshape(-1, 3)
+            if not tracks:
+                continue
+            latest = max(tracks, key=lambda track: (track.last_ns, track.uid))
+            if latest.last_ns > horizon:
+                left.append(latest)
+            if latest.last_ns > just_now and latest.grounded and not latest.ended:
+                in_view.add(identity.number)
+        places = np.array([[track.last[X], track.last[Y], track.last_ns] for track in left]).reshape(-1, 3)
+        cameras: dict[str, list[int]] = {}
+        for row, track in enumerate(left):
+            cameras.setdefault(track.camera, []).append(row)
+        numbers = np.array([track.identity for track in left], np.int64)
+        return _Left(numbers, places, {name: np.asarray(rows) for name, rows in cameras.items()}, frozenset(in_view))
 
     def _near(self, track: LocalTrack) -> set[int]:
-        left, places = self._left
-        if not left:
+        left = self._left
+        if len(left.numbers) == 0:
             return set()
-        seconds = (track.start_ns - places[:, 2]) / SECOND_NS
-        same_camera = np.array([other.camera == track.camera for other in left])
-        far = np.hypot(places[:, 0] - track.first[X], places[:, 1] - track.first[Y])
+        seconds = (track.start_ns - left.places[:, 2]) / SECOND_NS
+        far = np.hypot(left.places[:, 0] - track.first[X], left.places[:, 1] - track.first[Y])
+        unplaced = np.isnan(far)
+        here = left.rows_of_camera.get(track.camera)
+        far[unplaced] = np.inf
+        if here is not None:
+            far[here[unplaced[here]]] = 0.0  # no metres, but one picture: its pixels will do
         reach = self._settings.motion(track.cls).max_speed * np.maximum(seconds, 0.0) + self._settings.near_m
-        with np.errstate(invalid="ignore"):
-            reachable = np.where(np.isfinite(far), far <= reach, same_camera)
-        rows = np.flatnonzero(reachable & (seconds > -self._settings.window_s))
-        by_distance = rows[np.argsort(np.nan_to_num(far[rows], nan=0.0), kind="stable")]
-        return {left[row].identity for row in by_distance[: 2 * self._settings.shortlist].tolist()}
+        rows = np.flatnonzero((far <= reach) & (seconds > -self._settings.window_s))
+        nearest = rows[np.argsort(far[rows], kind="stable")][: self._settings.shortlist]
+        return set(left.numbers[nearest].tolist())
 
 
 def assign(

@@ -211,7 +211,7 @@ class Reviewer:
             track.looked_at = track.offered
             self._tracks.changed.add(track.uid)
             subject = self._book[track.identity]
-            others = [identity for identity in candidates.of(track, ()) if identity.number != subject.number]
+            others = [identity for identity in candidates.of(track) if identity.number != subject.number]
             scores = judge.scores(Subject.of_identity(subject, self._book), others)
             order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
             if not order or scores[order[0]].total == NEVER:

@@ -92,18 +92,20 @@ class Judge:
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
     ) -> list[Score]:
         """One score a candidate; `without` names uids to be left out of the candidates (a track under review)."""
-        cosines = self._likeness(subject, candidates, without)
         beside = {track.uid: self._window.of(track.uid) for track in subject.tracks}
+        terms = [self._terms(subject, candidate, beside, without) for candidate in candidates]
+        possible = [candidate for candidate, known in zip(candidates, terms, strict=True) if known is not None]
+        cosines = iter(self._likeness(subject, possible, without))
         scores = []
-        for candidate, cosine in zip(candidates, cosines, strict=True):
-            terms = self._terms(subject, candidate, beside, without)
-            if terms is None:
+        for known in terms:
+            if known is None:
                 scores.append(FORBIDDEN)
                 continue
+            cosine = next(cosines)
             if math.isfinite(cosine):
-                terms["appearance"] = self._settings.appearance.llr(cosine)
+                known["appearance"] = self._settings.appearance.llr(cosine)
             # Rounded, so that a last bit never decides.
-            scores.append(Score(round(sum(terms.values()), 6), terms))
+            scores.append(Score(round(sum(known.values()), 6), known))
         return scores
 
     def _likeness(self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]) -> list[float]:

@@ -31,6 +31,7 @@ class Exemplars:
 
     sums: Float32 = field(default_factory=_nothing)
     weights: Float32 = field(default_factory=_no_weights)
+    _unit: Float32 | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -38,9 +39,16 @@ class Exemplars:
     @property
     def vectors(self) -> Float32:
         """(E, D) float32, L2-normalised."""
-        norms = np.linalg.norm(self.sums, axis=1, keepdims=True)
-        unit: Float32 = self.sums / np.maximum(norms, np.float32(1e-12))
-        return unit
+        if self._unit is None:
+            norms = np.linalg.norm(self.sums, axis=1, keepdims=True)
+            self._unit = self.sums / np.maximum(norms, np.float32(1e-12))
+        return self._unit
+
+    @property
+    def heaviest(self) -> Float32:
+        """(D,) float32, the look seen most and best."""
+        best: Float32 = self.vectors[int(np.argmax(self.weights))]
+        return best
 
     def absorb(self, vectors: Float32, weights: Float32, limit: int) -> None:
         """Take in more, keeping at most `limit` looks: the two most alike become one.
@@ -58,11 +66,13 @@ class Exemplars:
                 if cosines[nearest] >= _SAME_LOOK:
                     self.sums[nearest] += addition
                     self.weights[nearest] += weight
+                    self._unit = None
                     continue
                 self.sums = np.concatenate([self.sums, addition[None]])
                 self.weights = np.append(self.weights, weight)
             else:
                 self.sums, self.weights = addition[None].copy(), np.array([weight], np.float32)
+            self._unit = None
             if len(self) > limit:
                 self._join_the_most_alike()
 
@@ -74,16 +84,16 @@ class Exemplars:
         self.sums[first] += self.sums[second]
         self.weights[first] += self.weights[second]
         keep = np.arange(len(unit)) != second
-        self.sums, self.weights = self.sums[keep], self.weights[keep]
+        self.sums, self.weights, self._unit = self.sums[keep], self.weights[keep], None
 
 
 def due(offered: int) -> bool:
-    """Whether the embedding that is number `offered` (from 0) of a track is taken in.
+    """Whether the embedding that is number `offered` (from 0) of a track is taken in: 0 to 4, 6, 8, 12, 16, 23, ...
 
-    All of the first eight, then ever fewer: later pictures tell less that is new, and a look that does not
+    Ever fewer, two each time their number doubles: later pictures tell less that is new, and a look that does not
     change need not be written with every commit.
     """
-    return offered % (1 + offered // 8) == 0
+    return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
 
 
 def likeness(queries: Float32, query_weights: Float32, looks: Float32, owners: Float64, count: int) -> Float64:

@@ -182,20 +182,20 @@ class FusionEngine:
         candidates = self._candidates()
         candidates.look_up(asked)
         without = frozenset(reviewed)
-        created: list[int] = []
+        judge = self._judge()
         for camera in dict.fromkeys(track.camera for track in asked):
             group = [track for track in asked if track.camera == camera]
-            offered = {track.uid: candidates.of(track, created) for track in group}
-            verdicts = assign(group, offered, self._judge(), without)
+            offered = {track.uid: candidates.of(track) for track in group}
+            verdicts = assign(group, offered, judge, without)
             # Those who go first: whether there is room to stay is known only then.
             for track in sorted(group, key=lambda track: not self._accepted(verdicts[track.uid])):
                 verdict = verdicts[track.uid]
                 if track.uid in severed:
-                    links[track.uid] = self._rejoin(track, verdict, severed[track.uid], created)
+                    links[track.uid] = self._rejoin(track, verdict, severed[track.uid], candidates)
                 elif not track.identity:
-                    self._link(track, verdict, flush, links, created)
+                    self._link(track, verdict, flush, links, candidates)
                 else:
-                    self._review(track, verdict, reviewed[track.uid], created)
+                    self._review(track, verdict, reviewed[track.uid], candidates)
                     without -= {track.uid}
         return list(placed), links
 
@@ -209,7 +209,7 @@ class FusionEngine:
     def _accepted(self, verdict: Verdict) -> bool:
         return verdict.identity is not None and verdict.odds >= self._settings.link_odds
 
-    def _rejoin(self, part: LocalTrack, verdict: Verdict, misfit: Misfit, created: list[int]) -> Link:
+    def _rejoin(self, part: LocalTrack, verdict: Verdict, misfit: Misfit, candidates: Candidates) -> Link:
         """Whose the part of a track is that was cut off: another's, somebody new's, or after all the same one's."""
         source = self._book[misfit.track.identity]
         accepted = self._accepted(verdict)
@@ -220,8 +220,8 @@ class FusionEngine:
             self._book.join(part, source, self._now_ns)
         else:
             target = self._book[verdict.identity] if accepted and verdict.identity is not None else None
-            target = self._book.sever(part, source, target, score, terms, self._now_ns)
-            created.append(target.number)
+            self._book.sever(part, source, target, score, terms, self._now_ns)
+            candidates.add(part)
         return Link(misfit.track.name, score, terms, verdict.runner_up)
 
     def _ready(self, track: LocalTrack, flush: bool) -> bool:
@@ -231,7 +231,7 @@ class FusionEngine:
         return self._now_ns - track.start_ns >= round(self._settings.max_wait_s * SECOND_NS)
 
     def _link(
-        self, track: LocalTrack, verdict: Verdict, flush: bool, links: dict[int, Link], created: list[int]
+        self, track: LocalTrack, verdict: Verdict, flush: bool, links: dict[int, Link], candidates: Candidates
     ) -> None:
         if self._accepted(verdict) and verdict.identity is not None:
             identity = self._book[verdict.identity]
@@ -239,10 +239,11 @@ class FusionEngine:
             self._book.join(track, identity, self._now_ns)
             links[track.uid] = Link(previous, verdict.score.total, verdict.score.terms, verdict.runner_up)
         elif verdict.promise < _HOPELESS or track.ended or flush or self._waited_enough(track):
-            created.append(self._book.create(track, self._now_ns).number)
+            self._book.create(track, self._now_ns)
+            candidates.add(track)
             links[track.uid] = Link(None, 0.0, {}, verdict.runner_up)
 
-    def _review(self, track: LocalTrack, verdict: Verdict, misfit: Misfit, created: list[int]) -> None:
+    def _review(self, track: LocalTrack, verdict: Verdict, misfit: Misfit, candidates: Candidates) -> None:
         """Move a linked track to where it belongs; a mere defector without a better place stays."""
         source = self._book[track.identity]
         alone = source.uids == [track.uid] and not source.past
@@ -257,7 +258,8 @@ class FusionEngine:
                 self._book.move(track, target, score.total, score.terms, self._now_ns)
         elif not alone and (misfit.contradiction or not self._book.has_room(source, track)):
             terms = {misfit.term: misfit.contradiction}
-            created.append(self._book.move(track, None, misfit.contradiction, terms, self._now_ns).number)
+            self._book.move(track, None, misfit.contradiction, terms, self._now_ns)
+            candidates.add(track)
 
     def _merge(self, placed: Sequence[Placed]) -> None:
         live = [track for uid in dict.fromkeys(item.uid for item in placed) if (track := self._tracks[uid]).identity]
@@ -266,7 +268,8 @@ class FusionEngine:
             self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
 
     def _candidates(self) -> Candidates:
-        return Candidates(self._tracks, self._book, self._window, self._gallery, self._settings, self._now_ns)
+        memory = (self._tracks, self._book, self._window, self._gallery)
+        return Candidates(*memory, self._topology, self._settings, self._now_ns)
 
     # --- output ------------------------------------------------------------------------------------------------
 
@@ -306,7 +309,7 @@ class FusionEngine:
         for chunk, low in enumerate(range(0, len(due), stored.GALLERY_CHUNK)):
             part = due[low : low + stored.GALLERY_CHUNK]
             owners = np.array([track.identity for track in part], np.int64)
-            vectors: Float32 = np.stack([track.looks.vectors[int(np.argmax(track.looks.weights))] for track in part])
+            vectors: Float32 = np.stack([track.looks.heaviest for track in part])
             self._gallery.add(shard, owners, vectors)
             key = stored.gallery_key(shard, self._sequence, chunk)
             self._journal.put(key, stored.pack_gallery(owners, vectors, shard))
