@@ -95,7 +95,6 @@ class Tracker:
         self._longest_ns = int(max(_LONGEST_GAP_S, self.lost_seconds) * SECOND_NS)
         self._frames_a_ns = self.rate_hz / SECOND_NS
         self._groups = _group_table(same_object)
-        self._setup: Floats | None = None
         self._live = 0
         self._time_ns: int | None = None
         self._counters: Ids = np.zeros(COUNTERS, np.int64)
@@ -103,11 +102,18 @@ class Tracker:
         self._allocate(_FIRST_CAPACITY, 0)
 
     # What a strategy brings -----------------------------------------------------------------------------------------
-    # Its step, the frame's work; and, set by its constructor, the arrays and numbers that every step is given.
+    # Its step, the frame's work, and what every step is given; its constructor ends with `_configure`.
 
-    _noise: Floats  # (5, 2, 4) float64, see `core.motion`
-    _scales: Ints  # (4,) int64, the position that scales the noise of each pair
-    _settings: tuple[float, ...]  # the strategy's own numbers
+    def _configure(self, *, noise: Floats, scales: Ints, settings: tuple[float, ...]) -> None:
+        """Sets what the step works with.
+
+        Args:
+            noise: (5, 2, 4) float64, see `core.motion`.
+            scales: (4,) int, the position that scales the noise of each of the four pairs.
+            settings: the strategy's own numbers.
+        """
+        self._setup = make_setup(noise, scales, self._life, self._shown, self.rate_hz)
+        self._settings = settings
 
     def _embedding_width(self, dim: int) -> int:
         """Columns of the embedding array a track needs for embeddings of `dim`; 0: the strategy uses none."""
@@ -249,8 +255,6 @@ class Tracker:
         forgotten = self._forget_all() if restart else _NO_IDS
         looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, len(given))
         told = np.empty((most, life.TOLD))
-        if self._setup is None:
-            self._setup = make_setup(self._noise, self._scales, self._life, self._shown, self.rate_hz)
         self._setup[DT] = dt
         count, over, self._live = self._run(*self._state, given, looks, self._setup, self._settings, told)
         ended = self._over[:over].copy() if over else _NO_IDS
@@ -320,8 +324,9 @@ class Tracker:
     def _allocate(self, capacity: int, dim: int) -> None:
         # An odd number of cache lines a row: with a power of two, one track's quantities would share a few cache sets.
         capacity = 8 * (capacity // 8 | 1) + 16
-        self._floats = np.zeros((EXTRA + self._extra_floats, capacity))
-        self._ints = np.zeros((INTS, capacity), np.int64)
+        # Filled, not merely promised, so that no frame waits for its memory.
+        self._floats = np.full((EXTRA + self._extra_floats, capacity), 0.0)
+        self._ints = np.full((INTS, capacity), 0, np.int64)
         self._votes = np.zeros((capacity, len(self._groups)))
         self._embedding_dim = dim
         self._embeddings = np.zeros((capacity, self._embedding_width(dim)), np.float32)

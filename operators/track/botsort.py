@@ -129,24 +129,26 @@ class BotSort(Tracker):
         **common: Any,
     ) -> None:
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("high", high),
-            self._score("low", low),
-            self._score("new", new),
-            self._within("match", match, 0.0, 1.0),
-            self._within("second_match", second_match, 0.0, 1.0),
-            self._within("tentative_match", tentative_match, 0.0, 1.0),
-            float(bool(fuse_score)),
-            self._within("proximity", proximity, 0.0, 1.0),
-            self._within("appearance", appearance, 0.0, 1.0),
-            self._within("keep", keep, 0.0, 1.0),
+        self._configure(
+            noise=scaled_noise(
+                self._within("position_noise", position_noise, 1e-6, 10.0),
+                self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
+                aspect=False,
+            ),
+            scales=np.array([2, 3, 2, 3]),
+            settings=(
+                self._score("high", high),
+                self._score("low", low),
+                self._score("new", new),
+                self._within("match", match, 0.0, 1.0),
+                self._within("second_match", second_match, 0.0, 1.0),
+                self._within("tentative_match", tentative_match, 0.0, 1.0),
+                float(bool(fuse_score)),
+                self._within("proximity", proximity, 0.0, 1.0),
+                self._within("appearance", appearance, 0.0, 1.0),
+                self._within("keep", keep, 0.0, 1.0),
+            ),
         )
-        self._noise = scaled_noise(
-            self._within("position_noise", position_noise, 1e-6, 10.0),
-            self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
-            aspect=False,
-        )
-        self._scales = np.array([2, 3, 2, 3])
 
     def _embedding_width(self, dim: int) -> int:
         return dim

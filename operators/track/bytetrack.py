@@ -99,18 +99,20 @@ class ByteTrack(Tracker):
         **common: Any,
     ) -> None:
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("high", high),
-            self._score("low", low),
-            self._score("new", new),
-            self._within("match", match, 0.0, 1.0),
-            self._within("second_match", second_match, 0.0, 1.0),
-            self._within("tentative_match", tentative_match, 0.0, 1.0),
-            float(bool(fuse_score)),
+        self._configure(
+            noise=scaled_noise(
+                self._within("position_noise", position_noise, 1e-6, 10.0),
+                self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
+                aspect=True,
+            ),
+            scales=np.full(4, 3),
+            settings=(
+                self._score("high", high),
+                self._score("low", low),
+                self._score("new", new),
+                self._within("match", match, 0.0, 1.0),
+                self._within("second_match", second_match, 0.0, 1.0),
+                self._within("tentative_match", tentative_match, 0.0, 1.0),
+                float(bool(fuse_score)),
+            ),
         )
-        self._noise = scaled_noise(
-            self._within("position_noise", position_noise, 1e-6, 10.0),
-            self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
-            aspect=True,
-        )
-        self._scales = np.full(4, 3)

@@ -137,17 +137,19 @@ class CenterTrack(Tracker):
         self._offsets = bool(offsets)
         self._only_dim = 2
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("min_score", min_score),
-            self._score("new", new),
-            float(not self._offsets),
+        self._configure(
+            noise=scaled_noise(
+                self._within("position_noise", position_noise, 1e-6, 10.0),
+                self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
+                aspect=False,
+            ),
+            scales=np.array([2, 3, 2, 3]),
+            settings=(
+                self._score("min_score", min_score),
+                self._score("new", new),
+                float(not self._offsets),
+            ),
         )
-        self._noise = scaled_noise(
-            self._within("position_noise", position_noise, 1e-6, 10.0),
-            self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
-            aspect=False,
-        )
-        self._scales = np.array([2, 3, 2, 3])
 
     def _embedding_width(self, dim: int) -> int:
         return dim if self._offsets else 0

@@ -133,19 +133,21 @@ class DeepSort(Tracker):
     ) -> None:
         self._budget = int(self._within("budget", budget, 1, 10_000))
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("min_score", min_score),
-            self._within("look_match", look_match, 0.0, 2.0),
-            self._within("iou_match", iou_match, 0.0, 1.0),
-            self._within("n_init", n_init, 1, 1000),
-            float(self._budget),
+        self._configure(
+            noise=scaled_noise(
+                self._within("position_noise", position_noise, 1e-6, 10.0),
+                self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
+                aspect=True,
+            ),
+            scales=np.full(4, 3),
+            settings=(
+                self._score("min_score", min_score),
+                self._within("look_match", look_match, 0.0, 2.0),
+                self._within("iou_match", iou_match, 0.0, 1.0),
+                self._within("n_init", n_init, 1, 1000),
+                float(self._budget),
+            ),
         )
-        self._noise = scaled_noise(
-            self._within("position_noise", position_noise, 1e-6, 10.0),
-            self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
-            aspect=True,
-        )
-        self._scales = np.full(4, 3)
 
     def _embedding_width(self, dim: int) -> int:
         return dim * self._budget

@@ -120,22 +120,24 @@ class Jde(Tracker):
         **common: Any,
     ) -> None:
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("min_score", min_score),
-            self._score("new", new),
-            self._within("look_match", look_match, 0.0, 2.0),
-            self._within("bare_match", bare_match, 0.0, 1.0),
-            self._within("iou_match", iou_match, 0.0, 1.0),
-            self._within("tentative_match", tentative_match, 0.0, 1.0),
-            self._within("look_share", look_share, 0.0, 1.0),
-            self._within("keep", keep, 0.0, 1.0),
+        self._configure(
+            noise=scaled_noise(
+                self._within("position_noise", position_noise, 1e-6, 10.0),
+                self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
+                aspect=True,
+            ),
+            scales=np.full(4, 3),
+            settings=(
+                self._score("min_score", min_score),
+                self._score("new", new),
+                self._within("look_match", look_match, 0.0, 2.0),
+                self._within("bare_match", bare_match, 0.0, 1.0),
+                self._within("iou_match", iou_match, 0.0, 1.0),
+                self._within("tentative_match", tentative_match, 0.0, 1.0),
+                self._within("look_share", look_share, 0.0, 1.0),
+                self._within("keep", keep, 0.0, 1.0),
+            ),
         )
-        self._noise = scaled_noise(
-            self._within("position_noise", position_noise, 1e-6, 10.0),
-            self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
-            aspect=True,
-        )
-        self._scales = np.full(4, 3)
 
     def _embedding_width(self, dim: int) -> int:
         return dim

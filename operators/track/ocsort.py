@@ -103,12 +103,14 @@ class OcSort(Tracker):
         span = int(self._within("delta_t", delta_t, 1, 100))
         self._extra_floats = EXTRA_ROWS + 5 * (span + 1)
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("min_score", min_score),
-            self._within("iou", iou, 0.0, 1.0),
-            self._within("min_hits", min_hits, 0, 1000),
-            self._within("inertia", inertia, 0.0, 10.0),
-            float(span),
+        self._configure(
+            noise=fixed_noise(),
+            scales=np.full(4, 3),
+            settings=(
+                self._score("min_score", min_score),
+                self._within("iou", iou, 0.0, 1.0),
+                self._within("min_hits", min_hits, 0, 1000),
+                self._within("inertia", inertia, 0.0, 10.0),
+                float(span),
+            ),
         )
-        self._noise = fixed_noise()
-        self._scales = np.full(4, 3)

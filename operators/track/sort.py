@@ -111,10 +111,12 @@ class Sort(Tracker):
         **common: Any,
     ) -> None:
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("min_score", min_score),
-            self._within("iou", iou, 0.0, 1.0),
-            self._within("min_hits", min_hits, 0, 1000),
+        self._configure(
+            noise=fixed_noise(),
+            scales=np.full(4, 3),
+            settings=(
+                self._score("min_score", min_score),
+                self._within("iou", iou, 0.0, 1.0),
+                self._within("min_hits", min_hits, 0, 1000),
+            ),
         )
-        self._noise = fixed_noise()
-        self._scales = np.full(4, 3)

@@ -24,7 +24,7 @@ from operators.track.base import Tracker
 from operators.track.core.arguments import open_book, open_setup
 from operators.track.core.assignment import assign
 from operators.track.core.boxes import XYWH, place_boxes, read_detections
-from operators.track.core.compilation import both_ways, entry
+from operators.track.core.compilation import both_ways, entry, loops_for
 from operators.track.core.family import (
     begin_sure,
     end_family,
@@ -60,6 +60,25 @@ def coast(floats, state, dt, noise, scales, decay):
     place_boxes(floats, everyone, XYWH)
 
 
+def median(values):
+    """The median of (N,) `values`, which may be put in order."""
+    return np.median(values)
+
+
+@loops_for(median)
+def _median(values):
+    n = len(values)
+    if n > 48:
+        return np.median(values)
+    for j in range(1, n):
+        value, k = values[j], j
+        while k > 0 and values[k - 1] > value:
+            values[k] = values[k - 1]
+            k -= 1
+        values[k] = value
+    return values[n // 2] if n % 2 else (values[n // 2 - 1] + values[n // 2]) / 2
+
+
 @both_ways
 def follow_boxes(floats, ints, state, known, dets, labels, sure):
     """Moves all tracks by the median of what clear matches say the predictions miss by."""
@@ -76,7 +95,7 @@ def follow_boxes(floats, ints, state, known, dets, labels, sure):
     if count < 2:
         return
     weight = count / (count + _DOUBT)
-    x, y = weight * np.median(right[:count]), weight * np.median(down[:count])
+    x, y = weight * median(right[:count]), weight * median(down[:count])
     for t in range(len(state)):
         floats[POS, t] += x
         floats[POS + 1, t] += y
@@ -152,19 +171,21 @@ class Steady(Tracker):
         **common: Any,
     ) -> None:
         super().__init__(lost_seconds=lost_seconds, **common)
-        self._settings = (
-            self._score("high", high),
-            self._score("low", low),
-            self._score("new", new),
-            self._within("match", match, 0.0, 1.0),
-            self._within("second_match", second_match, 0.0, 1.0),
-            self._within("tentative_match", tentative_match, 0.0, 1.0),
-            float(np.exp(-1 / (self._within("coast_seconds", coast_seconds, 1e-3, 1e6) * self.rate_hz))),
-            float(bool(follow_camera)),
+        self._configure(
+            noise=scaled_noise(
+                self._within("position_noise", position_noise, 1e-6, 10.0),
+                self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
+                aspect=False,
+            ),
+            scales=np.array([2, 3, 2, 3]),
+            settings=(
+                self._score("high", high),
+                self._score("low", low),
+                self._score("new", new),
+                self._within("match", match, 0.0, 1.0),
+                self._within("second_match", second_match, 0.0, 1.0),
+                self._within("tentative_match", tentative_match, 0.0, 1.0),
+                float(np.exp(-1 / (self._within("coast_seconds", coast_seconds, 1e-3, 1e6) * self.rate_hz))),
+                float(bool(follow_camera)),
+            ),
         )
-        self._noise = scaled_noise(
-            self._within("position_noise", position_noise, 1e-6, 10.0),
-            self._within("velocity_noise", velocity_noise, 1e-6, 10.0),
-            aspect=False,
-        )
-        self._scales = np.array([2, 3, 2, 3])
