@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +14,7 @@ from operators.records import Detections, StateError, Tracks, TrackState
 from operators.track import Tracker, TrackerError, create, find, names, parameters_of
 
 FRAME_NS = 33_333_333
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def crowd(frames: int, people: int = 12, seed: int = 3, dim: int = 0) -> list[Detections]:
@@ -131,3 +137,48 @@ def test_tentative_and_lost_tracks_are_reported_on_request() -> None:
         [TrackState.LOST],
     ]
     assert told[2][1].ended.tolist() == [1]
+
+
+def test_a_machine_without_numba_tracks_the_same() -> None:
+    script = (
+        "import sys; sys.modules['numba'] = None\n"
+        "import numpy as np\n"
+        "from operators.track import TrackerError, create\n"
+        "tracker = create('steady')\n"
+        "for k in range(5):\n"
+        "    rows = tracker.update_rows(np.array([[5 + k, 5, 45 + k, 95, 0.9]]), k * 33_333_333)\n"
+        "print(rows.tobytes().hex())\n"
+        "try:\n    create('steady', compiled=True)\nexcept TrackerError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracker = create("steady")
+    for k in range(5):
+        rows = tracker.update_rows(np.array([[5 + k, 5, 45 + k, 95, 0.9]]), k * FRAME_NS)
+    told, refused = done.stdout.splitlines()
+    assert told == rows.tobytes().hex()
+    assert "needs numba" in refused
+
+
+def test_a_package_folder_that_cannot_be_written_leaves_the_cache_to_the_user(tmp_path: Path) -> None:
+    copied = tmp_path / "package" / "operators"
+    shutil.copytree(ROOT / "operators" / "track", copied / "track", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "records.py"):
+        shutil.copy(ROOT / "operators" / name, copied / name)
+    for folder in (copied / "track", copied / "track" / "core"):
+        (folder / "__pycache__").write_text("in the way of a cache folder, even for root")
+    script = "from operators.track.core.camera import warp_tracks; print(warp_tracks._cache.cache_path)"
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=copied.parent, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(str(tmp_path / ".cache"))
+
+
+def test_a_crowd_larger_than_any_before_is_taken_in() -> None:
+    tracker, plain = create("bytetrack"), create("bytetrack", compiled=False)
+    for k, side in enumerate([3, 30, 30, 5, 30]):
+        corner = np.stack(np.meshgrid(np.arange(side) * 50.0, np.arange(side) * 110.0), axis=2).reshape(-1, 2)
+        rows = np.hstack([corner, corner + np.array([40, 100]), np.full((side * side, 1), 0.9)])
+        told = tracker.update_rows(rows, k * FRAME_NS)
+        assert np.array_equal(told, plain.update_rows(rows, k * FRAME_NS))
+    assert len(told) == 900
