@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from operators.records import SECOND_NS, Detections, StateError, Tracks, pack, unpack
+from operators.records import SECOND_NS, Detections, Float32, StateError, Tracks, pack, unpack
 from operators.track.core import life
 from operators.track.core.arguments import DT, make_book, make_setup, open_book
 from operators.track.core.camera import warp_tracks
@@ -181,6 +181,25 @@ class Tracker:
         if move.shape != (2, 3) or not np.isfinite(move).all() or abs(np.linalg.det(move[:, :2])) < 1e-6:
             raise TrackerError(f"a camera's motion is a finite, invertible (2, 3) affine map, not {affine}")
         path_of(warp_tracks, self.compiled)(self._floats, self._counters, move, self._form)
+
+    def embeddings(self, ids: Ids) -> Float32:
+        """(N, D) float32, what the tracker remembers of the looks of live tracks `ids`; D is 0 if it remembers nothing.
+
+        A running mean or the last embedding of a gallery, as the strategy keeps them; zeros where none was usable yet.
+
+        Raises:
+            TrackerError: one of `ids` is not a live track.
+        """
+        live = self._ints[ID, : len(self)]  # ascending: tracks keep the order of their birth
+        columns = np.minimum(np.searchsorted(live, ids), max(len(self) - 1, 0))
+        if len(ids) and (not len(live) or (live[columns] != ids).any()):
+            raise TrackerError(f"of the ids {np.asarray(ids).tolist()} only {live.tolist()} are live tracks")
+        if not self._embedding_width(1):
+            return np.zeros((len(ids), 0), np.float32)
+        return self._looks_of(columns)
+
+    def _looks_of(self, columns: Ints) -> Float32:
+        return self._embeddings[columns, : self._embedding_dim].copy()
 
     @property
     def rejected(self) -> dict[str, int]:

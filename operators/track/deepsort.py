@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from operators.records import Float32
 from operators.track.base import Tracker
 from operators.track.core.appearance import GATE, all_pairs, gate_distances, keep_looks, nearest_costs
 from operators.track.core.arguments import open_book, open_setup
@@ -20,6 +21,7 @@ from operators.track.core.layout import (
     COUNT,
     DROW,
     DSCORE,
+    FLAG,
     FRAME,
     HITS,
     LAST,
@@ -151,3 +153,8 @@ class DeepSort(Tracker):
 
     def _embedding_width(self, dim: int) -> int:
         return dim * self._budget
+
+    def _looks_of(self, columns: Ints) -> Float32:
+        newest = (self._ints[FLAG, columns] - 1) % self._budget
+        galleries = self._embeddings[columns].reshape(len(columns), self._budget, self._embedding_dim)
+        return galleries[np.arange(len(columns)), newest]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from operators.records import SECOND_NS, Detections, TrackState
-from operators.track import create, names
+from operators.track import TrackerError, create, names
 from operators.track.core.compilation import entry
 from operators.track.core.motion import begin_motion, correct, predict
 from operators.track.core.noise import fixed_noise, scaled_noise
@@ -148,6 +148,19 @@ def test_embeddings_tell_apart_who_swaps_places(name: str) -> None:
     assert dict(zip(after.detections.tolist(), after.ids.tolist(), strict=True)) == dict(
         zip(before.detections.tolist(), before.ids.tolist(), strict=True)
     )
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_a_tracker_remembers_of_looks_can_be_asked_for(name: str) -> None:
+    looks, tracker = np.eye(8, dtype=np.float32)[:2], create(name)
+    for k in range(6):
+        tracks = tracker.update(seen([walker(100), walker(400)], looks=looks), k * 33_333_333)
+    told = tracker.embeddings(tracks.ids)
+    if told.shape[1]:
+        assert np.allclose(told, looks[tracks.detections])
+    assert (told.shape[1] > 0) is (name in ("deepsort", "jde", "botsort"))
+    with pytest.raises(TrackerError, match="live tracks"):
+        tracker.embeddings(np.array([99]))
 
 
 def test_deepsort_keeps_a_bounded_gallery() -> None:
