@@ -81,7 +81,7 @@ class FusionSettings:
         interchangeable: groups of classes that detectors mistake for each other; members of different groups
             are never one identity.
         class_mismatch: what different classes of one group say.
-        returns: log-odds that a new track is somebody known rather than a new arrival.
+        returns: log-odds that a new track is somebody known rather than a new arrival: two in three are.
         inside: added where the track begins away from the picture's edges, where nobody arrives.
         border: how near to the edge counts as at the edge, part of the picture's width or height.
         unseen_overlap: what it says that someone is seen by two cameras at once of which it is not known
@@ -123,14 +123,14 @@ class FusionSettings:
         ("bicycle", "motorcycle", "motor", "tricycle", "awning-tricycle"),
     )
     class_mismatch: float = -2.0
-    returns: float = 0.0
+    returns: float = 0.7
     inside: float = 1.5
     border: float = 0.04
     unseen_overlap: float = -1.0
     link_odds: float = 0.7
     merge_odds: float = 3.0
     second_look_s: float = 60.0
-    second_look_odds: float = 0.7
+    second_look_odds: float = 0.0
     split_odds: float = 5.0
     drift_m: float = 1.5
     move_odds: float = 4.0

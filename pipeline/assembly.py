@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mtmct.fusion import FusionEngine
-from mtmct.settings import FusionSettings
+from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.topology import CameraGeometry, Topology
 from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import Camera, ConfigError, Site
@@ -74,7 +74,7 @@ def build_embedder(site: Site) -> Embedder | None:
     )
 
 
-def build_tracker(site: Site, camera: Camera) -> Tracker:
+def build_tracker(site: Site, camera: Camera, source: Source) -> Tracker:
     """The site's tracker for one camera. Its parameters count in frames of the camera's own rate, where that is known.
 
     Raises:
@@ -82,8 +82,9 @@ def build_tracker(site: Site, camera: Camera) -> Tracker:
     """
     from operators.track import create
 
-    rate = {} if camera.fps is None else {"rate_hz": camera.fps}
-    return create(site.tracker.name, **{**rate, **site.tracker.parameters})
+    rate = source.rate() or camera.fps
+    known = {} if rate is None else {"rate_hz": rate}
+    return create(site.tracker.name, **{**known, **site.tracker.parameters})
 
 
 def model_path(site: Site, model: str) -> str | Path:
@@ -107,7 +108,7 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
             camera=camera,
             classes=source.classes or site.classes,
             interval_ns=site.interval_ns,
-            tracker=None if source.brings == "tracks" else build_tracker(site, site.camera(camera)),
+            tracker=None if source.brings == "tracks" else build_tracker(site, site.camera(camera), source),
             embedder=embedder if source.brings == "frames" else None,
             embed_every=site.embedder.every,
             epoch=resume.epoch,
@@ -134,9 +135,16 @@ def build_topology(site: Site) -> Topology:
 
 
 def build_engine(site: Site) -> FusionEngine:
-    """The site's fusion engine."""
+    """The site's fusion engine, calibrated for the embeddings that its workers send."""
+    from operators.embed import NeuralEmbedder, StripeEmbedder
+
+    of_model = StripeEmbedder.calibration if site.embedder.model == "default" else NeuralEmbedder.calibration
+    slope, offset = site.embedder.calibration or of_model
     settings = FusionSettings(
-        max_gap_s=site.fusion.max_gap, min_evidence=site.fusion.min_evidence, max_wait_s=site.fusion.max_wait
+        max_gap_s=site.fusion.max_gap,
+        min_evidence=site.fusion.min_evidence,
+        max_wait_s=site.fusion.max_wait,
+        appearance=AppearanceCalibration(slope, offset),
     )
     return FusionEngine(site.site, build_topology(site), settings)
 
@@ -189,8 +197,9 @@ def check(site: Site) -> None:
         ModelError: a model that is not there.
     """
     for camera in site.cameras:
-        build_tracker(site, camera)
-        build_source(site, camera).check()
+        source = build_source(site, camera)
+        build_tracker(site, camera, source)
+        source.check()
     for model in (site.detector.model, site.embedder.model):
         path = model_path(site, model)
         if isinstance(path, Path) and not path.exists():

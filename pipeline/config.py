@@ -116,17 +116,20 @@ class Embedder(_Model):
     Attributes:
         model: `default` (colour and texture), the path of a ReID model, or `none`.
         every: a track is embedded in every n-th of its frames.
+        calibration: slope and offset of the log-likelihood ratio "same" against "another" over the cosine; the
+            model's own if not given.
     """
 
     model: str = "default"
     every: Annotated[int, Field(ge=1)] = 3
+    calibration: tuple[float, float] | None = None
 
 
 class Tracker(_Model):
     """Which tracker; every further field is a parameter of that tracker."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    name: str = "bytetrack"
+    name: str = "steady"
 
     @property
     def parameters(self) -> dict[str, Any]:

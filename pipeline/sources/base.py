@@ -176,6 +176,10 @@ class Source(ABC):
         """How many frames the source holds, for a progress bar; None where it does not end or does not say."""
         return None
 
+    def rate(self) -> float | None:
+        """Frames a second that it gives, nominally: what trackers count in. None where it does not say."""
+        return None
+
     def check(self) -> None:
         """Find out what would fail, without keeping anything open. Live sources are not tried.
 

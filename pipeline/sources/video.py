@@ -55,15 +55,23 @@ class VideoFile(Source):
 
     def length(self) -> int | None:
         """See `Source.length`. What the container says, or what its duration comes to."""
+        frames, seconds, rate = self._declared()
+        return frames or (round(seconds * rate) if seconds and rate else None)
+
+    def rate(self) -> float | None:
+        """See `Source.rate`."""
+        own = self._declared()[2]
+        return own if self._fps is None or own is None else min(own, self._fps)
+
+    def _declared(self) -> tuple[int, float, float | None]:
+        """Frames, seconds and frame rate as the container states them; zeros and None where it does not."""
         try:
             with av.open(str(self._path)) as container:
                 stream = container.streams.video[0]
-                if stream.frames:
-                    return int(stream.frames)
                 rate = stream.average_rate
-                return round(container.duration / av.time_base * rate) if container.duration and rate else None
+                return stream.frames, (container.duration or 0) / av.time_base, float(rate) if rate else None
         except (OSError, IndexError, av.error.FFmpegError):
-            return None  # `open` says what is wrong with it
+            return 0, 0.0, None  # `open` says what is wrong with it
 
     def open(self, position: bytes | None) -> None:
         """See `Source.open`. Decodes one frame, so that a file without a picture is found out here."""

@@ -17,7 +17,7 @@ def test_a_minimal_site_has_sensible_defaults() -> None:
     assert site.classes == ("person",)
     assert site.interval_ns == 1_000_000_000
     assert site.ledger_path == Path("run/plaza/ledger.sqlite")
-    assert site.tracker.name == "bytetrack"
+    assert site.tracker.name == "steady"
 
 
 def test_a_range_makes_numbered_cameras() -> None:
