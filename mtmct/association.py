@@ -73,6 +73,7 @@ class Candidates:
         self._topology = topology
         self._alike: dict[int, set[int]] = {}
         self._new: list[LocalTrack] = []
+        self._new_placed: list[LocalTrack] = []
         self._left = self._recently_left()
 
     def look_up(self, tracks: Sequence[LocalTrack]) -> None:
@@ -88,7 +89,8 @@ class Candidates:
 
     def add(self, track: LocalTrack) -> None:
         """A track that has begun an identity in this very commit."""
-        self._new.append(track)
+        if len(track.looks):
+            (self._new_placed if self._topology.calibrated(track.camera) else self._new).append(track)
 
     def of(self, track: LocalTrack) -> list[Identity]:
         """Identities to score for a track, by number."""
@@ -102,14 +104,8 @@ class Candidates:
 
     def _new_ones(self, track: LocalTrack) -> set[int]:
         """New identities that look alike; where both cameras are calibrated, positions have found them already."""
-        placed = self._topology.calibrated(track.camera)
-        seen = [
-            other
-            for other in self._new
-            if other.camera != track.camera
-            and len(other.looks)
-            and not (placed and self._topology.calibrated(other.camera))
-        ]
+        new = self._new if self._topology.calibrated(track.camera) else self._new + self._new_placed
+        seen = [other for other in new if other.camera != track.camera]
         if not seen or not len(track.looks):
             return set()
         cosines = np.stack([other.looks.heaviest for other in seen]) @ track.looks.heaviest

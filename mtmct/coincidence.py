@@ -179,6 +179,13 @@ class PairWindow:
             self._table = None
         return dropped
 
+    def strongly_paired(self, least: float) -> frozenset[int]:
+        """Tracks of which the last seconds say at least this much for some pair."""
+        if self._table is None:
+            self._table = self._summed()
+        uids, table = self._table
+        return frozenset(uids[table.recent >= least].tolist())
+
     def agreed_until(self, uid: int, partners: Sequence[int]) -> int | None:
         """Since when the positions of a track no longer agree with any of `partners`: the start of that commit.
 

@@ -138,7 +138,10 @@ class Reviewer:
     def defectors(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
         """Linked tracks whose positions follow another identity than their own, with which it cannot be merged."""
         found = []
+        pulled = self._window.strongly_paired(self._settings.move_odds / 4)
         for track in live:
+            if track.uid not in pulled:
+                continue
             beside = self._window.of(track.uid)
             sums: dict[int, float] = {}
             uids: dict[int, list[int]] = {}
@@ -223,5 +226,5 @@ class Reviewer:
         return found
 
     def _looked_up(self, track: LocalTrack) -> bool:
-        """Whether it is time for a second look: when the number of pictures has doubled, and at the end."""
-        return len(track.looks) > 0 and (track.ended or track.looked_at * 2 <= track.offered)
+        """Whether it is time for a second look: each time the number of pictures has tripled, and at the end."""
+        return len(track.looks) > 0 and (track.ended or track.looked_at * 3 < track.offered)

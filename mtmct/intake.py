@@ -12,6 +12,8 @@ from mtmct.records import DEADLETTER, CameraBatch, Record, Tracklet
 from mtmct.tracks import TrackMemory
 from operators.records import Float32
 
+_BEGINNING = -(2**62)
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -46,8 +48,25 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, site: str, dim:
     given = [tracklet for tracklet in everything if len(tracklet)]
     given.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
     check = _Check(site, dim, memory)
-    tracklets = [usable for tracklet in given if (usable := check(tracklet)) is not None]
+    doubtful = _doubtful_rows(given)
+    tracklets = [usable for row, one in enumerate(given) if (usable := check(one, doubtful[row])) is not None]
     return Intake(tracklets, events + letters, check.letters, ended, check.dim)
+
+
+def _doubtful_rows(tracklets: Sequence[Tracklet]) -> list[bool]:
+    """Which tracklets have an empty or unfinite box, or times that do not increase: one pass over all."""
+    if not tracklets:
+        return []
+    lengths = np.array([len(tracklet) for tracklet in tracklets])
+    heads = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    boxes = np.concatenate([tracklet.boxes for tracklet in tracklets])
+    times = np.concatenate([tracklet.times_ns for tracklet in tracklets])
+    with np.errstate(invalid="ignore"):
+        sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    forward = np.ones(len(times), bool)
+    forward[1:] = times[1:] > times[:-1]
+    forward[heads] = True
+    return [not good for good in np.logical_and.reduceat(sound & forward, heads).tolist()]
 
 
 class _Check:
@@ -58,18 +77,22 @@ class _Check:
         self._memory = memory
         self._latest: dict[tuple[str, int], int] = {}
 
-    def __call__(self, tracklet: Tracklet) -> Tracklet | None:
-        return self._embeddings(self._rows(tracklet))
+    def __call__(self, tracklet: Tracklet, doubtful: bool) -> Tracklet | None:
+        """The tracklet, or what can be used of it; `doubtful` if its rows have to be looked at one by one."""
+        name = (tracklet.camera, tracklet.track)
+        known = self._memory.find(*name)
+        before = self._latest.get(name, _BEGINNING if known is None else known.last_ns)
+        if doubtful or tracklet.times_ns[0] <= before:
+            return self._embeddings(self._rows(tracklet, before))
+        self._latest[name] = int(tracklet.times_ns[-1])
+        return self._embeddings(tracklet)
 
-    def _rows(self, tracklet: Tracklet) -> Tracklet | None:
+    def _rows(self, tracklet: Tracklet, before: int) -> Tracklet | None:
         boxes = tracklet.boxes
         with np.errstate(invalid="ignore"):
             sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         if not sound.all():
             self._tell(tracklet, "bad_box", f"{int((~sound).sum())} of {len(sound)} boxes are empty or not finite")
-        name = (tracklet.camera, tracklet.track)
-        known = self._memory.find(*name)
-        before = self._latest.get(name, -(2**62) if known is None else known.last_ns)
         latest = np.maximum.accumulate(np.concatenate([[before], tracklet.times_ns]))
         forward = tracklet.times_ns > latest[:-1]
         if not forward.all():
@@ -80,7 +103,7 @@ class _Check:
         keep = sound & forward
         if not keep.any():
             return None
-        self._latest[name] = int(tracklet.times_ns[keep][-1])
+        self._latest[tracklet.camera, tracklet.track] = int(tracklet.times_ns[keep][-1])
         if keep.all():
             return tracklet
         return replace(

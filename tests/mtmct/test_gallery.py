@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+
+from mtmct.exemplars import Exemplars, due, likeness
+from mtmct.gallery import Gallery
+
+
+def unit(*values: float) -> np.ndarray:
+    vector = np.array(values, np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+X, Y, Z = np.eye(3, dtype=np.float32)
+
+
+def test_search_finds_the_most_alike_over_all_shards_best_first():
+    gallery = Gallery(shard_ns=10, keep_ns=100)
+    gallery.add(0, np.array([1, 2]), np.stack([X, Y]))
+    gallery.add(1, np.array([3]), unit(1, 0.2, 0)[None])
+    owners, cosines = gallery.search(np.stack([X, Y]), 2)
+    assert owners.tolist() == [[1, 3], [2, 3]]
+    assert cosines[0, 0] == 1.0 and cosines[0, 1] > 0.9
+
+
+def test_fewer_than_asked_for_are_marked():
+    gallery = Gallery(10, 100)
+    gallery.add(0, np.array([1]), X[None])
+    owners, cosines = gallery.search(X[None], 3)
+    assert owners.tolist() == [[1, -1, -1]] and cosines[0, 1:].tolist() == [-1, -1]
+    assert Gallery(10, 100).search(X[None], 2)[0].tolist() == [[-1, -1]]
+
+
+def test_a_shard_goes_as_a_whole_once_all_of_it_is_too_old():
+    gallery = Gallery(shard_ns=10, keep_ns=100)
+    for time in (5, 15, 25):
+        gallery.add(gallery.shard_of(time), np.array([time]), X[None])
+    assert gallery.expire(109) == [] and len(gallery) == 3
+    assert gallery.expire(110) == [0] and gallery.shards == (1, 2)
+    assert gallery.expire(10**6) == [1, 2] and len(gallery) == 0
+
+
+def test_like_looks_become_one_and_others_stay_apart_up_to_the_limit():
+    looks = Exemplars()
+    looks.absorb(np.stack([X, unit(1, 0.1, 0), Y]), np.array([1, 1, 0.5], np.float32), 2)
+    assert len(looks) == 2 and looks.weights.tolist() == [2.0, 0.5]
+    looks.absorb(unit(0, 1, 1)[None], np.array([0.2], np.float32), 2)
+    assert len(looks) == 2, "the two most alike were joined"
+    assert np.allclose(np.linalg.norm(looks.vectors, axis=1), 1)
+
+
+def test_a_poor_picture_moves_a_look_less_than_a_good_one():
+    good, poor = Exemplars(), Exemplars()
+    for looks, weight in ((good, 1.0), (poor, 0.1)):
+        looks.absorb(np.stack([X, unit(1, 0.3, 0)]), np.array([1, weight], np.float32), 3)
+    assert poor.vectors[0] @ X > good.vectors[0] @ X
+
+
+def test_likeness_takes_the_best_look_of_each():
+    cosines = likeness(
+        np.stack([X, Y]), np.array([3, 1], np.float32), np.stack([X, Z, Y]), np.array([0.0, 0.0, 2.0]), 3
+    )
+    assert cosines[0] == 0.75 and np.isnan(cosines[1]) and cosines[2] == 0.25
+
+
+def test_ever_fewer_embeddings_are_taken_in():
+    assert [n for n in range(40) if due(n)] == [0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32]
