@@ -12,19 +12,18 @@ from mtmct.association import Candidates, Verdict, assign
 from mtmct.coincidence import CommitPairs, PairWindow, compare
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.evidence import Judge
-from mtmct.gallery import Gallery
+from mtmct.filing import Filing
 from mtmct.identities import IdentityBook
 from mtmct.intake import take_in
 from mtmct.publication import Issue, Link, publish
 from mtmct.records import CameraBatch, Commit
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
-from mtmct.tracks import NOT_FILED, LocalTrack, Placed, Samples, TrackMemory, in_order
-from operators.records import SECOND_NS, Float32, Int64
+from mtmct.tracks import LocalTrack, Placed, Samples, TrackMemory, in_order
+from operators.records import SECOND_NS, Int64
 
 END_OF_TIME = int(np.iinfo(np.int64).max)
 _HOPELESS = -2.0  # a new track whose best candidate scores below this need not wait for more evidence
-_SETTLED = 8  # embeddings after which a track's look is filed once more: the first few may have been poor
 
 
 class FusionEngine:
@@ -51,9 +50,8 @@ class FusionEngine:
         self._tracks = TrackMemory()
         self._book = IdentityBook(self._site, self._tracks, settings)
         self._window = PairWindow(settings)
-        self._gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns)
+        self._filing = Filing(settings)
         self._pair_keys: dict[int, list[str]] = {}
-        self._gallery_keys: dict[int, list[str]] = {}
         self._stale_cameras: set[str] = set()
         self._sequence = 0
         self._now_ns = 0
@@ -92,7 +90,7 @@ class FusionEngine:
         # 4. Publish what has an identity, hold the rest.
         tracks = publish(self._issues(placed, links), self._site, self._book)
         # 5. File looks, forget what is too old.
-        self._file()
+        self._filing.file(self._tracks, self._now_ns, self._sequence, self._journal)
         self._forget(flush)
         # 6. Write down.
         self._write()
@@ -268,7 +266,7 @@ class FusionEngine:
             self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
 
     def _candidates(self) -> Candidates:
-        memory = (self._tracks, self._book, self._window, self._gallery)
+        memory = (self._tracks, self._book, self._window, self._filing.gallery)
         return Candidates(*memory, self._topology, self._settings, self._now_ns)
 
     # --- output ------------------------------------------------------------------------------------------------
@@ -299,27 +297,6 @@ class FusionEngine:
                 self._tracks.changed.add(track.uid)
         return issues
 
-    def _file(self) -> None:
-        """Put the looks of linked tracks into the gallery: once a shard, and again once they have settled."""
-        shard = self._gallery.shard_of(self._now_ns)
-        due = [track for track in self._tracks.tracks.values() if track.identity and self._to_file(track, shard)]
-        for track in due:
-            track.filed_shard, track.filed_looks = shard, track.offered
-            self._tracks.changed.add(track.uid)
-        for chunk, low in enumerate(range(0, len(due), stored.GALLERY_CHUNK)):
-            part = due[low : low + stored.GALLERY_CHUNK]
-            owners = np.array([track.identity for track in part], np.int64)
-            vectors: Float32 = np.stack([track.looks.heaviest for track in part])
-            self._gallery.add(shard, owners, vectors)
-            key = stored.gallery_key(shard, self._sequence, chunk)
-            self._journal.put(key, stored.pack_gallery(owners, vectors, shard))
-            self._gallery_keys.setdefault(shard, []).append(key)
-
-    def _to_file(self, track: LocalTrack, shard: int) -> bool:
-        if not len(track.looks) or (track.ended and track.filed_shard != NOT_FILED):
-            return False
-        return track.filed_shard != shard or track.filed_looks < _SETTLED <= track.offered
-
     # --- forgetting --------------------------------------------------------------------------------------------
 
     def _forget(self, flush: bool) -> None:
@@ -338,21 +315,14 @@ class FusionEngine:
                 for track in self._book.tracks_of(identity):
                     self._forget_track(track)
                 self._book.close(identity, self._now_ns)
-        for shard in self._gallery.shards if flush else ():
-            self._drop_shard_keys(shard)
-        expired = self._gallery.expire(END_OF_TIME if flush else self._now_ns)
-        for shard in expired:
-            self._drop_shard_keys(shard)
+        # Nothing can be found again after the end: not even the newest shard is kept.
+        self._filing.expire(END_OF_TIME if flush else self._now_ns, self._journal)
 
     def _forget_track(self, track: LocalTrack) -> None:
         self._book.forget(track)
         self._tracks.forget(track.uid)
         self._stale_cameras.add(track.camera)
         self._journal.drop(stored.track_key(track))
-
-    def _drop_shard_keys(self, shard: int) -> None:
-        for key in self._gallery_keys.pop(shard, ()):
-            self._journal.drop(key)
 
     # --- state -------------------------------------------------------------------------------------------------
 
@@ -430,7 +400,4 @@ class FusionEngine:
             self._window.add(commit)
         for key, _ in of(stored.PAIRS):
             self._pair_keys.setdefault(int(key.rpartition("/")[2]), []).append(key)
-        for key, data in sorted(of(stored.GALLERY), key=lambda item: item[0].rpartition("/")[2]):
-            shard, owners, vectors = stored.unpack_gallery(key, data)
-            self._gallery.add(shard, owners, vectors)
-            self._gallery_keys.setdefault(shard, []).append(key)
+        self._filing.restore(of(stored.GALLERY))

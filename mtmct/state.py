@@ -92,6 +92,12 @@ def gallery_key(shard: int, sequence: int, chunk: int) -> str:
     return f"{GALLERY}{shard}/{sequence:012d}.{chunk}"
 
 
+def gallery_order(key: str) -> tuple[int, int]:
+    """Sequence and chunk of a gallery key: the order in which the vectors were filed."""
+    sequence, _, chunk = key.rpartition("/")[2].partition(".")
+    return int(sequence), int(chunk)
+
+
 def packed(value: dict[str, Any]) -> bytes:
     """A value with the version in front."""
     return pack({"version": VERSION, **value})

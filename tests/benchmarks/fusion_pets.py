@@ -13,7 +13,9 @@ import numpy as np
 from fusion_support import DATA, CameraTable, fuse, split_on_gaps, tracked
 
 from mtmct.fusion import FusionEngine
+from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.topology import CameraGeometry, Topology
+from operators.embed import StripeEmbedder, open_embedder
 
 FOLDER = DATA / "pets_s2l1"
 CROPS = {"west": (0, 448), "east": (320, 768)}
@@ -29,20 +31,6 @@ def people() -> dict[int, int]:
     lines = (FOLDER / "people.txt").read_text().splitlines()
     groups = [[int(number) for number in line.split()] for line in lines if line and not line.startswith("#")]
     return {number: group[0] for group in groups for number in group}
-
-
-def descriptor(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """An HSV histogram of eight stripes: a stand-in as poor as an embedding gets."""
-    x1, y1, x2, y2 = np.round(box).astype(int)
-    height, width = image.shape[:2]
-    crop = image[max(y1, 0) : min(y2, height), max(x1, 0) : min(x2, width)]
-    crop = cv2.cvtColor(cv2.resize(crop, (32, 64)), cv2.COLOR_BGR2HSV)
-    parts = []
-    for stripe in np.split(crop, 8):
-        parts.append(cv2.calcHist([stripe], [0, 1], None, [12, 4], [0, 180, 0, 256]).ravel())
-        parts.append(cv2.calcHist([stripe], [2], None, [8], [0, 256]).ravel())
-    vector = np.sqrt(np.concatenate(parts))
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 def tables(
@@ -70,16 +58,21 @@ def tables(
             tracks = break_up(frames, tracks, broken, random)
             kept = tracks > 0
             frames, ids, spoilt, tracks = frames[kept], ids[kept], spoilt[kept], tracks[kept]
-        vectors = None
-        if embed:
-            vectors = np.stack(
-                [
-                    descriptor(pictures[frame][:, left:right], box)
-                    for frame, box in zip(frames.tolist(), spoilt, strict=True)
-                ]
-            )
+        vectors = embeddings(pictures, frames, spoilt, left, right) if embed else None
         made[name] = CameraTable(frames, tracks, ids, spoilt, 10.0, vectors)
     return made
+
+
+def embeddings(
+    pictures: dict[int, np.ndarray], frames: np.ndarray, boxes: np.ndarray, left: int, right: int
+) -> np.ndarray:
+    """The default embedder on every box, frame by frame as in a run."""
+    embedder = open_embedder("default")
+    vectors = np.zeros((len(boxes), embedder.dim), np.float32)
+    for frame in np.unique(frames):
+        rows = np.flatnonzero(frames == frame)
+        vectors[rows], _ = embedder.embed(np.ascontiguousarray(pictures[int(frame)][:, left:right]), boxes[rows])
+    return vectors
 
 
 def break_up(frames: np.ndarray, tracks: np.ndarray, rate: float, random: np.random.Generator) -> np.ndarray:
@@ -131,7 +124,8 @@ def main() -> None:
         ]
     )
     seen = {name: tracked(table, options.tracker) for name, table in cameras.items()} if options.tracker else cameras
-    outcome = fuse(FusionEngine("pets", topology), seen)
+    settings = FusionSettings(appearance=AppearanceCalibration(*StripeEmbedder.calibration))
+    outcome = fuse(FusionEngine("pets", topology, settings), seen)
     print(json.dumps({**vars(options), **outcome.scores(cameras)}))
 
 

@@ -1,0 +1,58 @@
+"""Which looks go into the gallery, and when; and their keys in the stored state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from mtmct import state as stored
+from mtmct.gallery import Gallery
+from mtmct.settings import FusionSettings
+from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory
+from operators.records import SECOND_NS, Float32
+
+_SETTLED = 8  # embeddings after which a track's look is filed once more: the first few may have been poor
+
+
+class Filing:
+    """Keeps the gallery of the linked tracks' looks: filed once a shard, and once more when they have settled."""
+
+    def __init__(self, settings: FusionSettings) -> None:
+        self.gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns)
+        self._keys: dict[int, list[str]] = {}
+
+    def file(self, memory: TrackMemory, now_ns: int, sequence: int, journal: stored.Journal) -> None:
+        """Put in what is due at this commit."""
+        shard = self.gallery.shard_of(now_ns)
+        due = [track for track in memory.tracks.values() if track.identity and _is_due(track, shard)]
+        for track in due:
+            track.filed_shard, track.filed_looks = shard, track.offered
+            memory.changed.add(track.uid)
+        for chunk, low in enumerate(range(0, len(due), stored.GALLERY_CHUNK)):
+            part = due[low : low + stored.GALLERY_CHUNK]
+            owners = np.array([track.identity for track in part], np.int64)
+            vectors: Float32 = np.stack([track.looks.heaviest for track in part])
+            self.gallery.add(shard, owners, vectors)
+            key = stored.gallery_key(shard, sequence, chunk)
+            journal.put(key, stored.pack_gallery(owners, vectors, shard))
+            self._keys.setdefault(shard, []).append(key)
+
+    def expire(self, now_ns: int, journal: stored.Journal) -> None:
+        """Drop the shards that are too old, and their keys."""
+        for shard in self.gallery.expire(now_ns):
+            for key in self._keys.pop(shard, ()):
+                journal.drop(key)
+
+    def restore(self, kept: Iterable[tuple[str, bytes]]) -> None:
+        """Fill an empty gallery from the state, in the order in which it was filled."""
+        for key, data in sorted(kept, key=lambda item: stored.gallery_order(item[0])):
+            shard, owners, vectors = stored.unpack_gallery(key, data)
+            self.gallery.add(shard, owners, vectors)
+            self._keys.setdefault(shard, []).append(key)
+
+
+def _is_due(track: LocalTrack, shard: int) -> bool:
+    if not len(track.looks) or (track.ended and track.filed_shard != NOT_FILED):
+        return False
+    return track.filed_shard != shard or track.filed_looks < _SETTLED <= track.offered
