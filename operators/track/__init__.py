@@ -5,6 +5,6 @@
 
 from operators.track.base import Tracker
 from operators.track.errors import TrackerError
-from operators.track.registry import create, find, names, parameters_of
+from operators.track.registry import DEFAULT, create, find, names, parameters_of
 
-__all__ = ["Tracker", "TrackerError", "create", "find", "names", "parameters_of"]
+__all__ = ["DEFAULT", "Tracker", "TrackerError", "create", "find", "names", "parameters_of"]

@@ -86,7 +86,7 @@ class Jde(Tracker):
     Args:
         min_score: detections must be above it. Reference 0.4 (FairMOT), 0.5 (JDE).
         new: a detection begins a track from here. Reference: the same as `min_score`.
-        look_match: largest cost of the first association with embeddings. Reference 0.7 (JDE), 0.4 (FairMOT).
+        look_match: largest cost of the first association with embeddings. Reference 0.7 (FairMOT 0.4: see `FairMot`).
         bare_match: largest 1 - IoU of the first association without embeddings. Reference 0.8 (PP-Tracking).
         iou_match: largest 1 - IoU of the second association. Reference 0.5.
         tentative_match: largest 1 - IoU for tracks seen once. Reference 0.7.
@@ -141,3 +141,17 @@ class Jde(Tracker):
 
     def _embedding_width(self, dim: int) -> int:
         return dim
+
+
+class FairMot(Jde):
+    """JDE's tracker as FairMOT sets it.
+
+    Args:
+        look_match: largest cost of the first association with embeddings. Reference 0.4.
+        others: see `Jde`.
+    """
+
+    name = "fairmot"
+
+    def __init__(self, *, look_match: float = 0.4, **others: Any) -> None:
+        super().__init__(look_match=look_match, **others)

@@ -12,7 +12,7 @@ import numpy as np
 from operators.records import SECOND_NS, Detections, Tracks
 from operators.track.base import Tracker
 from operators.track.errors import TrackerError
-from operators.track.registry import create
+from operators.track.registry import DEFAULT, create
 
 
 def read_mot(path: Path) -> list[Detections]:
@@ -94,7 +94,7 @@ def track_mot_text(
     detections: Path,
     output: Path,
     fps: float,
-    tracker: str = "bytetrack",
+    tracker: str = DEFAULT,
     parameters: Mapping[str, Any] | None = None,
     *,
     measured: bool = False,

@@ -9,6 +9,8 @@ from typing import Any
 from operators.track.base import Tracker
 from operators.track.errors import TrackerError
 
+DEFAULT = "steady"
+
 # Modules are imported when their tracker is asked for: compiled code is only loaded where it runs.
 _BUILT_IN = {
     "steady": "operators.track.steady:Steady",
@@ -18,6 +20,7 @@ _BUILT_IN = {
     "botsort": "operators.track.botsort:BotSort",
     "deepsort": "operators.track.deepsort:DeepSort",
     "jde": "operators.track.jde:Jde",
+    "fairmot": "operators.track.jde:FairMot",
     "centertrack": "operators.track.centertrack:CenterTrack",
 }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from operators.records import SECOND_NS, Detections, TrackState
 from operators.track import TrackerError, create, names
+from operators.track.camera_motion import CameraMotion
 from operators.track.core.compilation import entry
 from operators.track.core.motion import begin_motion, correct, predict
 from operators.track.core.noise import fixed_noise, scaled_noise
@@ -134,7 +136,27 @@ def test_a_camera_motion_given_from_outside_carries_the_tracks(name: str) -> Non
     assert np.allclose(after.boxes, moved, atol=2)
 
 
-@pytest.mark.parametrize("name", ["deepsort", "jde", "botsort"])
+def test_camera_motion_is_estimated_from_pictures_beside_the_boxes() -> None:
+    rng = np.random.default_rng(0)
+    wide = cv2.GaussianBlur(rng.integers(0, 255, (400, 600, 3), dtype=np.uint8), (0, 0), 3)
+    wide = cv2.normalize(wide, None, 0, 255, cv2.NORM_MINMAX)
+    camera = CameraMotion()
+    assert np.array_equal(camera.update(wide[50:350, 50:450]), [[1, 0, 0], [0, 1, 0]])
+    jerked = wide[44:344, 62:462].copy()
+    jerked[100:200, 100:200] = 0  # something else came in front
+    found = camera.update(jerked, np.array([[90, 90, 210, 210]], np.float32))
+    assert np.allclose(found, [[1, 0, -12], [0, 1, 6]], atol=[[0.01, 0.01, 0.5], [0.01, 0.01, 0.5]])
+    assert np.array_equal(camera.update(np.zeros((300, 400), np.uint8)), [[1, 0, 0], [0, 1, 0]])
+    assert np.array_equal(camera.update(np.zeros((100, 100), np.uint8)), [[1, 0, 0], [0, 1, 0]])
+
+
+def test_a_motion_that_is_none_is_refused() -> None:
+    for affine in (np.eye(3), np.zeros((2, 3)), np.full((2, 3), np.nan)):
+        with pytest.raises(TrackerError, match="affine"):
+            create("botsort").camera_moved(affine)
+
+
+@pytest.mark.parametrize("name", ["deepsort", "jde", "fairmot", "botsort"])
 def test_embeddings_tell_apart_who_swaps_places(name: str) -> None:
     looks = np.eye(16, dtype=np.float32)[:2]
     tracker = create(name, lost_seconds=3.0)
@@ -158,7 +180,7 @@ def test_what_a_tracker_remembers_of_looks_can_be_asked_for(name: str) -> None:
     told = tracker.embeddings(tracks.ids)
     if told.shape[1]:
         assert np.allclose(told, looks[tracks.detections])
-    assert (told.shape[1] > 0) is (name in ("deepsort", "jde", "botsort"))
+    assert (told.shape[1] > 0) is (name in ("deepsort", "jde", "fairmot", "botsort"))
     with pytest.raises(TrackerError, match="live tracks"):
         tracker.embeddings(np.array([99]))
 
