@@ -15,8 +15,9 @@ import numpy as np
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.topology import CameraGeometry, Topology
+from operators.inference import find_model_file
 from pipeline.camera import CameraChain, Embedder, Tracker
-from pipeline.config import Camera, ConfigError, Site
+from pipeline.config import Camera, Site
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
@@ -192,7 +193,7 @@ def check(site: Site) -> None:
     """Find, before anything is started, what would fail on this machine.
 
     Raises:
-        ConfigError: a parameter of the tracker that it does not have.
+        TrackerError: a parameter of the tracker that it does not have.
         SourceError: a file that is not there.
         ModelError: a model that is not there.
     """
@@ -202,5 +203,5 @@ def check(site: Site) -> None:
         source.check()
     for model in (site.detector.model, site.embedder.model):
         path = model_path(site, model)
-        if isinstance(path, Path) and not path.exists():
-            raise ConfigError(f"{path}: there is no such model; give the path of an exported model, or `default`")
+        if isinstance(path, Path):
+            find_model_file(path)

@@ -150,7 +150,8 @@ def test_track_runs_one_file_through_a_tracker(tmp_path: Path) -> None:
         (("run", "missing-video.yaml"), "camera 'a': "),
         (("run", "not-a-video.yaml"), "this is no video that can be read"),
         (("run", "empty.yaml"), "the file is empty"),
-        (("run", "no-model.yaml"), "there is no such model"),
+        (("run", "no-model.yaml"), "there is no model at"),
+        (("run", "empty-model.yaml"), "holds no model"),
         (("run", "tracker.yaml"), "bytetrak"),
         (("tail", "tracks"), "nothing has been run in this folder yet"),
         (("export", "nowhere"), "nowhere: there is no ledger here"),
@@ -168,6 +169,7 @@ def test_a_mistake_gets_one_clear_sentence(words: tuple[str, ...], sentence: str
         "not-a-video": "cameras: [{id: a, source: text.mp4}]",
         "empty": "cameras: [{id: a, source: nothing.mp4}]",
         "no-model": "cameras: [{id: a, source: 'simulated:people=1,seconds=1'}]\ndetector: {model: no/model}",
+        "empty-model": "cameras: [{id: a, source: 'simulated:people=1,seconds=1'}]\ndetector: {model: .}",
         "tracker": "cameras: [{id: a, source: 'simulated:people=1,seconds=1'}]\ntracker: {name: bytetrak}",
     }
     for name, text in sites.items():
