@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import configparser
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,7 @@ def tune(
     evaluations: int = 300,
     held_out: bool = True,
     seed: int = 0,
+    progress: Callable[[int, float], None] = lambda tried, best: None,
 ) -> Tuned:
     """Searches the parameters with the best HOTA + IDF1, all sequences counted together.
 
@@ -113,6 +114,8 @@ def tune(
         fixed: parameters to hold. evaluations: about how many settings to try, for each search.
         held_out: also search once for each sequence left out, and score it with what the others chose.
         seed: same seed, same result.
+        progress: told after every setting how many were tried so far, over all searches, and the best HOTA + IDF1 of
+            the present search.
 
     Raises:
         TrackerError: no sequences, or a parameter that the tracker or RANGES does not have.
@@ -129,9 +132,16 @@ def tune(
         )
     start = {name: float(known[name]) for name in names}
 
+    tried = 0
+
     def search(chosen: Sequence[TuningSequence]) -> dict[str, float]:
+        best_so_far = 0.0
+
         def loss(point: NDArray[np.float64]) -> float:
+            nonlocal tried, best_so_far
             total = _total([evaluate(tracker, {**held, **_named(names, point)}, s) for s in chosen])
+            tried, best_so_far = tried + 1, max(best_so_far, total.hota + total.idf1)
+            progress(tried, best_so_far)
             return -(total.hota + total.idf1)
 
         bounds = [RANGES[name] for name in names]

@@ -1,4 +1,4 @@
-"""The command line: crosscam demo | run | tail | export | render | track | eval."""
+"""The command line: crosscam demo | run | tail | export | render | track | eval | tune."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from operators.records import CrosscamError
-from pipeline.cli.offline import eval_command, track_command
+from pipeline.cli.offline import eval_command, track_command, tune_tracker_command
 from pipeline.cli.read import export_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
 from pipeline.config import ConfigError
@@ -30,6 +30,9 @@ app.command("export")(export_command)
 app.command("render")(render_command)
 app.command("track")(track_command)
 app.command("eval")(eval_command)
+tune = typer.Typer(help="Find parameters from ground truth.", no_args_is_help=True)
+tune.command("tracker")(tune_tracker_command)
+app.add_typer(tune, name="tune")
 
 # What a shell expects: 1 it failed, 2 the call or the configuration is wrong, 130 stopped by Ctrl-C.
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130

@@ -12,6 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+# operators.track.DEFAULT, without loading the compiler that comes with it
+DEFAULT = "steady"
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -27,7 +30,7 @@ def track_command(
     detections: Annotated[Path, typer.Option(help="MOT text: frame,id or -1,x,y,w,h,score[,class].")],
     fps: Annotated[float, typer.Option(min=0.01, help="Frames a second of the sequence.")],
     output: Annotated[Path, typer.Option(help="MOT text to write.")],
-    tracker: Annotated[str, typer.Option(help="Which tracker, or package.module:Class.")] = "bytetrack",
+    tracker: Annotated[str, typer.Option(help="Which tracker, or package.module:Class.")] = DEFAULT,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the tracker, NAME=VALUE; may be repeated.")
     ] = None,
@@ -41,6 +44,66 @@ def track_command(
         f"{output}: {report['rows']} rows, {report['tracks']} tracks in {report['frames']} frames{rejected}",
         markup=False,
     )
+
+
+def tune_tracker_command(
+    sequences: Annotated[
+        list[Path], typer.Argument(help="Folders in MOT's layout: det/det.txt, gt/gt.txt, seqinfo.ini.")
+    ],
+    tracker: Annotated[str, typer.Option(help="Which tracker, or package.module:Class.")] = DEFAULT,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A parameter to tune; may be repeated. All if left out.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter to hold, NAME=VALUE; may be repeated.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.01, help="Frames a second, where seqinfo.ini does not say.")
+    ] = None,
+    evaluations: Annotated[int, typer.Option(min=1, help="About how many settings to try in each search.")] = 300,
+    held_out: Annotated[
+        bool, typer.Option(help="Also score every sequence with what the others chose: what to expect of new ones.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> None:
+    """Find a tracker's parameters from detections with ground truth."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from operators.track.tune import read_sequence, tune
+
+    read = [read_sequence(folder, fps) for folder in sequences]
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("searching")
+        tuned = tune(
+            tracker,
+            read,
+            only=only or (),
+            fixed=_parameters(set_ or []),
+            evaluations=evaluations,
+            held_out=held_out,
+            progress=lambda tried, best: progress.update(
+                task, description=f"{tried} settings tried, best HOTA + IDF1 {best:.2f}"
+            ),
+        )
+    rows = {"defaults": tuned.before, "tuned": tuned.after}
+    if tuned.held_out is not None:
+        rows["tuned on the others"] = tuned.held_out
+    names = ("hota", "idf1", "mota", "switches", "false", "missed")
+    if as_json:
+        scores = {label: {name: getattr(counts, name) for name in names} for label, counts in rows.items()}
+        typer.echo(json.dumps({"tracker": tracker, "parameters": tuned.parameters, "scores": scores}, indent=1))
+        return
+    table = Table()
+    table.add_column("")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for label, counts in rows.items():
+        values = [getattr(counts, name) for name in names]
+        table.add_row(label, *(f"{value:.2f}" for value in values[:3]), *(f"{value:.0f}" for value in values[3:]))
+    console.print(table)
+    chosen = ", ".join(f"{name}: {value:g}" for name, value in tuned.parameters.items())
+    console.print(f"tracker: {{name: {tracker}, {chosen}}}", markup=False)
 
 
 def eval_command(
