@@ -7,7 +7,7 @@ loads Paddle, and a site of detections files never needs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.topology import CameraGeometry, Topology
 from operators.inference import find_model_file
+from operators.records import Detections
 from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import Camera, Site
 from pipeline.fusion_service import FusionService
@@ -99,6 +100,8 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
     detector = build_detector(site) if any(s.brings == "frames" for s in sources.values()) else None
     embedder = build_embedder(site) if any(s.brings == "frames" for s in sources.values()) else None
 
+    _warm_up(site, sources, embedder)
+
     def open_member(camera: str, news: Callable[[], None]) -> Member | None:
         resume = link.start_camera(camera)
         if resume.final:
@@ -119,6 +122,16 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
         return Member(camera, resume.epoch, chain, Reader(source, chain.position, news))
 
     return Shard(open_member=open_member, cameras=cameras, detector=detector, link=link)
+
+
+def _warm_up(site: Site, sources: Mapping[str, Source], embedder: Embedder | None) -> None:
+    """Have compiled, before the first frame comes, what numba compiles at first use: live cameras would lose frames."""
+    for camera, source in sources.items():
+        if source.brings != "tracks":
+            build_tracker(site, site.camera(camera), source).update(Detections.empty(), 0)
+            break
+    if embedder is not None:
+        embedder.embed(np.zeros((64, 32, 3), np.uint8), np.array([[0, 0, 32, 64]], np.float32))
 
 
 def build_topology(site: Site) -> Topology:
