@@ -25,7 +25,7 @@ from pipeline.link import FusionLink
 from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
 from pipeline.shard import Detector, Member, Shard
-from pipeline.sources.base import Source
+from pipeline.sources.base import Source, SourceError
 from pipeline.sources.factory import open_source
 
 
@@ -134,6 +134,22 @@ def _warm_up(site: Site, sources: Mapping[str, Source], embedder: Embedder | Non
         embedder.embed(np.zeros((64, 32, 3), np.uint8), np.array([[0, 0, 32, 64]], np.float32))
 
 
+def picture_size(site: Site, camera: Camera) -> tuple[int, int] | None:
+    """Width and height of the camera's (cropped) picture; None where that is not known before it is seen."""
+    if camera.crop is not None:
+        return camera.crop[2] - camera.crop[0], camera.crop[3] - camera.crop[1]
+    source = build_source(site, camera)
+    if source.live:
+        return None
+    try:
+        source.open(None)
+        return source.size
+    except SourceError:
+        return None  # whoever reads it will say so
+    finally:
+        source.close()
+
+
 def build_topology(site: Site) -> Topology:
     """Where the cameras look."""
     return Topology(
@@ -141,7 +157,7 @@ def build_topology(site: Site) -> Topology:
             CameraGeometry(
                 camera.id,
                 None if camera.homography is None else np.asarray(camera.homography, np.float64),
-                None if camera.crop is None else (camera.crop[2] - camera.crop[0], camera.crop[3] - camera.crop[1]),
+                picture_size(site, camera),
             )
             for camera in site.cameras
         ]

@@ -77,34 +77,32 @@ def ground_paths(
     Raises:
         PlanError: no records, or none with a place on the ground.
     """
-    tracks: dict[tuple[str, int], list[tuple[float, ...]]] = defaultdict(list)
-    numbers: dict[tuple[str, int], int] = {}
+    tracks: dict[tuple[str, int, int], list[tuple[float, ...]]] = defaultdict(list)
+    grounded = False
     cameras: set[str] = set()
     for value in records:
-        key = (value["camera"], value["track"])
-        cameras.add(value["camera"])
-        numbers[key] = value["number"]
-        size = (sizes or {}).get(value["camera"])
-        tracks[key].extend(
-            (p[0], p[6], p[7], _cut_off(p, size)) for p in value["points"] if p[6] is not None and p[7] is not None
-        )
+        camera, track, number = value["camera"], value["track"], value["number"]
+        cameras.add(camera)
+        size = (sizes or {}).get(camera)
+        points = [(p[0], p[6], p[7], _cut_off(p, size)) for p in value["points"] if None not in (p[6], p[7])]
+        grounded = grounded or bool(points)
+        if identity_of is not None:
+            number = identity_of(camera, track, value["start"])
+        if points and number is not None:
+            tracks[camera, track, number] += points
     if not cameras:
         raise PlanError(f"site '{site}' has no tracks to draw a plan of: run it first, or choose another time span")
-    if not any(tracks.values()):
+    if not grounded:
         raise PlanError(
             f"no plan can be drawn of site '{site}': none of its cameras ({', '.join(sorted(cameras))}) is calibrated; "
             "give at least one of them a `homography` (picture to metres) in the site's file and run it again"
         )
-    if identity_of is not None:
-        known = {key: identity_of(*key) for key, points in tracks.items() if points}
-        numbers = {key: number for key, number in known.items() if number is not None}
     seen: dict[int, list[tuple[str, Int64, Points]]] = defaultdict(list)
-    for key, points in tracks.items():
-        if points and key in numbers:
-            table = np.unique(np.array(points, np.float64), axis=0)
-            whole = table[table[:, 3] == 0]
-            table = whole if len(whole) else table
-            seen[numbers[key]].append((key[0], table[:, 0].astype(np.int64) * 1000, _median(table[:, 1:3])))
+    for (camera, _, number), rows in tracks.items():
+        table = np.unique(np.array(rows, np.float64), axis=0)
+        whole = table[table[:, 3] == 0]
+        table = whole if len(whole) else table
+        seen[number].append((camera, table[:, 0].astype(np.int64) * 1000, _median(table[:, 1:3])))
     return [_path(number, seen[number]) for number in sorted(seen)]
 
 

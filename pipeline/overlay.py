@@ -16,8 +16,9 @@ import numpy as np
 from operators.records import SECOND_NS, Float32, Int64
 from operators.trails import Trail, TrailBook
 
-IdentityOf = Callable[[str, int], int | None]
-"""The identity's number of (camera, track) after all corrections; None where it was retracted."""
+IdentityOf = Callable[[str, int, int], int | None]
+"""The identity's number of (camera, track, start of the tracklet in microseconds) after all corrections; None where it
+was retracted. A track may go over from one object to another, hence the time."""
 
 # Records count microseconds and sources nanoseconds: the same instant may differ by what rounding does to it.
 _SAME_INSTANT_NS = 500_000
@@ -160,7 +161,9 @@ class Overlay:
         if len(times) > 1:
             state.step = int(np.median(np.diff(times)))
         track = value["track"]
-        number = value["number"] if self._identity_of is None else self._identity_of(camera, track)
+        number = value["number"]
+        if self._identity_of is not None:
+            number = self._identity_of(camera, track, value["start"])
         boxes = np.array([point[1:5] for point in points], np.float32)
         return _Piece(track, value["class"], number, times, boxes, state.step)
 

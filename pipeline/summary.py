@@ -51,11 +51,11 @@ def summarise(reader: LedgerReader) -> Summary:
         LedgerError: the ledger is not there or cannot be read.
     """
     resolver = IdentityResolver()
-    first_seen: dict[tuple[str, int], int] = {}
+    starts: dict[tuple[str, int], list[int]] = {}
     for stored in reader.read(TRACKS):
         value = stored.value
         resolver.published(value)
-        first_seen.setdefault((value["camera"], value["track"]), value["start"])
+        starts.setdefault((value["camera"], value["track"]), []).append(value["start"])
     corrections = dict.fromkeys(CORRECTIONS, 0)
     for stored in reader.read(IDENTITIES):
         resolver.apply(stored.value)
@@ -66,10 +66,14 @@ def summarise(reader: LedgerReader) -> Summary:
         letters[stored.value["reason"]] = letters.get(stored.value["reason"], 0) + 1
     tracks: dict[str, int] = {}
     path: dict[int, list[tuple[int, str]]] = {}
-    for (camera, track), start in first_seen.items():
+    for (camera, track), times in starts.items():
         tracks[camera] = tracks.get(camera, 0) + 1
-        identity = resolver.identity_of(camera, track)
-        if identity is not None:
+        parts: dict[int, int] = {}  # a track may have gone over from one object to another
+        for start in times:
+            identity = resolver.identity_of(camera, track, start)
+            if identity is not None:
+                parts.setdefault(identity, start)
+        for identity, start in parts.items():
             path.setdefault(identity, []).append((start, camera))
     return Summary(
         cameras={

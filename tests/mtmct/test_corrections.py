@@ -100,6 +100,26 @@ def test_a_split_may_revive_an_identity_that_was_merged_away():
     assert [followed.identity_of("south", track) for track in (5, 6, 8)] == [2, 1, 2]
 
 
+def test_a_split_from_a_time_on_leaves_what_the_track_was_before():
+    split = correction("split", 1, into=9, tracks=[["south", 5]]) | {"since": 2_000_000, "until": None}
+    followed = resolver(tracklet("south", 5, 1) | {"start": 0}, split)
+    assert [followed.identity_of("south", 5, time) for time in (0, 1_999_999, 2_000_000, 9_000_000)] == [1, 1, 9, 9]
+    assert followed.identity_of("south", 5) == 9
+
+
+def test_a_split_up_to_a_time_leaves_what_the_track_is_after():
+    split = correction("split", 1, into=9, tracks=[["south", 5]]) | {"since": None, "until": 2_000_000}
+    followed = resolver(tracklet("south", 5, 1) | {"start": 0}, split)
+    assert [followed.identity_of("south", 5, time) for time in (0, 1_999_999, 2_000_000)] == [9, 9, 1]
+    assert followed.identity_of("south", 5) == 1
+
+
+def test_a_merge_after_a_timed_split_moves_each_part_with_its_identity():
+    split = correction("split", 1, into=9, tracks=[["south", 5]]) | {"since": 2_000_000, "until": 4_000_000}
+    followed = resolver(tracklet("south", 5, 1) | {"start": 0}, split, correction("merged", 9, into=3))
+    assert [followed.identity_of("south", 5, time) for time in (0, 3_000_000, 4_000_000)] == [1, 3, 1]
+
+
 def test_tracks_of_a_retracted_identity_are_nobody():
     followed = resolver(tracklet("north", 1, 1), tracklet("north", 2, 2), correction("retracted", 1))
     assert followed.identity_of("north", 1) is None

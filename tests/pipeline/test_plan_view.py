@@ -80,7 +80,7 @@ class TestPaths:
 
     def test_follows_corrections(self):
         records = [tracks("a", 1, 3, walk()), tracks("a", 2, 4, walk()), tracks("a", 3, 5, walk())]
-        paths = ground_paths(records, site="plaza", identity_of=lambda camera, track: {1: 3, 2: 3, 3: None}[track])
+        paths = ground_paths(records, site="plaza", identity_of=lambda _, track, start: {1: 3, 2: 3, 3: None}[track])
         assert [path.identity for path in paths] == [3]
 
     def test_feet_below_the_picture_are_not_believed(self):

@@ -161,7 +161,7 @@ class TestVideo:
             records,
             [pictures("a", 5)],
             tmp_path / "m.mp4",
-            identity_of=lambda camera, track: {("a", 1): 18, ("a", 2): None}[camera, track],
+            identity_of=lambda camera, track, start: {("a", 1): 18, ("a", 2): None}[camera, track],
         )
         layout = Layout.of([SIZE], (1920, 1080))
         image = decode(tmp_path / "m.mp4")[2]
@@ -176,7 +176,7 @@ class TestVideo:
             [tracks("a", 1, 3, range(1, 4))],
             [RecordedCamera("a", lambda: frames)],
             tmp_path / "m.mp4",
-            identity_of=lambda camera, track: None,
+            identity_of=lambda camera, track, start: None,
             privacy=Privacy.WHOLE,
         )
         (cell,) = Layout.of([SIZE], (1920, 1080)).cells
