@@ -115,8 +115,16 @@ class LocalFusion:
     def close(self) -> None:
         """Stop the service and its thread."""
         asyncio.run_coroutine_threadsafe(self._service.stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(_cancel_the_rest(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+
+
+async def _cancel_the_rest() -> None:
+    rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 class LocalLink(FusionLink):
