@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from mtmct.records import CameraBatch, Commit, Record
 from operators.records import CrosscamError, StateError, pack, unpack
+from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, StoppedError, SupersededError
 from pipeline.ledger.base import Encoded, LedgerWriter
 from pipeline.notes import late_letter, source_event
 
-VERSION = 1
 END_OF_TIME = 2**63 - 1
 SITE_KEY = "site"
 # Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
@@ -32,68 +31,6 @@ class Engine(Protocol):
 
     def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit: ...
     def restore(self, state: Mapping[str, bytes]) -> None: ...
-
-
-class SupersededError(CrosscamError):
-    """Another worker has taken over this camera; this one must let go of it."""
-
-
-class StoppedError(CrosscamError):
-    """The service was stopped; nothing more is committed."""
-
-
-class OutOfStepError(CrosscamError):
-    """Fusion does not expect this batch: attach again and send what is not committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Where a camera goes on.
-
-    Attributes:
-        epoch: the camera's new epoch.
-        sequence: number of its next batch.
-        state: its worker's state as of the last commit; None at the very start.
-        final: it had ended; there is nothing left to do.
-    """
-
-    epoch: int
-    sequence: int
-    state: bytes | None
-    final: bool
-
-
-_Entry = tuple[CameraBatch, "asyncio.Future[None]"]
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One camera, as fusion sees it."""
-
-    live: bool
-    epoch: int = 0
-    committed: int = 0  # sequence after the last committed batch
-    attached: bool = False
-    state: bytes | None = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    watermark_ns: int = 0
-    committed_watermark_ns: int = 0
-    final: bool = False
-    failed: str | None = None
-    late: int = 0
-    heard: float = 0.0
-    queue: deque[_Entry] = field(default_factory=deque)
-    early: dict[int, _Entry] = field(default_factory=dict)
-
-    @property
-    def expected(self) -> int:
-        return self.committed + len(self.queue)
-
-    def waiting_for(self, sequence: int) -> asyncio.Future[None] | None:
-        """The future of a batch that is here already."""
-        if sequence in self.early:
-            return self.early[sequence][1]
-        return self.queue[sequence - self.committed][1] if self.committed <= sequence < self.expected else None
 
 
 class FusionService:
@@ -129,7 +66,7 @@ class FusionService:
         self._ledger = ledger
         self._encode = encode
         self._clock = clock
-        self._lanes = {camera: _Lane(live) for camera, live in cameras.items()}
+        self._lanes = {camera: Lane(live) for camera, live in cameras.items()}
         self._last_interval: int | None = None
         self._commits = 0
         self._finished = False
@@ -182,7 +119,7 @@ class FusionService:
         await self.start()
         lane = self._lane(camera)
         async with self._committing:
-            self._drop_queue(lane, SupersededError(f"camera {camera!r}: another worker has taken it over"))
+            lane.drop_queue(SupersededError(f"camera {camera!r}: another worker has taken it over"))
             lane.epoch += 1
             lane.attached = True
             lane.heard = self._clock()
@@ -200,7 +137,7 @@ class FusionService:
             if epoch < lane.epoch:
                 raise SupersededError(f"camera {camera!r}: another worker has taken it over")
             lane.epoch, lane.attached = epoch, True
-            self._drop_queue(lane, OutOfStepError(f"camera {camera!r}: attached anew"))
+            lane.drop_queue(OutOfStepError(f"camera {camera!r}: attached anew"))
             lane.heard = self._clock()
             return lane.committed
 
@@ -222,9 +159,8 @@ class FusionService:
             return
         waiting = lane.waiting_for(batch.sequence)
         if waiting is None:
-            waiting = asyncio.get_running_loop().create_future()
-            lane.early[batch.sequence] = (batch, waiting)
-            self._put_in_order(lane)
+            waiting = lane.put(batch)
+            self._news.set()
         await asyncio.shield(waiting)
 
     async def fail_camera(self, camera: str, reason: str) -> None:
@@ -284,26 +220,10 @@ class FusionService:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _lane(self, camera: str) -> _Lane:
+    def _lane(self, camera: str) -> Lane:
         if camera not in self._lanes:
             raise CrosscamError(f"camera {camera!r} is not part of site {self._site!r}; add it to the site's file")
         return self._lanes[camera]
-
-    def _put_in_order(self, lane: _Lane) -> None:
-        while lane.expected in lane.early:
-            entry = lane.early.pop(lane.expected)
-            lane.queue.append(entry)
-            lane.watermark_ns = max(lane.watermark_ns, entry[0].watermark_ns)
-            self._news.set()
-
-    def _drop_queue(self, lane: _Lane, error: CrosscamError) -> None:
-        for _, waiting in (*lane.queue, *lane.early.values()):
-            if not waiting.done():
-                waiting.set_exception(error)
-                waiting.exception()  # whoever waited may be dead; do not warn of an unread one
-        lane.queue.clear()
-        lane.early.clear()
-        lane.watermark_ns = lane.committed_watermark_ns
 
     async def _run(self) -> None:
         try:
@@ -330,7 +250,7 @@ class FusionService:
     def _fail(self, error: CrosscamError) -> None:
         self._error = error
         for lane in self._lanes.values():
-            self._drop_queue(lane, error)
+            lane.drop_queue(error)
         self._done.set()
 
     def _next_interval(self) -> int | None:
@@ -348,7 +268,7 @@ class FusionService:
         end = (interval + 1) * self._interval_ns
         return interval if all(self._lets_pass(lane, end) for lane in self._lanes.values()) else None
 
-    def _lets_pass(self, lane: _Lane, end_ns: int) -> bool:
+    def _lets_pass(self, lane: Lane, end_ns: int) -> bool:
         if lane.final or lane.failed is not None or lane.watermark_ns >= end_ns:
             return True
         return lane.live and self._clock() - lane.heard > self._idle_timeout
@@ -369,7 +289,7 @@ class FusionService:
 
     async def _commit_interval(self, interval: int) -> None:
         # 1. Every batch up to it; one whose own interval is already out counts as late and moves into this commit.
-        taken: list[_Entry] = []
+        taken: list[Entry] = []
         for camera in sorted(self._lanes):
             lane = self._lanes[camera]
             taken += [entry for entry in lane.queue if entry[0].interval <= interval]
@@ -378,15 +298,8 @@ class FusionService:
         commit = await self._call(self._engine.advance, batches, (interval + 1) * self._interval_ns)
         await self._write(commit, batches, interval, finished=False)
         # 4. Only now is it true: remember, and acknowledge.
-        for batch, waiting in taken:
-            lane = self._lanes[batch.camera]
-            if lane.queue and lane.queue[0][0] is batch:
-                lane.queue.popleft()
-            lane.committed = batch.sequence + 1
-            lane.state, lane.counts, lane.final = batch.state, batch.counts, batch.final
-            lane.committed_watermark_ns = batch.watermark_ns
-            if not waiting.done():
-                waiting.set_result(None)
+        for entry in taken:
+            self._lanes[entry[0].camera].acknowledge(entry)
         self._last_interval = interval
 
     async def _finish(self) -> None:
@@ -406,19 +319,7 @@ class FusionService:
         records = [self._encode(record) for record in (*own, *commit.records)]
         state: dict[str, bytes | None] = dict(commit.state)
         for batch in batches:
-            lane = self._lanes[batch.camera]
-            state[f"camera/{batch.camera}"] = pack(
-                {
-                    "version": VERSION,
-                    "epoch": batch.epoch,
-                    "sequence": batch.sequence + 1,
-                    "state": batch.state,
-                    "counts": dict(batch.counts),
-                    "watermark_ns": batch.watermark_ns,
-                    "late": lane.late,
-                    "final": batch.final,
-                }
-            )
+            state[f"camera/{batch.camera}"] = self._lanes[batch.camera].packed_after(batch)
         state[SITE_KEY] = pack(
             {"version": VERSION, "interval_ns": self._interval_ns, "interval": interval, "finished": finished}
         )
@@ -448,9 +349,5 @@ class FusionService:
         for camera, lane in self._lanes.items():
             key = f"camera/{camera}"
             if key in state:
-                kept = unpack(state[key])
-                lane.epoch, lane.committed = kept["epoch"], kept["sequence"]
-                lane.state, lane.counts = kept["state"], kept["counts"]
-                lane.watermark_ns = lane.committed_watermark_ns = kept["watermark_ns"]
-                lane.final, lane.late = kept["final"], kept["late"]
+                lane.restore(state[key])
         self._engine.restore(state)

@@ -16,7 +16,7 @@ from mtmct.records import CameraBatch
 from operators.records import CrosscamError
 from pipeline.assembly import build_service, build_shard
 from pipeline.config import Site
-from pipeline.fusion_service import Resume
+from pipeline.lane import Resume
 from pipeline.link import RayLink
 from pipeline.shard import Shard
 

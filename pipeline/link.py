@@ -12,7 +12,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from mtmct.records import CameraBatch
 from operators.records import CrosscamError
-from pipeline.fusion_service import Resume
+from pipeline.lane import Resume
 
 
 class FusionLostError(CrosscamError):

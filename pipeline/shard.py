@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from mtmct.records import CameraBatch
 from operators.records import Detections, Image
 from pipeline.camera import CameraChain, Delivery
-from pipeline.fusion_service import OutOfStepError, SupersededError
+from pipeline.lane import OutOfStepError, SupersededError
 from pipeline.link import FusionLink, FusionLostError
 from pipeline.reader import Ended, Failed, Note, Reader
 

@@ -9,7 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any
 
 from mtmct.records import CameraBatch
-from pipeline.fusion_service import FusionService, Resume
+from pipeline.fusion_service import FusionService
+from pipeline.lane import Resume
 from pipeline.ledger.base import Encoded, FencedError, LedgerReader, LedgerWriter, Stored
 from pipeline.link import FusionLink, FusionLostError
 from pipeline.schema.codec import decode

@@ -13,7 +13,8 @@ import pytest
 
 from mtmct.records import EVENTS, TRACKS, CameraBatch, Commit, Record, Tracklet
 from operators.records import CrosscamError, StateError
-from pipeline.fusion_service import END_OF_TIME, FusionService, OutOfStepError, StoppedError, SupersededError
+from pipeline.fusion_service import END_OF_TIME, FusionService
+from pipeline.lane import OutOfStepError, StoppedError, SupersededError
 from pipeline.ledger.base import FencedError
 from pipeline.schema.codec import open_codec
 from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
