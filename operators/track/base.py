@@ -99,7 +99,6 @@ class Tracker:
         self._time_ns: int | None = None
         self._counters: Ids = np.zeros(COUNTERS, np.int64)
         self._counters[NEXT_ID] = 1
-        self._allocate(_FIRST_CAPACITY, 0)
 
     # What a strategy brings -----------------------------------------------------------------------------------------
     # Its step, the frame's work, and what every step is given; its constructor ends with `_configure`.
@@ -109,11 +108,13 @@ class Tracker:
 
         Args:
             noise: (5, 2, 4) float64, see `core.motion`.
-            scales: (4,) int, the position that scales the noise of each of the four pairs.
+            scales: (4,) int, the position that scales the noise of each of the four pairs: its own or a later one.
             settings: the strategy's own numbers.
         """
-        self._setup = make_setup(noise, scales, self._life, self._shown, self.rate_hz)
+        self._setup = make_setup(noise, self._life, self._shown, self.rate_hz)
+        self._scales = scales
         self._settings = settings
+        self._allocate(_FIRST_CAPACITY, 0)
 
     def _embedding_width(self, dim: int) -> int:
         """Columns of the embedding array a track needs for embeddings of `dim`; 0: the strategy uses none."""
@@ -349,8 +350,8 @@ class Tracker:
         self._votes = np.zeros((capacity, len(self._groups)))
         self._embedding_dim = dim
         self._embeddings = np.zeros((capacity, self._embedding_width(dim)), np.float32)
-        self._book = make_book(self._counters, self._groups, capacity)
-        self._counters, _, self._over = open_book(self._book)
+        self._book = make_book(self._counters, self._scales, self._groups, capacity)
+        self._counters, _, _, self._over = open_book(self._book)
         self._capacity = capacity
         self._bind()
         self._no_looks = np.zeros((0, dim), np.float32)

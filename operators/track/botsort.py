@@ -50,8 +50,8 @@ def look_gains(gain, overlap, embeds, tracks, looks, found, most, proximity, app
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, fuse, proximity, appearance, keep = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     sure, doubtful = by_score(dets, high, low)

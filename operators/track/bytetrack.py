@@ -33,8 +33,8 @@ from operators.track.core.overlap import by_score
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, fuse = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
     sure, doubtful = by_score(dets, high, low)

@@ -66,8 +66,8 @@ def take_nearest(floats, ints, rows, dets, labels, columns, offsets):
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, new, own_motion = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     usable, known = np.flatnonzero(dets[DSCORE] > min_score), np.arange(n)

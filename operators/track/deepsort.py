@@ -55,8 +55,8 @@ def take(floats, ints, votes, embeds, counters, rows, dets, labels, columns, loo
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, look_match, iou_match, n_init, budget_ = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     budget = int(budget_)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)

@@ -34,8 +34,8 @@ from operators.track.core.overlap import by_score, gains, overlapping_pairs
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, new, look_match, bare_match, iou_match, tentative_match, look_share, keep = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
     usable, _ = by_score(dets, min_score, 2.0)

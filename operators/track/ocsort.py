@@ -34,8 +34,8 @@ from operators.track.sort import predict_areas, settle_states
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, least, min_hits, inertia, span = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYSR, counters)
     known, seen = np.arange(n), np.flatnonzero(dets[DSCORE] > min_score)

@@ -10,13 +10,13 @@ import numpy as np
 
 from operators.track.base import Tracker
 from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.assignment import split
 from operators.track.core.boxes import XYSR, place_boxes, read_detections
 from operators.track.core.compilation import both_ways, entry
 from operators.track.core.layout import (
     BOX,
     CONFIRMED,
     COUNT,
-    DSCORE,
     FRAME,
     LOST,
     POS,
@@ -31,7 +31,7 @@ from operators.track.core.life import begin_tracks, end_tracks, note_matches, op
 from operators.track.core.motion import correct, predict
 from operators.track.core.noise import fixed_noise
 from operators.track.core.observations import assign_overlaps
-from operators.track.core.overlap import overlapping_pairs
+from operators.track.core.overlap import from_score, overlapping_pairs
 
 
 @both_ways
@@ -64,23 +64,19 @@ def settle_states(floats, ints, counters, min_hits, lifetime):
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     min_score, least, min_hits = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYSR, counters)
-    known, seen = np.arange(n), np.flatnonzero(dets[DSCORE] >= min_score)
+    known, seen = np.arange(n), from_score(dets, min_score)
     predict_areas(floats, known, dt, noise, scales)
 
     a, b, overlap = overlapping_pairs(floats, ints, known, BOX, dets, labels, seen, 0.0)
-    match = assign_overlaps(n, len(seen), a, b, overlap, least)
-    rows, columns = known[match >= 0], seen[match[match >= 0]]
-    free = np.ones(len(seen), np.bool_)
-    free[match[match >= 0]] = False
-
+    rows, columns, _, unused = split(known, seen, assign_overlaps(n, len(seen), a, b, overlap, least))
     correct(floats, rows, dets, columns, noise, scales)
     place_boxes(floats, rows, XYSR)
     note_matches(floats, ints, votes, counters, rows, dets, labels, columns)
-    begin_tracks(floats, ints, votes, embeds, counters, dets, labels, seen[free], TENTATIVE, XYSR, noise, scales)
+    begin_tracks(floats, ints, votes, embeds, counters, dets, labels, unused, TENTATIVE, XYSR, noise, scales)
     gone = settle_states(floats, ints, counters, min_hits, lifetime)
     ended = end_tracks(floats, ints, votes, embeds, counters, gone, over)
     return report(floats, ints, counters, told, shown, rate), ended, counters[COUNT]

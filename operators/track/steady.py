@@ -84,18 +84,18 @@ def follow_boxes(floats, ints, state, known, dets, labels, sure):
     """Moves all tracks by the median of what clear matches say the predictions miss by."""
     a, b, overlap = overlapping_pairs(floats, ints, known, BOX, dets, labels, sure, 0.0)
     match = assign(len(known), len(sure), a, b, overlap - _CLEAR_OVERLAP)
-    right, down = np.empty(len(known)), np.empty(len(known))
+    missed = np.empty((2, len(known)))  # by how much each witness's prediction misses, to the right and down
     count = 0
     for i in range(len(known)):
         t = known[i]
         if match[i] >= 0 and state[t] == CONFIRMED and ints[HITS, t] >= _KNOWN_HITS:
             d = sure[match[i]]
-            right[count], down[count] = dets[DPOS, d] - floats[POS, t], dets[DPOS + 1, d] - floats[POS + 1, t]
+            missed[0, count], missed[1, count] = dets[DPOS, d] - floats[POS, t], dets[DPOS + 1, d] - floats[POS + 1, t]
             count += 1
     if count < 2:
         return
     weight = count / (count + _DOUBT)
-    x, y = weight * median(right[:count]), weight * median(down[:count])
+    x, y = weight * median(missed[0, :count]), weight * median(missed[1, :count])
     for t in range(len(state)):
         floats[POS, t] += x
         floats[POS + 1, t] += y
@@ -108,8 +108,8 @@ def follow_boxes(floats, ints, state, known, dets, labels, sure):
 @entry
 def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, decay, follow = settings
-    counters, groups, over = open_book(book)
-    noise, scales, dt, lifetime, shown, rate = open_setup(setup)
+    counters, scales, groups, over = open_book(book)
+    noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     sure, doubtful = by_score(dets, high, low)

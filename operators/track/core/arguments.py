@@ -2,8 +2,8 @@
 # The bodies for compiled code carry no types: numba infers them.
 """How a tracker hands its small things to its step: in two arrays, for every argument of a compiled call costs time.
 
-`setup` (48,) float64: noise (5, 2, 4), scales (4,), dt, lifetime, shown, rate. `book` int64: the counters, the number
-of grouped classes and their groups, and room for the ids that end in a frame.
+`setup` (44,) float64: noise (5, 2, 4), dt, lifetime, shown, rate. `book` int64: the counters, the scales (4,), the
+number of grouped classes and their groups, and room for the ids that end in a frame.
 """
 
 from __future__ import annotations
@@ -14,31 +14,29 @@ from operators.track.core.compilation import both_ways
 from operators.track.core.layout import COUNTERS
 from operators.track.core.types import Floats, Ids, Ints
 
-DT = 44
-_GROUPS = COUNTERS + 1
+DT = 40
+_GROUPED = COUNTERS + 4
+_GROUPS = _GROUPED + 1
 
 
-def make_setup(noise: Floats, scales: Ints, lifetime: float, shown: int, rate: float) -> Floats:
+def make_setup(noise: Floats, lifetime: float, shown: int, rate: float) -> Floats:
     """The setup of a tracker; its DT entry is written before each frame."""
-    return np.concatenate([noise.ravel(), np.asarray(scales, np.float64), [1.0, lifetime, shown, rate]])
+    return np.concatenate([noise.ravel(), [1.0, lifetime, shown, rate]])
 
 
-def make_book(counters: Ints, groups: Ints, capacity: int) -> Ids:
+def make_book(counters: Ints, scales: Ints, groups: Ints, capacity: int) -> Ids:
     """The book of a tracker with room for `capacity` tracks; its first entries are the counters from then on."""
-    return np.concatenate([counters, [len(groups)], groups, np.zeros(capacity, np.int64)]).astype(np.int64)
+    return np.concatenate([counters, scales, [len(groups)], groups, np.zeros(capacity, np.int64)]).astype(np.int64)
 
 
 @both_ways
 def open_setup(setup):
-    """Noise (5, 2, 4), scales (4,) int64, dt, lifetime, shown, rate."""
-    scales = np.empty(4, np.int64)
-    for i in range(4):
-        scales[i] = np.int64(setup[40 + i])
-    return setup[:40].reshape(5, 2, 4), scales, setup[DT], setup[DT + 1], np.int64(setup[DT + 2]), setup[DT + 3]
+    """Noise (5, 2, 4), dt, lifetime, shown, rate."""
+    return setup[:DT].reshape(5, 2, 4), setup[DT], setup[DT + 1], np.int64(setup[DT + 2]), setup[DT + 3]
 
 
 @both_ways
-def open_book(book: Ids) -> tuple[Ids, Ids, Ids]:
-    """The counters, the groups of classes, and the room for ended ids."""
-    end = _GROUPS + book[COUNTERS]
-    return book[:COUNTERS], book[_GROUPS:end], book[end:]
+def open_book(book: Ids) -> tuple[Ids, Ids, Ids, Ids]:
+    """The counters, the scales (4,), the groups of classes, and the room for ended ids."""
+    end = _GROUPS + book[_GROUPED]
+    return book[:COUNTERS], book[COUNTERS:_GROUPED], book[_GROUPS:end], book[end:]

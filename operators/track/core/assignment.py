@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from operators.track.core.compilation import both_ways, loops_for
+from operators.track.core.lists import two_lists
 from operators.track.core.types import Floats, Ints
 
 
@@ -29,34 +30,39 @@ def assign(rows: int, columns: int, a: Ints, b: Ints, gain: Floats) -> Ints:
         (rows,) int64, the column of each row, -1 where it stays alone.
     """
     match, owner = np.full(rows, -1, np.int64), np.full(columns, -1, np.int64)
-    start, contested = np.zeros(rows + 1, np.int64), np.empty(rows, np.int64)
-    u = np.zeros(rows)
-    waiting, e = 0, 0
+    contested = False
+    e = 0
     for i in range(rows):
-        best, low = -1, 0.0
+        best, most = -1, 0.0
         while e < len(a) and a[e] == i:
-            if -gain[e] < low:
-                best, low = b[e], -gain[e]
+            if gain[e] > most:
+                best, most = b[e], gain[e]
             e += 1
-        start[i + 1] = e
         if best < 0:
             continue
-        u[i] = low
         if owner[best] < 0:
             owner[best], match[i] = i, best
         else:
-            contested[waiting] = i
-            waiting += 1
-    if waiting:
-        _settle(match, owner, start, contested[:waiting], u, b, gain)
+            contested = True
+    if contested:
+        _settle(match, owner, a, b, gain)
     return match
 
 
 @both_ways
-def _settle(match, owner, start, contested, u, b, gain):
-    # Dijkstra from each contested row, over columns at reduced costs; a path may end at a free column, or at a row that
-    # gives up its column and stays alone. `mark`: 1 a column has been reached, 2 its distance is final.
-    columns = len(owner)
+def _settle(match, owner, a, b, gain):
+    # Row i has the pairs start[i] to start[i + 1]; u and v are the prices of rows and columns, at first -gain of a
+    # row's first choice. Dijkstra from each contested row, over columns at reduced costs; a path may end at a free
+    # column, or at a row that gives up its column and stays alone. `mark`: 1 a column has been reached, 2 its distance
+    # is final.
+    rows, columns = len(match), len(owner)
+    start, u = np.zeros(rows + 1, np.int64), np.zeros(rows)
+    for e in range(len(a)):
+        start[a[e] + 1] = e + 1
+        u[a[e]] = min(u[a[e]], -gain[e])
+    for i in range(rows):
+        start[i + 1] = max(start[i + 1], start[i])
+    contested = np.flatnonzero((match < 0) & (u < 0.0))
     v, distance = np.zeros(columns), np.empty(columns)
     came_from, mark, reached = np.empty(columns, np.int64), np.zeros(columns, np.int64), np.empty(columns, np.int64)
     for first in contested:
@@ -224,22 +230,21 @@ def _augment(row_of, column_of, came_from, sink, first):
 def split(rows: Ints, columns: Ints, match: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """Matched rows, their columns, rows left, columns left: what `match` (positions in columns, or -1) says."""
     n, m = len(rows), len(columns)
-    took, taken = np.empty(n, np.int64), np.empty(n, np.int64)
-    left, unused = np.empty(n, np.int64), np.empty(m, np.int64)
-    free = np.ones(m, np.bool_)
+    took, taken = two_lists(n)
+    left, unused = np.empty(n, np.int64), np.zeros(m, np.int64)
     pairs = alone = 0
     for i in range(n):
         j = match[i]
         if j >= 0:
             took[pairs], taken[pairs] = rows[i], columns[j]
-            free[j] = False
+            unused[j] = -1
             pairs += 1
         else:
             left[alone] = rows[i]
             alone += 1
     rest = 0
-    for j in range(m):
-        if free[j]:
+    for j in range(m):  # closes ranks in place
+        if unused[j] >= 0:
             unused[rest] = columns[j]
             rest += 1
     return took[:pairs], taken[:pairs], left[:alone], unused[:rest]

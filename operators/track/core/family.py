@@ -24,6 +24,7 @@ from operators.track.core.layout import (
     VEL,
 )
 from operators.track.core.life import begin_tracks, end_tracks, note_matches
+from operators.track.core.lists import two_lists
 from operators.track.core.motion import correct, predict
 from operators.track.core.overlap import gains, overlapping_pairs, twins
 
@@ -47,7 +48,7 @@ def match_boxes(floats, ints, rows, dets, labels, columns, fuse, most, plus):
 @both_ways
 def sort_by_state(state):
     """The tentative tracks, and the others."""
-    tentative, known = np.empty(len(state), np.int64), np.empty(len(state), np.int64)
+    tentative, known = two_lists(len(state))
     n = k = 0
     for t in range(len(state)):
         if state[t] == TENTATIVE:
@@ -123,7 +124,7 @@ def end_family(floats, ints, votes, embeds, counters, unseen, lifetime, over):
     gone = np.zeros(n, np.bool_)
     for t in unseen:
         gone[t] = True
-    seen, lost = np.empty(n, np.int64), np.empty(n, np.int64)
+    seen, lost = two_lists(n)
     many = few = 0
     for t in range(n):
         if ints[STATE, t] == LOST:

@@ -1,7 +1,8 @@
 """Constant-velocity Kalman filters over four independent (position, velocity) pairs, by real time steps.
 
 Noise is a (5, 2, 4) float64 array: for each of INITIAL_POSITION .. MEASUREMENT and each pair, the standard deviation is
-`constant + share * scale`, where scale is the position that the strategy names for the pair (its height, its width).
+`constant + share * scale`, where scale is the position that the strategy names for the pair (its height, its width):
+the pair's own or a later one, so that it has not moved yet when the pairs are taken in order.
 
 Process noise of a step of `dt` reference frames is that of dt steps of one frame each: for position variance
 `dt qp + (dt^3/3 - dt^2/2 + dt/6) qv`, for the covariance `(dt^2 - dt)/2 qv`, for velocity `dt qv`. For whole dt this is
@@ -12,8 +13,6 @@ exactly what a filter gathers that predicts dt times without seeing anything; at
 # The bodies for compiled code carry no types: numba infers them.
 
 from __future__ import annotations
-
-import numpy as np
 
 from operators.track.core.compilation import loops_for
 from operators.track.core.layout import DPOS, POS, PP, PV, VEL, VV
@@ -41,14 +40,12 @@ def predict(floats: Floats, rows: Ints, dt: float, noise: Floats, scales: Ints) 
 def _predict(floats, rows, dt, noise, scales):
     spread = (dt * dt * dt) / 3 - (dt * dt) / 2 + dt / 6
     cross = (dt * dt - dt) / 2
-    scaled = np.empty(4)
     for k in range(len(rows)):
         t = rows[k]
         for i in range(4):
-            scaled[i] = floats[POS + scales[i], t]
-        for i in range(4):
-            qp = noise[PROCESS_POSITION, 0, i] + noise[PROCESS_POSITION, 1, i] * scaled[i]
-            qv = noise[PROCESS_VELOCITY, 0, i] + noise[PROCESS_VELOCITY, 1, i] * scaled[i]
+            scale = floats[POS + scales[i], t]
+            qp = noise[PROCESS_POSITION, 0, i] + noise[PROCESS_POSITION, 1, i] * scale
+            qv = noise[PROCESS_VELOCITY, 0, i] + noise[PROCESS_VELOCITY, 1, i] * scale
             qp, qv = qp * qp, qv * qv
             pp, pv, vv = floats[PP + i, t], floats[PV + i, t], floats[VV + i, t]
             floats[POS + i, t] += dt * floats[VEL + i, t]
@@ -74,13 +71,10 @@ def correct(floats: Floats, rows: Ints, dets: Floats, columns: Ints, noise: Floa
 
 @loops_for(correct)
 def _correct(floats, rows, dets, columns, noise, scales):
-    scaled = np.empty(4)
     for k in range(len(rows)):
         t, d = rows[k], columns[k]
         for i in range(4):
-            scaled[i] = floats[POS + scales[i], t]
-        for i in range(4):
-            r = noise[MEASUREMENT, 0, i] + noise[MEASUREMENT, 1, i] * scaled[i]
+            r = noise[MEASUREMENT, 0, i] + noise[MEASUREMENT, 1, i] * floats[POS + scales[i], t]
             pp, pv = floats[PP + i, t], floats[PV + i, t]
             total = pp + r * r
             gain, velocity_gain = pp / total, pv / total

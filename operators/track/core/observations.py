@@ -204,14 +204,15 @@ def assign_overlaps(rows: int, columns: int, a: Ints, b: Ints, overlap: Floats, 
     """
     match: Ints = np.full(rows, -1, np.int64)
     used = np.zeros(columns, np.bool_)
-    simple = True
+    simple, count = True, 0
     for k in range(len(a)):
         if overlap[k] > least:
             if match[a[k]] >= 0 or used[b[k]]:
                 simple = False
                 break
             match[a[k]], used[b[k]] = b[k], True
-    if simple and used.any():
+            count += 1
+    if simple and count > 0:
         return match
     match = assign(rows, columns, a, b, overlap)
     for k in range(len(a)):

@@ -9,6 +9,7 @@ import numpy as np
 
 from operators.track.core.compilation import both_ways, loops_for
 from operators.track.core.layout import BOX, DGROUP, DSCORE, GROUP
+from operators.track.core.lists import two_lists
 from operators.track.core.types import Floats, Ints
 
 
@@ -59,7 +60,7 @@ def _overlapping_pairs(floats, ints, rows, first, dets, labels, columns, plus):
         widest = max(widest, dets[2, columns[j]] - edge)
     per_bin = m / (highest - lowest) if highest > lowest else 0.0
     bins: Ints = np.zeros(m + 1, np.int64)
-    bin_of, order = np.empty(m, np.int64), np.empty(m, np.int64)
+    bin_of, order = two_lists(m)
     for j in range(m):
         bin_of[j] = np.int64(min((dets[0, columns[j]] - lowest) * per_bin, m - 1.0))
         bins[bin_of[j] + 1] += 1
@@ -74,17 +75,19 @@ def _overlapping_pairs(floats, ints, rows, first, dets, labels, columns, plus):
         for i in range(4):
             box[i, place] = dets[i, d]
         box[4, place] = (dets[2, d] - dets[0, d] + plus) * (dets[3, d] - dets[1, d] + plus)
-    low, high = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    low, high = two_lists(n)
     most = 0
     for i in range(n):
         t = rows[i]
         tx1, tx2 = floats[first, t], floats[first + 2, t]
+        low[i] = high[i] = 0
         if tx1 <= tx2 and tx2 + plus >= lowest:
             from_bin = min(max((tx1 - widest - plus - lowest) * per_bin, 0.0), m - 1.0)
             low[i] = bins[np.int64(from_bin) - 1] if from_bin >= 1.0 else 0
             high[i] = bins[np.int64(min((tx2 + plus - lowest) * per_bin, m - 1.0))]
             most += high[i] - low[i]
-    a, b, overlap = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
+    a, b = two_lists(most)
+    overlap = np.empty(most)
     count = 0
     for i in range(n):
         t = rows[i]
@@ -122,7 +125,7 @@ def twins(floats: Floats, ints: Ints, kept: Ints, others: Ints, least: float, pl
 
 @loops_for(twins)
 def _twins(floats, ints, kept, others, least, plus):
-    a, b = np.empty(len(kept) * len(others), np.int64), np.empty(len(kept) * len(others), np.int64)
+    a, b = two_lists(len(kept) * len(others))
     count = 0
     for i in range(len(others)):
         o = others[i]
@@ -161,7 +164,7 @@ def gains(overlap: Floats, dets: Floats, columns: Ints, b: Ints, fuse: float, mo
 def by_score(dets: Floats, high: float, low: float) -> tuple[Ints, Ints]:
     """The sure detections, above `high`, and the doubtful ones, above `low` and below `high`."""
     m = dets.shape[1]
-    sure, doubtful = np.empty(m, np.int64), np.empty(m, np.int64)
+    sure, doubtful = two_lists(m)
     n = k = 0
     for d in range(m):
         score = dets[DSCORE, d]
@@ -172,3 +175,15 @@ def by_score(dets: Floats, high: float, low: float) -> tuple[Ints, Ints]:
             doubtful[k] = d
             k += 1
     return sure[:n], doubtful[:k]
+
+
+@both_ways
+def from_score(dets: Floats, least: float) -> Ints:
+    """The detections that have at least the score `least`."""
+    chosen = np.empty(dets.shape[1], np.int64)
+    n = 0
+    for d in range(dets.shape[1]):
+        if dets[DSCORE, d] >= least:
+            chosen[n] = d
+            n += 1
+    return chosen[:n]
