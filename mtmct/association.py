@@ -94,8 +94,7 @@ class Candidates:
 
     def of(self, track: LocalTrack) -> list[Identity]:
         """Identities to score for a track, by number."""
-        beside = self._window.of(track.uid).partners.tolist()
-        partners = {self._tracks[uid].identity for uid in beside if uid in self._tracks}
+        partners = {self._tracks[uid].identity for uid in self._window.of(track.uid) if uid in self._tracks}
         numbers = self._alike.get(track.uid, set()) | self._near(track) | self._new_ones(track)
         if self._topology.calibrated(track.camera):
             # Who is in view elsewhere and nowhere near is somebody else: no need to score it.

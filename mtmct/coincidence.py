@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,22 +126,42 @@ def _heads(pairs: Int64) -> NDArray[np.intp]:
     return np.flatnonzero(new)
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
-    """What is known of one track beside each of its neighbours, over the window.
+class Beside(NamedTuple):
+    """What is known of one track beside another.
 
     Attributes:
-        partners: (P,) int64, uids.
-        slots: (P,) int64, slots seen together.
-        llr: (P,) float64, evidence over the window; `recent` over the last seconds only.
-        distance: (P,) float64, mean distance in metres over the last seconds, NaN if none.
+        llr: evidence over the window, nats; `recent` over the last seconds only.
+        distance: mean distance in metres over the last seconds, NaN if none.
     """
 
+    llr: float
+    recent: float
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """What is known of all pairs over the window, every pair both ways, sorted by uid, then by partner.
+
+    Attributes:
+        uids, partners: (R,) int64.
+        llr, recent, distance: (R,) float64, as in `Beside`.
+    """
+
+    uids: Int64
     partners: Int64
-    slots: Int64
     llr: Float64
     recent: Float64
     distance: Float64
+
+    def spans(self) -> dict[int, tuple[int, int]]:
+        """First and last row (exclusive) by uid."""
+        heads = np.flatnonzero(np.diff(self.uids, prepend=-1))
+        uids, ends = self.uids[heads].tolist(), [*heads[1:].tolist(), len(self.uids)]
+        return {uid: (low, high) for uid, low, high in zip(uids, heads.tolist(), ends, strict=False)}
+
+
+_NOBODY: Mapping[int, Beside] = {}
 
 
 @dataclass(slots=True)
@@ -163,7 +184,29 @@ class PairWindow:
 
     settings: FusionSettings
     commits: deque[CommitPairs] = field(default_factory=deque)
-    _table: tuple[Int64, Together] | None = None
+    _table: PairTable | None = None
+    _spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _beside: dict[int, Mapping[int, Beside]] = field(default_factory=dict)
+
+    @property
+    def table(self) -> PairTable:
+        """All pairs of the window as they stand."""
+        if self._table is None:
+            self._table = self._summed()
+            self._spans, self._beside = self._table.spans(), {}
+        return self._table
+
+    def of(self, uid: int) -> Mapping[int, Beside]:
+        """The neighbours of a track by their uid, ascending."""
+        table = self.table
+        known = self._beside.get(uid)
+        if known is None:
+            low, high = self._spans.get(uid, (0, 0))
+            columns = (table.llr, table.recent, table.distance)
+            said = map(Beside, *(column[low:high].tolist() for column in columns))
+            known = dict(zip(table.partners[low:high].tolist(), said, strict=True)) if high else _NOBODY
+            self._beside[uid] = known
+        return known
 
     def add(self, commit: CommitPairs) -> None:
         """Append a commit's rows."""
@@ -181,10 +224,7 @@ class PairWindow:
 
     def strongly_paired(self, least: float) -> frozenset[int]:
         """Tracks of which the last seconds say at least this much for some pair."""
-        if self._table is None:
-            self._table = self._summed()
-        uids, table = self._table
-        return frozenset(uids[table.recent >= least].tolist())
+        return frozenset(self.table.uids[self.table.recent >= least].tolist())
 
     def agreed_until(self, uid: int, partners: Sequence[int]) -> int | None:
         """Since when the positions of a track no longer agree with any of `partners`: the start of that commit.
@@ -231,20 +271,12 @@ class PairWindow:
         self._table = None
         return changed
 
-    def of(self, uid: int) -> Together:
-        """The neighbours of a track, by uid."""
-        if self._table is None:
-            self._table = self._summed()
-        uids, table = self._table
-        low, high = np.searchsorted(uids, [uid, uid + 1])
-        return Together(*(getattr(table, name)[low:high] for name in Together.__slots__))
-
-    def _summed(self) -> tuple[Int64, Together]:
+    def _summed(self) -> PairTable:
         kept = [(commit.time_ns, commit.rows) for commit in self.commits if len(commit.rows)]
         if not kept:
             nothing = np.zeros(0)
             none = np.zeros(0, np.int64)
-            return none, Together(none, none, nothing, nothing, nothing)
+            return PairTable(none, none, nothing, nothing, nothing)
         now = self.commits[-1].time_ns
         pairs = np.concatenate([rows.pairs for _, rows in kept])
         slots = np.concatenate([rows.slots for _, rows in kept])
@@ -262,11 +294,8 @@ class PairWindow:
         recent = self._independent(np.add.reduceat(llr * late, heads), recent_counts)
         both = np.concatenate([pairs[heads], pairs[heads][:, ::-1]])
         order = np.lexsort((both[:, 1], both[:, 0]))
-        table = Together(
-            both[order, 1],
-            *(np.concatenate([values, values])[order] for values in (counts, evidence, recent, metres)),
-        )
-        return both[order, 0], table
+        columns = (np.concatenate([values, values])[order] for values in (evidence, recent, metres))
+        return PairTable(both[order, 0], both[order, 1], *columns)
 
     def _independent(self, total: Float64, counts: Int64) -> Float64:
         """Sums over slots as sums over independent observations: errors closer in time than that are one error."""

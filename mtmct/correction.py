@@ -16,8 +16,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
 from mtmct.evidence import NEVER, Judge, Score, Subject
@@ -87,19 +85,16 @@ class Reviewer:
 
     def _conflicts(self, tracks: list[LocalTrack]) -> list[tuple[LocalTrack, LocalTrack, float, str]]:
         conflicts = []
-        for row, one in enumerate(tracks):
+        for row, one in enumerate(tracks[:-1]):
             beside = self._window.of(one.uid)
             for other in tracks[row + 1 :]:
                 if one.camera == other.camera:
                     if one.overlaps(other.start_ns, other.last_ns):
                         conflicts.append((one, other, -self._settings.split_odds, "camera"))
                     continue
-                at = int(np.searchsorted(beside.partners, other.uid))
-                if at == len(beside.partners) or beside.partners[at] != other.uid:
-                    continue
-                recent = float(beside.recent[at])
-                if recent < -self._settings.split_odds and beside.distance[at] > self._settings.drift_m:
-                    conflicts.append((one, other, recent, "ground"))
+                said = beside.get(other.uid)
+                if said and said.recent < -self._settings.split_odds and said.distance > self._settings.drift_m:
+                    conflicts.append((one, other, said.recent, "ground"))
         return sorted(conflicts, key=lambda conflict: conflict[2])
 
     def _leaver(self, one: LocalTrack, other: LocalTrack) -> LocalTrack:
@@ -112,13 +107,12 @@ class Reviewer:
     def _tie(self, track: LocalTrack, without: set[int]) -> float:
         """How much more a track's positions are those of its own identity than those of any other."""
         own, others = 0.0, [0.0]
-        beside = self._window.of(track.uid)
-        for uid, llr in zip(beside.partners.tolist(), beside.recent.tolist(), strict=True):
+        for uid, said in self._window.of(track.uid).items():
             if uid in self._tracks and uid not in without:
                 if self._tracks[uid].identity == track.identity:
-                    own += llr
+                    own += said.recent
                 else:
-                    others.append(llr)
+                    others.append(said.recent)
         return own - max(others)
 
     def _went_over(self, track: LocalTrack, family: Sequence[LocalTrack]) -> int | None:
@@ -127,14 +121,6 @@ class Reviewer:
         since = self._window.agreed_until(track.uid, others)
         return since if since is not None and _within(track, since) else None
 
-    def _support(self, track: LocalTrack, without: set[int]) -> float:
-        beside = self._window.of(track.uid)
-        total = 0.0
-        for uid, llr in zip(beside.partners.tolist(), beside.recent.tolist(), strict=True):
-            if uid in self._tracks and uid not in without and self._tracks[uid].identity == track.identity:
-                total += llr
-        return total
-
     def defectors(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
         """Linked tracks whose positions follow another identity than their own, with which it cannot be merged."""
         found = []
@@ -142,13 +128,12 @@ class Reviewer:
         for track in live:
             if track.uid not in pulled:
                 continue
-            beside = self._window.of(track.uid)
             sums: dict[int, float] = {}
             uids: dict[int, list[int]] = {}
-            for uid, llr in zip(beside.partners.tolist(), beside.recent.tolist(), strict=True):
+            for uid, said in self._window.of(track.uid).items():
                 if uid in self._tracks and self._tracks[uid].identity:
                     number = self._tracks[uid].identity
-                    sums[number] = sums.get(number, 0.0) + llr
+                    sums[number] = sums.get(number, 0.0) + said.recent
                     uids.setdefault(number, []).append(uid)
             own = max(sums.pop(track.identity, 0.0), 0.0)
             best = max(sums, key=lambda number: (sums[number], -number), default=0)
@@ -188,9 +173,8 @@ class Reviewer:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
         pairs: set[tuple[int, int]] = set()
         for track in live:
-            beside = self._window.of(track.uid)
-            for uid in beside.partners[beside.llr > 0].tolist():
-                other = self._tracks[uid].identity if uid in self._tracks else 0
+            for uid, said in self._window.of(track.uid).items():
+                other = self._tracks[uid].identity if said.llr > 0 and uid in self._tracks else 0
                 if other and other != track.identity:
                     pairs.add((max(track.identity, other), min(track.identity, other)))
         found = []

@@ -8,12 +8,12 @@ site's area: so "near enough that few others would fit" and "one of few" are the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mtmct.coincidence import PairWindow, Together
+from mtmct.coincidence import Beside, PairWindow
 from mtmct.exemplars import likeness
 from mtmct.identities import Identity, IdentityBook
 from mtmct.settings import FusionSettings
@@ -23,6 +23,7 @@ from operators.records import SECOND_NS, Float32
 
 NEVER = float("-inf")
 _BODY_M = 1.7  # height of a body: the yardstick in pictures without calibration
+_ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
 _PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
 
 
@@ -67,6 +68,38 @@ class Subject:
         return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), vectors, weights)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What every subject asks of a candidate.
+
+    Attributes:
+        uids: the candidate's list of tracks when this was gathered: a change of its members makes a new list.
+        cls: class name.
+        tracks: its tracks in memory.
+        spans: first and last event time of all its tracks, by camera.
+    """
+
+    uids: Sequence[int]
+    cls: str
+    tracks: Sequence[LocalTrack]
+    spans: Mapping[str, Sequence[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A subject, and what does not depend on the candidate.
+
+    Attributes:
+        first, last: which of its tracks began first and was seen last.
+        beside: the neighbours of its tracks, by uid of the track.
+    """
+
+    subject: Subject
+    first: LocalTrack
+    last: LocalTrack
+    beside: Mapping[int, Mapping[int, Beside]]
+
+
 class Judge:
     """Scores subjects against identities as things stand at one commit.
 
@@ -86,14 +119,20 @@ class Judge:
         self._topology = topology
         self._settings = settings
         self._now_ns = now_ns
-        self._in_view: tuple[frozenset[int], dict[str, frozenset[int]]] | None = None
+        self._away: dict[str, int] | None = None
+        self._known: dict[int, _Known] = {}
 
     def scores(
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
     ) -> list[Score]:
         """One score a candidate; `without` names uids to be left out of the candidates (a track under review)."""
-        beside = {track.uid: self._window.of(track.uid) for track in subject.tracks}
-        terms = [self._terms(subject, candidate, beside, without) for candidate in candidates]
+        question = _Question(
+            subject,
+            min(subject.tracks, key=lambda track: (track.start_ns, track.uid)),
+            max(subject.tracks, key=lambda track: (track.last_ns, track.uid)),
+            {track.uid: self._window.of(track.uid) for track in subject.tracks},
+        )
+        terms = [self._terms(question, self._gathered(candidate, without)) for candidate in candidates]
         possible = [candidate for candidate, known in zip(candidates, terms, strict=True) if known is not None]
         cosines = iter(self._likeness(subject, possible, without))
         scores = []
@@ -125,20 +164,33 @@ class Judge:
         )
         return [float(value) for value in found]
 
-    def _terms(
-        self, subject: Subject, candidate: Identity, beside: dict[int, Together], without: frozenset[int]
-    ) -> dict[str, float] | None:
-        settings = self._settings
-        agreement = settings.class_llr(subject.cls, self._book.cls(candidate))
-        if agreement == NEVER or not self._alone_in_each_camera(subject, candidate, without):
+    def _gathered(self, candidate: Identity, without: frozenset[int]) -> _Known:
+        known = self._known.get(candidate.number)
+        if known is not None and known.uids is candidate.uids and without.isdisjoint(candidate.uids):
+            return known
+        tracks = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for member in candidate.past:
+            spans.setdefault(member.camera, []).append((member.start_ns, member.end_ns))
+        for track in tracks:
+            spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
+        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans)
+        if len(tracks) == len(candidate.uids):
+            self._known[candidate.number] = known
+        return known
+
+    def _terms(self, question: _Question, known: _Known) -> dict[str, float] | None:
+        settings, subject = self._settings, question.subject
+        agreement = settings.class_llr(subject.cls, known.cls)
+        if agreement == NEVER or not _alone_in_each_camera(subject, known):
             return None
-        known = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
         ground, compared, unseen = 0.0, False, False
         for track in subject.tracks:
-            for other in known:
+            beside = question.beside[track.uid]
+            for other in known.tracks:
                 if not track.overlaps(other.start_ns, other.last_ns):
                     continue
-                said = self._simultaneous(track, other, beside[track.uid])
+                said = self._simultaneous(track, other, beside.get(other.uid))
                 if said == NEVER:
                     return None
                 if said is None:
@@ -151,7 +203,7 @@ class Judge:
         elif unseen:
             terms["overlap"] = settings.unseen_overlap
         rivals = self._rivals(subject)
-        motion = self._transitions(subject, known, rivals)
+        motion = self._transitions(question, known.tracks, rivals)
         if motion == NEVER:
             return None
         if motion is not None:
@@ -162,8 +214,7 @@ class Judge:
             terms["crowd"] = -math.log(rivals)
         if agreement:
             terms["class"] = agreement
-        first = min(subject.tracks, key=lambda track: (track.start_ns, track.uid))
-        terms["arrival"] = settings.returns + (0.0 if first.at_border else settings.inside)
+        terms["arrival"] = settings.returns + (0.0 if question.first.at_border else settings.inside)
         return terms
 
     def _rivals(self, subject: Subject) -> int:
@@ -172,50 +223,37 @@ class Judge:
         Whoever is in view of the same camera, or on the ground of a calibrated one while the subject is, too, is
         somebody else unless the positions agree, and then no prior is needed.
         """
+        if self._away is None:
+            self._away = self._presence()
         camera = subject.tracks[0].camera
-        if self._in_view is None:
-            self._in_view = self._presence()
-        calibrated, by_camera = self._in_view
-        away = by_camera.get(camera, frozenset())
-        if self._topology.calibrated(camera):
-            away = away | calibrated
-        return max(1, len(self._book) - len(away))
+        away = self._away.get(camera)
+        if away is None:
+            away = self._away[_ON_THE_GROUND] if self._topology.calibrated(camera) else 0
+        return max(1, len(self._book) - away)
 
-    def _presence(self) -> tuple[frozenset[int], dict[str, frozenset[int]]]:
-        """Identities in view now: those in calibrated cameras, and all by camera."""
+    def _presence(self) -> dict[str, int]:
+        """How many identities whoever is in a camera cannot be, as they are in view elsewhere or beside it."""
         horizon = self._now_ns - 2 * SECOND_NS
         by_camera: dict[str, set[int]] = {}
         for identity in self._book.identities.values():
             for track in self._book.tracks_of(identity):
                 if track.last_ns >= horizon:
                     by_camera.setdefault(track.camera, set()).add(identity.number)
-        on_the_ground = [seen for camera, seen in by_camera.items() if self._topology.calibrated(camera)]
-        return frozenset().union(*on_the_ground), {camera: frozenset(seen) for camera, seen in by_camera.items()}
-
-    def _alone_in_each_camera(self, subject: Subject, candidate: Identity, without: frozenset[int]) -> bool:
-        past = [(member.camera, member.start_ns, member.end_ns) for member in candidate.past]
-        here = [(t.camera, t.start_ns, t.last_ns) for t in self._book.tracks_of(candidate) if t.uid not in without]
-        for camera, start, end in subject.spans:
-            for other, since, until in past:
-                if other == camera and since <= end and start <= until:
-                    return False
-            for other, since, until in here:
-                if other == camera and since <= end and start <= until:
-                    return False
-        return True
+        calibrated = {camera: self._topology.calibrated(camera) for camera in by_camera}
+        on_the_ground = set().union(*(seen for camera, seen in by_camera.items() if calibrated[camera]))
+        away = {camera: len(on_the_ground if calibrated[camera] else seen) for camera, seen in by_camera.items()}
+        return {**away, _ON_THE_GROUND: len(on_the_ground)}
 
     def _comparable(self, one: LocalTrack, other: LocalTrack) -> bool:
         return self._topology.calibrated(one.camera) and self._topology.calibrated(other.camera)
 
-    def _simultaneous(self, track: LocalTrack, other: LocalTrack, beside: Together) -> float | None:
+    def _simultaneous(self, track: LocalTrack, other: LocalTrack, beside: Beside | None) -> float | None:
         """What the common positions of two tracks say; None where there are none to compare."""
         settings = self._settings
-        row = int(np.searchsorted(beside.partners, other.uid))
-        if row < len(beside.partners) and beside.partners[row] == other.uid:
-            llr, metres = float(beside.llr[row]), float(beside.distance[row])
-            if llr < -settings.split_odds and metres > settings.apart_m:
+        if beside is not None:
+            if beside.llr < -settings.split_odds and beside.distance > settings.apart_m:
                 return NEVER
-            return min(llr, _PAIR_LIMIT)
+            return min(beside.llr, _PAIR_LIMIT)
         if not (self._comparable(track, other) and track.grounded and other.grounded):
             return None
         since = max(track.start_ns, other.start_ns, self._now_ns - round(settings.window_s * SECOND_NS))
@@ -223,10 +261,9 @@ class Judge:
         # Both were on the ground at once, and yet never near enough to be compared.
         return NEVER if until - since > 2 * settings.slot_ns else None
 
-    def _transitions(self, subject: Subject, known: Sequence[LocalTrack], rivals: int) -> float | None:
+    def _transitions(self, question: _Question, known: Sequence[LocalTrack], rivals: int) -> float | None:
         """From the identity's last track before the subject to the subject, and from it to the next one after it."""
-        first = min(subject.tracks, key=lambda track: (track.start_ns, track.uid))
-        last = max(subject.tracks, key=lambda track: (track.last_ns, track.uid))
+        first, last = question.first, question.last
         before = [track for track in known if track.last_ns < first.start_ns]
         after = [track for track in known if track.start_ns > last.last_ns]
         steps = []
@@ -270,3 +307,11 @@ class Judge:
         extent = min(2 * math.pi * math.sqrt(determinant), rivals * area)
         trust = math.exp(-seconds / settings.position_memory_s) * (1 - settings.surprise)
         return math.log(trust * area / extent * math.exp(-mahalanobis / 2) + (1 - trust) / rivals)
+
+
+def _alone_in_each_camera(subject: Subject, known: _Known) -> bool:
+    for camera, start, end in subject.spans:
+        for since, until in known.spans.get(camera, ()):
+            if since <= end and start <= until:
+                return False
+    return True
