@@ -222,10 +222,6 @@ class PairWindow:
             self._table = None
         return dropped
 
-    def strongly_paired(self, least: float) -> frozenset[int]:
-        """Tracks of which the last seconds say at least this much for some pair."""
-        return frozenset(self.table.uids[self.table.recent >= least].tolist())
-
     def agreed_until(self, uid: int, partners: Sequence[int]) -> int | None:
         """Since when the positions of a track no longer agree with any of `partners`: the start of that commit.
 

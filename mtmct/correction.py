@@ -16,13 +16,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
 from mtmct.evidence import NEVER, Judge, Score, Subject
 from mtmct.identities import Identity, IdentityBook
 from mtmct.settings import FusionSettings
 from mtmct.tracks import LocalTrack, TrackMemory
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Int64
 
 _ONE_MOMENT_NS = 3 * SECOND_NS
 
@@ -124,7 +126,7 @@ class Reviewer:
     def defectors(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
         """Linked tracks whose positions follow another identity than their own, with which it cannot be merged."""
         found = []
-        pulled = self._window.strongly_paired(self._settings.move_odds / 4)
+        pulled = self._pulled()
         for track in live:
             if track.uid not in pulled:
                 continue
@@ -144,6 +146,28 @@ class Reviewer:
                     since = self._went_over(track, family)
                 found.append(Misfit(track, 0.0, "ground", since))
         return found
+
+    def _pulled(self) -> set[int]:
+        """Tracks that may be defectors: what the last seconds say for other identities would be enough all together.
+
+        One pass over all pairs of the window, so that only few tracks need a closer look.
+        """
+        table, odds = self._window.table, self._settings.move_odds
+        uids, rows = np.unique(table.uids, return_inverse=True)
+        own, others = self._identities()
+        drawn = np.where((others > 0) & (others != own), np.maximum(table.recent, 0.0), 0.0)
+        # A little less than the bound, as sums in another order differ in the last bits.
+        enough = np.bincount(rows, drawn, len(uids)) > odds - 1e-6
+        strongly = np.bincount(rows, table.recent >= odds / 4, len(uids)) > 0
+        return set(uids[enough & strongly].tolist())
+
+    def _identities(self) -> tuple[Int64, Int64]:
+        """The identities of the two tracks of every row of the window's table, 0 where there is none."""
+        table = self._window.table
+        uids = np.unique(table.uids)
+        numbers = [self._tracks[uid].identity if uid in self._tracks else 0 for uid in uids.tolist()]
+        identities = np.array(numbers, np.int64)
+        return identities[np.searchsorted(uids, table.uids)], identities[np.searchsorted(uids, table.partners)]
 
     def _could_merge(self, track: LocalTrack, number: int, judge: Judge) -> bool:
         subject = Subject.of_identity(self._book[track.identity], self._book)
@@ -171,12 +195,12 @@ class Reviewer:
         self, live: Sequence[LocalTrack], judge: Judge, now_ns: int
     ) -> list[tuple[Identity, Identity, Score]]:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
-        pairs: set[tuple[int, int]] = set()
-        for track in live:
-            for uid, said in self._window.of(track.uid).items():
-                other = self._tracks[uid].identity if said.llr > 0 and uid in self._tracks else 0
-                if other and other != track.identity:
-                    pairs.add((max(track.identity, other), min(track.identity, other)))
+        table = self._window.table
+        own, others = self._identities()
+        rows = np.flatnonzero((table.llr > 0) & (own > 0) & (others > 0) & (own != others))
+        rows = rows[np.isin(table.uids[rows], [track.uid for track in live])]
+        one, other = own[rows], others[rows]
+        pairs = set(zip(np.maximum(one, other).tolist(), np.minimum(one, other).tolist(), strict=True))
         found = []
         for younger, older in sorted(pairs):
             gone, survivor = self._book[younger], self._book[older]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.records import DEADLETTER, CameraBatch, Record, Tracklet
 from mtmct.tracks import TrackMemory
@@ -48,25 +49,69 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, site: str, dim:
     given = [tracklet for tracklet in everything if len(tracklet)]
     given.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
     check = _Check(site, dim, memory)
-    doubtful = _doubtful_rows(given)
-    tracklets = [usable for row, one in enumerate(given) if (usable := check(one, doubtful[row])) is not None]
+    survey = _survey(given)
+    tracklets = [usable for row, one in enumerate(given) if (usable := check(one, survey[row])) is not None]
     return Intake(tracklets, events + letters, check.letters, ended, check.dim)
 
 
-def _doubtful_rows(tracklets: Sequence[Tracklet]) -> list[bool]:
-    """Which tracklets have an empty or unfinite box, or times that do not increase: one pass over all."""
+class _Seen(NamedTuple):
+    """What one pass over all tracklets says of one of them.
+
+    Attributes:
+        doubtful: it has an empty or unfinite box, or times that do not increase.
+        start_ns, end_ns: of its first and last row.
+        embeddings: brought to unit length; None if there are none, or if they have to be looked at one by one.
+    """
+
+    doubtful: bool
+    start_ns: int
+    end_ns: int
+    embeddings: Float32 | None
+
+
+def _survey(tracklets: Sequence[Tracklet]) -> list[_Seen]:
     if not tracklets:
         return []
     lengths = np.array([len(tracklet) for tracklet in tracklets])
     heads = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     boxes = np.concatenate([tracklet.boxes for tracklet in tracklets])
     times = np.concatenate([tracklet.times_ns for tracklet in tracklets])
-    with np.errstate(invalid="ignore"):
-        sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     forward = np.ones(len(times), bool)
     forward[1:] = times[1:] > times[:-1]
     forward[heads] = True
-    return [not good for good in np.logical_and.reduceat(sound & forward, heads).tolist()]
+    good = np.logical_and.reduceat(_sound_boxes(boxes) & forward, heads)
+    columns = (~good, times[heads], times[heads + lengths - 1])
+    return list(map(_Seen, *(column.tolist() for column in columns), _units(tracklets)))
+
+
+def _sound_boxes(boxes: Float32) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+
+
+def _units(tracklets: Sequence[Tracklet]) -> list[Float32 | None]:
+    """The embeddings of those tracklets of which all are usable, at unit length."""
+    units: list[Float32 | None] = [None] * len(tracklets)
+    rows_of: dict[int, list[int]] = {}
+    for row, tracklet in enumerate(tracklets):
+        vectors, qualities = tracklet.embeddings, tracklet.qualities
+        if vectors is None or vectors.ndim != 2 or len(vectors) != len(qualities):
+            continue
+        if vectors.dtype == qualities.dtype == np.float32:
+            rows_of.setdefault(vectors.shape[1], []).append(row)
+    for rows in rows_of.values():
+        vectors = np.concatenate([tracklets[row].embeddings for row in rows])
+        qualities = np.concatenate([tracklets[row].qualities for row in rows])
+        norms = np.linalg.norm(vectors, axis=1)
+        sound = np.isfinite(norms) & (norms > 0) & np.isfinite(qualities) & (qualities > 0)
+        vectors = vectors / np.where(sound, norms, 1)[:, None]
+        low = 0
+        for row in rows:
+            high = low + len(tracklets[row].qualities)
+            if high > low and sound[low:high].all():
+                units[row] = vectors[low:high]
+            low = high
+    return units
 
 
 class _Check:
@@ -77,20 +122,26 @@ class _Check:
         self._memory = memory
         self._latest: dict[tuple[str, int], int] = {}
 
-    def __call__(self, tracklet: Tracklet, doubtful: bool) -> Tracklet | None:
-        """The tracklet, or what can be used of it; `doubtful` if its rows have to be looked at one by one."""
+    def __call__(self, tracklet: Tracklet, seen: _Seen) -> Tracklet | None:
+        """The tracklet, or what can be used of it."""
         name = (tracklet.camera, tracklet.track)
         known = self._memory.find(*name)
         before = self._latest.get(name, _BEGINNING if known is None else known.last_ns)
-        if doubtful or tracklet.times_ns[0] <= before:
-            return self._embeddings(self._rows(tracklet, before))
-        self._latest[name] = int(tracklet.times_ns[-1])
-        return self._embeddings(tracklet)
+        usable: Tracklet | None = tracklet
+        if seen.doubtful or seen.start_ns <= before:
+            usable = self._rows(tracklet, before)
+        else:
+            self._latest[name] = seen.end_ns
+        if usable is None or usable.embeddings is None or len(usable.embeddings) == 0:
+            return usable
+        if seen.embeddings is not None and self.dim in (0, seen.embeddings.shape[1]):
+            self.dim = seen.embeddings.shape[1]
+            return replace(usable, embeddings=seen.embeddings)
+        return self._embeddings(usable)
 
     def _rows(self, tracklet: Tracklet, before: int) -> Tracklet | None:
         boxes = tracklet.boxes
-        with np.errstate(invalid="ignore"):
-            sound = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        sound = _sound_boxes(boxes)
         if not sound.all():
             self._tell(tracklet, "bad_box", f"{int((~sound).sum())} of {len(sound)} boxes are empty or not finite")
         latest = np.maximum.accumulate(np.concatenate([[before], tracklet.times_ns]))
@@ -114,9 +165,7 @@ class _Check:
             scores=tracklet.scores[keep],
         )
 
-    def _embeddings(self, tracklet: Tracklet | None) -> Tracklet | None:
-        if tracklet is None or tracklet.embeddings is None or len(tracklet.embeddings) == 0:
-            return tracklet
+    def _embeddings(self, tracklet: Tracklet) -> Tracklet:
         vectors: Float32 = np.asarray(tracklet.embeddings, np.float32)
         dim = vectors.shape[-1]
         if vectors.ndim != 2 or (self.dim and dim != self.dim) or len(tracklet.qualities) != len(vectors):

@@ -45,26 +45,26 @@ def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Reco
     """One record a tracklet, in the order given."""
     if not issues:
         return []
-    times = (np.concatenate([issue.tracklet.times_ns for issue in issues]) // 1000).tolist()
-    boxes = np.round(np.concatenate([issue.tracklet.boxes for issue in issues]).astype(np.float64), 2).tolist()
-    scores = np.round(np.concatenate([issue.tracklet.scores for issue in issues]).astype(np.float64), 4).tolist()
+    tracklets = [issue.tracklet for issue in issues]
+    times = (np.concatenate([tracklet.times_ns for tracklet in tracklets]) // 1000).tolist()
+    boxes = np.round(np.concatenate([tracklet.boxes for tracklet in tracklets]).astype(np.float64), 2)
+    scores = np.round(np.concatenate([tracklet.scores for tracklet in tracklets]).astype(np.float64), 4).tolist()
     places = np.round(np.concatenate([issue.ground for issue in issues]), 3)
-    known = np.isfinite(places[:, 0]).tolist()
-    metres = places.tolist()
+    metres: list[list[float | None]] = places.T.tolist()
+    for row in np.flatnonzero(~np.isfinite(places[:, 0])).tolist():
+        metres[0][row] = metres[1][row] = None
+    points = list(map(list, zip(times, *boxes.T.tolist(), scores, *metres, strict=True)))
+    frames = np.concatenate([tracklet.frames for tracklet in tracklets]).tolist()
     records = []
     low = 0
     for issue in issues:
         high = low + len(issue.tracklet)
-        points = [
-            [times[row], *boxes[row], scores[row], *(metres[row] if known[row] else (None, None))]
-            for row in range(low, high)
-        ]
-        records.append(_record(issue, points, site, book))
+        records.append(_record(issue, frames[low:high], points[low:high], site, book))
         low = high
     return records
 
 
-def _record(issue: Issue, points: list[list[Any]], site: str, book: IdentityBook) -> Record:
+def _record(issue: Issue, frames: list[int], points: list[list[Any]], site: str, book: IdentityBook) -> Record:
     tracklet = issue.tracklet
     identity = book[issue.track.identity]
     name = book.name(identity.number)
@@ -79,7 +79,7 @@ def _record(issue: Issue, points: list[list[Any]], site: str, book: IdentityBook
         "revision": identity.revision,
         "start": points[0][0],
         "end": points[-1][0],
-        "frames": tracklet.frames.tolist(),
+        "frames": frames,
         "points": points,
         "link": None if issue.link is None else _link(issue.link, book),
         "ended": tracklet.ended,

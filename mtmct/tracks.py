@@ -190,16 +190,19 @@ class TrackMemory:
         if not tracklets:
             return [], _no_samples()
         fits = _Fits(tracklets, topology)
-        placed = []
-        uids = np.empty(len(tracklets), np.int64)
+        tracks = []
         for row, tracklet in enumerate(tracklets):
             track = self.find(tracklet.camera, tracklet.track)
-            if track is None:
-                track = self._begin(tracklet, fits.beginnings[row], topology, settings)
-            self._extend(track, tracklet, fits, row, settings)
-            uids[row] = track.uid
-            low, high = fits.starts[row], fits.starts[row + 1]
-            placed.append(Placed(track.uid, tracklet, fits.ground[low:high]))
+            tracks.append(track or self._begin(tracklet, fits.beginnings[row], topology, settings))
+        starts = fits.starts.tolist()
+        placed = []
+        for row, (track, tracklet) in enumerate(zip(tracks, tracklets, strict=True)):
+            placed.append(Placed(track.uid, tracklet, fits.ground[starts[row] : starts[row + 1]]))
+        for rows in _one_of_each([track.uid for track in tracks]):
+            _speed_up([tracks[row] for row in rows], fits.velocities[rows])
+            for row in rows:
+                self._extend(tracks[row], tracklets[row], fits.ends[row], settings)
+        uids = np.array([track.uid for track in tracks], np.int64)
         return placed, fits.samples(uids, settings.slot_ns)
 
     def _begin(self, tracklet: Tracklet, first: Float64, topology: Topology, settings: FusionSettings) -> LocalTrack:
@@ -221,16 +224,11 @@ class TrackMemory:
         self.changed.add(track.uid)
         return track
 
-    def _extend(self, track: LocalTrack, tracklet: Tracklet, fits: _Fits, row: int, settings: FusionSettings) -> None:
+    def _extend(self, track: LocalTrack, tracklet: Tracklet, end: Float64, settings: FusionSettings) -> None:
         track.votes[tracklet.cls] = track.votes.get(tracklet.cls, 0) + len(tracklet)
-        fitted = fits.velocities[row]
-        known = np.isfinite(fitted)
-        if track.points:
-            fitted = np.where(known, (fitted + track.velocity) / 2, track.velocity)
-        track.velocity = np.where(np.isfinite(fitted), fitted, 0.0)
         track.points += len(tracklet)
         track.last_ns = int(tracklet.times_ns[-1])
-        track.last = fits.ends[row].copy()
+        track.last = end.copy()
         track.ended = tracklet.ended
         if tracklet.embeddings is not None:
             for vector, quality in zip(tracklet.embeddings, tracklet.qualities, strict=True):
@@ -238,6 +236,27 @@ class TrackMemory:
                     self.changed.add(track.uid)
                     track.looks.absorb(vector[None], np.array([quality], np.float32), settings.track_exemplars)
                 track.offered += 1
+
+
+def _one_of_each(uids: Sequence[int]) -> list[list[int]]:
+    """Rows in turns, in which no track comes twice: one turn, unless a commit brings several pieces of a track."""
+    turns: list[list[int]] = []
+    times: dict[int, int] = {}
+    for row, uid in enumerate(uids):
+        turn = times[uid] = times.get(uid, -1) + 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(row)
+    return turns
+
+
+def _speed_up(tracks: Sequence[LocalTrack], fitted: Float64) -> None:
+    """Velocities halfway between what they were and what was fitted ((N, 4), NaN where nothing was)."""
+    before = np.array([track.velocity for track in tracks])
+    old = np.array([track.points > 0 for track in tracks])[:, None]
+    after = np.where(old, np.where(np.isfinite(fitted), (fitted + before) / 2, before), fitted)
+    for track, velocity in zip(tracks, np.where(np.isfinite(after), after, 0.0), strict=True):
+        track.velocity = velocity.copy()
 
 
 class _Fits:
