@@ -26,6 +26,7 @@ from operators.track.core.layout import (
     TIME_RESTART,
     TIME_STILL,
 )
+from operators.track.core.life import TOLD
 from operators.track.core.types import Floats, Ids, Ints
 from operators.track.errors import TrackerError
 
@@ -274,9 +275,9 @@ class Tracker:
             self._reserve(most)
         forgotten = self._forget_all() if restart else _NO_IDS
         looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, len(given))
-        told = np.empty((most, life.TOLD))
+        told = np.empty((most, TOLD))
         self._setup[DT] = dt
-        count, over, self._live = self._run(*self._state, given, looks, self._setup, self._settings, told)
+        count, over, self._live = self._run(self._state, given, looks, self._setup, self._settings, told)
         ended = self._over[:over].copy() if over else _NO_IDS
         return told[:count], np.concatenate([forgotten, ended]) if restart else ended
 

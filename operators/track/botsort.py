@@ -14,7 +14,7 @@ import numpy as np
 
 from operators.track.base import Tracker
 from operators.track.core.appearance import blend_looks, cosine_costs
-from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.assignment import assign, split
 from operators.track.core.boxes import XYWH, read_detections
 from operators.track.core.compilation import both_ways, entry
@@ -48,9 +48,9 @@ def look_gains(gain, overlap, embeds, tracks, looks, found, most, proximity, app
 
 
 @entry
-def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
+def step(tracks, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, fuse, proximity, appearance, keep = settings
-    counters, scales, groups, over = open_book(book)
+    floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)

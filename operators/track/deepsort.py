@@ -11,7 +11,7 @@ import numpy as np
 from operators.records import Float32
 from operators.track.base import Tracker
 from operators.track.core.appearance import GATE, all_pairs, gate_distances, keep_looks, nearest_costs
-from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.assignment import assign, split
 from operators.track.core.boxes import XYAH, place_boxes, read_detections
 from operators.track.core.compilation import both_ways, entry
@@ -53,9 +53,9 @@ def take(floats, ints, votes, embeds, counters, rows, dets, labels, columns, loo
 
 
 @entry
-def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
+def step(tracks, given, looks, setup, settings, told):
     min_score, look_match, iou_match, n_init, budget_ = settings
-    counters, scales, groups, over = open_book(book)
+    floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(setup)
     budget = int(budget_)
     n = open_frame(floats, ints, counters, dt)

@@ -10,7 +10,7 @@ import numpy as np
 
 from operators.track.base import Tracker
 from operators.track.core.appearance import GATE, all_pairs, blend_looks, cosine_costs, gate_distances
-from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.assignment import assign, split
 from operators.track.core.boxes import XYAH, read_detections
 from operators.track.core.compilation import entry
@@ -32,9 +32,9 @@ from operators.track.core.overlap import by_score, gains, overlapping_pairs
 
 
 @entry
-def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
+def step(tracks, given, looks, setup, settings, told):
     min_score, new, look_match, bare_match, iou_match, tentative_match, look_share, keep = settings
-    counters, scales, groups, over = open_book(book)
+    floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)

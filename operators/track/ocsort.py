@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
-from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.boxes import XYSR, place_boxes, read_detections
 from operators.track.core.compilation import entry
 from operators.track.core.layout import AGE, COUNT, DSCORE, FLAG, FRAME, LAST, ROW, SEEN, TENTATIVE
@@ -32,9 +32,9 @@ from operators.track.sort import predict_areas, settle_states
 
 
 @entry
-def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
+def step(tracks, given, looks, setup, settings, told):
     min_score, least, min_hits, inertia, span = settings
-    counters, scales, groups, over = open_book(book)
+    floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYSR, counters)

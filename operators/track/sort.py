@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
-from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.assignment import split
 from operators.track.core.boxes import XYSR, place_boxes, read_detections
 from operators.track.core.compilation import both_ways, entry
@@ -62,9 +62,9 @@ def settle_states(floats, ints, counters, min_hits, lifetime):
 
 
 @entry
-def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
+def step(tracks, given, looks, setup, settings, told):
     min_score, least, min_hits = settings
-    counters, scales, groups, over = open_book(book)
+    floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYSR, counters)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from operators.track.base import Tracker
-from operators.track.core.arguments import open_book, open_setup
+from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.assignment import assign
 from operators.track.core.boxes import XYWH, place_boxes, read_detections
 from operators.track.core.compilation import both_ways, entry, loops_for
@@ -106,9 +106,9 @@ def follow_boxes(floats, ints, state, known, dets, labels, sure):
 
 
 @entry
-def step(floats, ints, votes, embeds, book, given, looks, setup, settings, told):
+def step(tracks, given, looks, setup, settings, told):
     high, low, new, match, second_match, tentative_match, decay, follow = settings
-    counters, scales, groups, over = open_book(book)
+    floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(setup)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from operators.track.core.compilation import both_ways
+from operators.track.core.compilation import both_ways, on_loan
 from operators.track.core.layout import COUNTERS
 from operators.track.core.types import Floats, Ids, Ints
 
@@ -32,11 +32,20 @@ def make_book(counters: Ints, scales: Ints, groups: Ints, capacity: int) -> Ids:
 @both_ways
 def open_setup(setup):
     """Noise (5, 2, 4), dt, lifetime, shown, rate."""
-    return setup[:DT].reshape(5, 2, 4), setup[DT], setup[DT + 1], np.int64(setup[DT + 2]), setup[DT + 3]
+    noise = on_loan(setup)[:DT].reshape(5, 2, 4)
+    return noise, setup[DT], setup[DT + 1], np.int64(setup[DT + 2]), setup[DT + 3]
 
 
 @both_ways
 def open_book(book: Ids) -> tuple[Ids, Ids, Ids, Ids]:
     """The counters, the scales (4,), the groups of classes, and the room for ended ids."""
-    end = _GROUPS + book[_GROUPED]
-    return book[:COUNTERS], book[COUNTERS:_GROUPED], book[_GROUPS:end], book[end:]
+    kept, end = on_loan(book), _GROUPS + book[_GROUPED]
+    return kept[:COUNTERS], kept[COUNTERS:_GROUPED], kept[_GROUPS:end], kept[end:]
+
+
+@both_ways
+def open_tracks(tracks):
+    """The arrays of the tracks, floats, ints, votes, embeds, and what is in the book, see `open_book`."""
+    floats, ints, votes, embeds, book = tracks
+    counters, scales, groups, over = open_book(book)
+    return on_loan(floats), on_loan(ints), on_loan(votes), on_loan(embeds), counters, scales, groups, over

@@ -132,9 +132,9 @@ def begin_tracks(
 ) -> Ints:
     """New tracks from the detections `columns`, in `state`, with the next ids; returns their columns."""
     n = counters[COUNT]
-    rows = np.arange(n, n + len(columns))
     if len(columns) == 0:
-        return rows
+        return columns
+    rows = np.arange(n, n + len(columns))
     floats[:, n : n + len(columns)] = 0.0
     ints[:, n : n + len(columns)] = 0
     votes[n : n + len(columns)] = 0.0
