@@ -78,6 +78,7 @@ class CameraBatch:
         counts: cumulative frame accounting: decoded, tracked, and `dropped.<reason>`.
         state: the worker's state after this interval (tracker, counters, source position), opaque here.
         final: the source has ended; nothing follows.
+        failed: why the source cannot be read any further, as a sentence; nothing follows in this run.
     """
 
     camera: str
@@ -91,6 +92,7 @@ class CameraBatch:
     counts: Mapping[str, int] = field(default_factory=dict)
     state: bytes = b""
     final: bool = False
+    failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from pipeline.notes import dead_letter, source_event
 from pipeline.sources.base import Rejected
 
 VERSION = 1
+END_OF_TIME = int(np.iinfo(np.int64).max)
 # Exemplars of one track in one interval: enough for its look to be known, few enough to travel.
 MAX_EXEMPLARS = 4
 # Ids that a source gives have no end of their own: after so long unseen a track counts as ended.
@@ -173,6 +174,10 @@ class CameraChain:
             self._skipped[reason] = self._skipped.get(reason, 0) + n
         for rejected in delivery.rejected:
             self._reject(rejected)
+        if interval < self._interval:
+            # The interval was closed without it, and the watermark has said that nothing more would come.
+            self._skipped["late"] = self._skipped.get("late", 0) + 1
+            return closed
         self._tracked += 1
         if self._tracker is None:
             self._take_given(frame, detections)
@@ -200,15 +205,26 @@ class CameraChain:
 
     def finish(self, rejected: Sequence[Rejected] = (), counts: Mapping[str, int] | None = None) -> list[CameraBatch]:
         """The source has ended: everything that is left, as the final batch."""
+        self._take_rest(rejected, counts)
+        for track in sorted(self._known):
+            self._end(track)
+        return [self._close(END_OF_TIME, final=True)]
+
+    def fail(
+        self, reason: str, rejected: Sequence[Rejected] = (), counts: Mapping[str, int] | None = None
+    ) -> list[CameraBatch]:
+        """The source cannot be read any further: everything that is left, and why, as the last batch of this run."""
+        interval = self._take_rest(rejected, counts)
+        self.source_event("failed", reason, interval * self._interval_ns)
+        return [self._close(END_OF_TIME, final=False, failed=reason)]
+
+    def _take_rest(self, rejected: Sequence[Rejected], counts: Mapping[str, int] | None) -> int:
         for item in rejected:
             self._reject(item)
         if counts is not None:
             self._source_counts = dict(counts)
-        for track in sorted(self._known):
-            self._end(track)
-        if self._interval is None:
-            self._interval = 0
-        return [self._close(np.iinfo(np.int64).max, final=True)]
+        self._interval = self._interval or 0
+        return self._interval
 
     def _track(self, frame: Frame, detections: Detections) -> None:
         assert self._tracker is not None
@@ -284,7 +300,7 @@ class CameraChain:
             return []
         return [self._close(interval * self._interval_ns, final=False)]
 
-    def _close(self, watermark_ns: int, *, final: bool) -> CameraBatch:
+    def _close(self, watermark_ns: int, *, final: bool, failed: str | None = None) -> CameraBatch:
         assert self._interval is not None
         batch = CameraBatch(
             camera=self.camera,
@@ -298,6 +314,7 @@ class CameraChain:
             counts=self.counts,
             state=self._snapshot(),
             final=final,
+            failed=failed,
         )
         self._sequence += 1
         self._pieces, self._events, self._deadletters = {}, [], []

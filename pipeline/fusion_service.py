@@ -18,7 +18,7 @@ from mtmct.records import CameraBatch, Commit, Record
 from operators.records import CrosscamError, StateError, pack, unpack
 from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, StoppedError, SupersededError
 from pipeline.ledger.base import Encoded, LedgerWriter
-from pipeline.notes import late_letter, source_event
+from pipeline.notes import late_letter
 
 END_OF_TIME = 2**63 - 1
 SITE_KEY = "site"
@@ -79,7 +79,6 @@ class FusionService:
         self._news = asyncio.Event()
         self._done = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._pending_records: list[Record] = []
         self.waiting_for: str | None = None
         self._stopping = False
 
@@ -114,8 +113,13 @@ class FusionService:
                     lane.heard = now
                 self._task = asyncio.create_task(self._run())
 
-    async def start_camera(self, camera: str) -> Resume:
-        """A new worker takes the camera over, from its last commit; whatever an earlier one sent since is forgotten."""
+    async def start_camera(self, camera: str, retry_failed: bool = True) -> Resume:
+        """A new worker takes the camera over, from its last commit; whatever an earlier one sent since is forgotten.
+
+        Args:
+            camera: camera id.
+            retry_failed: try a source again that has failed before; false in a run that has seen it fail.
+        """
         await self.start()
         lane = self._lane(camera)
         async with self._committing:
@@ -123,7 +127,10 @@ class FusionService:
             lane.epoch += 1
             lane.attached = True
             lane.heard = self._clock()
-            return Resume(lane.epoch, lane.committed, lane.state, lane.final or self._finished)
+            if lane.failed is not None and retry_failed and not self._finished:
+                lane.take_up_again(0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns)
+            nothing_left = self._finished or lane.final or lane.failed is not None
+            return Resume(lane.epoch, lane.committed, lane.state, nothing_left)
 
     async def attach(self, camera: str, epoch: int) -> int:
         """A worker goes on after fusion itself was restarted: the sequence number that it shall send from.
@@ -162,16 +169,6 @@ class FusionService:
             waiting = lane.put(batch)
             self._news.set()
         await asyncio.shield(waiting)
-
-    async def fail_camera(self, camera: str, reason: str) -> None:
-        """The camera's source cannot be used: the others go on without it, and the output says so."""
-        await self.start()
-        lane = self._lane(camera)
-        if lane.failed is None:
-            lane.failed = reason
-            lane.attached = False
-            self._pending_records.append(source_event(self._site, camera, "failed", reason, lane.watermark_ns))
-            self._news.set()
 
     async def finished(self) -> None:
         """Wait until every camera has ended and the last commit is made.
@@ -269,14 +266,12 @@ class FusionService:
         return interval if all(self._lets_pass(lane, end) for lane in self._lanes.values()) else None
 
     def _lets_pass(self, lane: Lane, end_ns: int) -> bool:
-        if lane.final or lane.failed is not None or lane.watermark_ns >= end_ns:
+        if lane.watermark_ns >= end_ns:
             return True
         return lane.live and self._clock() - lane.heard > self._idle_timeout
 
     def _all_over(self) -> bool:
-        if self._finished:
-            return True
-        return all((lane.final or lane.failed is not None) and not lane.queue for lane in self._lanes.values())
+        return self._finished or all(lane.over for lane in self._lanes.values())
 
     async def _commit_next(self) -> bool:
         """Commit the next interval if it is complete."""
@@ -315,8 +310,7 @@ class FusionService:
     async def _write(
         self, commit: Commit, batches: Sequence[CameraBatch], interval: int | None, *, finished: bool
     ) -> None:
-        own, self._pending_records = self._pending_records, []
-        records = [self._encode(record) for record in (*own, *commit.records)]
+        records = [self._encode(record) for record in commit.records]
         state: dict[str, bytes | None] = dict(commit.state)
         for batch in batches:
             state[f"camera/{batch.camera}"] = self._lanes[batch.camera].packed_after(batch)

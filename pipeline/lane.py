@@ -54,10 +54,9 @@ class Lane:
         epoch: of the worker that speaks for it.
         committed: sequence number after the last committed batch.
         attached: that worker is known to this fusion, which may have restarted.
-        state, counts, final: as of the last committed batch.
+        state, counts, final, failed: as of the last committed batch.
         watermark_ns: up to where the camera has said everything, queued batches included.
         committed_watermark_ns: the same without what is queued.
-        failed: why its source cannot be used.
         late: tracklets that came after their interval was out.
         heard: monotonic seconds of its last sign of life.
         queue: batches in order, waiting for their interval.
@@ -110,13 +109,23 @@ class Lane:
         self.early.clear()
         self.watermark_ns = self.committed_watermark_ns
 
+    @property
+    def over(self) -> bool:
+        """Nothing more is to be expected of it in this run."""
+        return (self.final or self.failed is not None) and not self.queue and not self.early
+
+    def take_up_again(self, watermark_ns: int) -> None:
+        """Its source had failed in an earlier run and is tried once more; it holds nobody back for what is past."""
+        self.failed = None
+        self.watermark_ns = self.committed_watermark_ns = watermark_ns
+
     def acknowledge(self, entry: Entry) -> None:
         """The batch is committed: remember what it says, and tell its worker."""
         batch, waiting = entry
         if self.queue and self.queue[0][0] is batch:
             self.queue.popleft()
         self.committed = batch.sequence + 1
-        self.state, self.counts, self.final = batch.state, batch.counts, batch.final
+        self.state, self.counts, self.final, self.failed = batch.state, batch.counts, batch.final, batch.failed
         self.committed_watermark_ns = batch.watermark_ns
         if not waiting.done():
             waiting.set_result(None)
@@ -133,6 +142,7 @@ class Lane:
                 "watermark_ns": batch.watermark_ns,
                 "late": self.late,
                 "final": batch.final,
+                "failed": batch.failed,
             }
         )
 
@@ -147,4 +157,4 @@ class Lane:
         self.epoch, self.committed = kept["epoch"], kept["sequence"]
         self.state, self.counts = kept["state"], kept["counts"]
         self.watermark_ns = self.committed_watermark_ns = kept["watermark_ns"]
-        self.final, self.late = kept["final"], kept["late"]
+        self.final, self.failed, self.late = kept["final"], kept["failed"], kept["late"]

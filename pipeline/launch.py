@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 
 from mtmct.records import CameraBatch
 from operators.records import CrosscamError
@@ -22,8 +22,8 @@ from pipeline.shard import Shard
 
 NAMESPACE = "crosscam"
 POLL_S = 0.25
-# Deaths of one actor without a single commit in between: more is no accident, and restarting again helps nobody.
-MAX_FRUITLESS_DEATHS = 5
+# More deaths of one actor within that time are no accident, and restarting it again helps nobody.
+MAX_DEATHS, DEATHS_WITHIN_S = 5, 300.0
 
 
 class LaunchError(CrosscamError):
@@ -36,17 +36,14 @@ class FusionActor:
     def __init__(self, site: Site) -> None:
         self._service = build_service(site)
 
-    async def start_camera(self, camera: str) -> Resume:
-        return await self._service.start_camera(camera)
+    async def start_camera(self, camera: str, retry_failed: bool) -> Resume:
+        return await self._service.start_camera(camera, retry_failed)
 
     async def attach(self, camera: str, epoch: int) -> int:
         return await self._service.attach(camera, epoch)
 
     async def submit(self, batch: CameraBatch) -> None:
         await self._service.submit(batch)
-
-    async def fail_camera(self, camera: str, reason: str) -> None:
-        await self._service.fail_camera(camera, reason)
 
     async def finished(self) -> None:
         await self._service.finished()
@@ -68,10 +65,10 @@ class CameraWorker:
         self._stopped = False
         self._shard: Shard | None = None
 
-    def run(self, site: Site, cameras: tuple[str, ...], fusion: Any) -> dict[str, str]:
-        """Run the shard to its end; see `Shard.run`."""
+    def run(self, site: Site, cameras: tuple[str, ...], fusion: Any, first: bool) -> dict[str, str]:
+        """Run the shard to its end; see `Shard.run`. `first`: no worker has run it before in this run of the site."""
         # Built here rather than in __init__, so that a model that cannot be loaded is a sentence, not a dead actor.
-        self._shard = build_shard(site, cameras, RayLink(fusion, lambda: self._stopped))
+        self._shard = build_shard(site, cameras, RayLink(fusion, lambda: self._stopped, retry_failed=first))
         return self._shard.run()
 
     def status(self) -> dict[str, Any]:
@@ -91,7 +88,7 @@ class Progress:
         counts: frame accounting per camera, the newest that is known.
         commits: made by the present FusionActor.
         waiting_for: what the ledger waits for, as a sentence; None when it does not.
-        restarts: actors restarted so far.
+        restarts: actors that have come back under another process id.
         pids: process ids of the actors: `fusion`, `worker-0`, ...
     """
 
@@ -129,7 +126,7 @@ def connect(site: Site, workers: int) -> bool:
     options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
     if site.ray_address is None:
         # One logical CPU a worker: on a small machine workers share the cores rather than wait for ever.
-        cpus = max(os.cpu_count() or 1, workers + 1)
+        cpus = max(os.cpu_count() or 1, workers * site.resources.threads)
         options |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": 200_000_000}
         options["address"] = "local"
     else:
@@ -142,20 +139,48 @@ def connect(site: Site, workers: int) -> bool:
     return site.ray_address is None
 
 
+def check_room(site: Site, workers: int) -> None:
+    """Find out before launching what would otherwise wait for ever.
+
+    Raises:
+        LaunchError: the cluster has not enough CPUs or GPUs for the site's workers.
+    """
+    there = ray.cluster_resources()
+    for kind, each in (("CPU", float(site.resources.threads)), ("GPU", site.resources.gpus_per_worker)):
+        if workers * each > there.get(kind, 0.0):
+            raise LaunchError(
+                f"site {site.site!r} needs {workers * each:g} {kind}s for {workers} workers, Ray has "
+                f"{there.get(kind, 0.0):g}; add nodes, raise cameras_per_worker, or lower threads or gpus_per_worker"
+            )
+
+
 class Supervisor:
     """Launches a site's actors and keeps them alive.
 
     Args:
         site: what to run.
         on_progress: called a few times a second.
+        on_connected: called once Ray is there, which takes some signal handlers for itself.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, site: Site, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
+    def __init__(
+        self,
+        site: Site,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        *,
+        on_connected: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._site = site
         self._on_progress = on_progress
+        self._workers: list[Any] = []
+        self._fusion: Any = None
+        self._on_connected = on_connected
+        self._clock = clock
         self._progress = Progress()
         self._failures: dict[str, str] = {}
-        self._deaths: dict[str, tuple[int, int]] = {}
+        self._deaths: dict[str, list[float]] = {}
         ids = [camera.id for camera in site.cameras]
         size = site.resources.cameras_per_worker
         self._shards = [tuple(ids[i : i + size]) for i in range(0, len(ids), size)]
@@ -168,8 +193,10 @@ class Supervisor:
             KeyboardInterrupt: as it came; the actors have been stopped, and what was committed stays.
         """
         started = connect(self._site, len(self._shards))
-        self._launch()
+        self._on_connected()
         try:
+            check_room(self._site, len(self._shards))
+            self._launch()
             return self._supervise()
         finally:
             self._stop()
@@ -180,12 +207,13 @@ class Supervisor:
         gpus = self._site.resources.gpus_per_worker
         restart = {"max_restarts": -1, "max_task_retries": 0}
         self._fusion = ray.remote(FusionActor).options(num_cpus=0, max_concurrency=10_000, **restart).remote(self._site)
-        worker = ray.remote(CameraWorker).options(num_cpus=1, num_gpus=gpus, max_concurrency=4, **restart)
+        cpus = self._site.resources.threads
+        worker = ray.remote(CameraWorker).options(num_cpus=cpus, num_gpus=gpus, max_concurrency=4, **restart)
         self._workers = [worker.remote() for _ in self._shards]
 
     def _supervise(self) -> Outcome:
         complete = self._already_complete()
-        runs = {} if complete else {self._run_shard(index): index for index in range(len(self._shards))}
+        runs = {} if complete else {self._run_shard(index, first=True): index for index in range(len(self._shards))}
         finished = self._fusion.finished.remote()
         asked: dict[Any, str] = {}
         while True:
@@ -193,21 +221,19 @@ class Supervisor:
             for ref in done:
                 if ref == finished:
                     if self._answer(ref, "fusion") is not None:
-                        self._poll(asked, last=True)
+                        self._note_status("fusion", self._fusion.status.remote())
+                        self._on_progress(self._progress)
                         return Outcome(dict(self._failures), self._progress.commits, complete)
                     finished = self._fusion.finished.remote()
                 else:
                     index = runs.pop(ref)
-                    answer = self._answer(ref, f"worker-{index}")
-                    if answer is None:
-                        runs[self._run_shard(index)] = index
-                    else:
-                        self._failures.update(answer[0])
+                    if self._answer(ref, f"worker-{index}") is None:
+                        runs[self._run_shard(index, first=False)] = index
             self._poll(asked)
             self._on_progress(self._progress)
 
-    def _run_shard(self, index: int) -> Any:
-        return self._workers[index].run.remote(self._site, self._shards[index], self._fusion)
+    def _run_shard(self, index: int, *, first: bool) -> Any:
+        return self._workers[index].run.remote(self._site, self._shards[index], self._fusion, first)
 
     def _already_complete(self) -> bool:
         """Whether the ledger holds a finished run. Waits for the ledger, reporting what it waits for."""
@@ -232,29 +258,33 @@ class Supervisor:
         try:
             return (ray.get(ref),)
         except RayTaskError as error:
-            raise error.cause if isinstance(error.cause, CrosscamError) else error from None
+            if isinstance(error.cause, CrosscamError):
+                raise error.cause from None
+            what = f"{type(error.cause).__name__}: {error.cause}"
+            raise LaunchError(f"{actor} of site {self._site.site!r} broke ({what}); see Ray's logs") from None
+        except ActorUnavailableError:
+            time.sleep(POLL_S)  # it is being restarted, which may take as long as finding another node does
+            return None
         except RayActorError as error:
-            deaths, at = self._deaths.get(actor, (0, -1))
-            deaths = deaths + 1 if at == self._progress.commits else 1
-            self._deaths[actor] = (deaths, self._progress.commits)
-            self._progress.restarts += 1
-            if deaths > MAX_FRUITLESS_DEATHS:
+            now = self._clock()
+            deaths = [*(at for at in self._deaths.get(actor, ()) if now - at < DEATHS_WITHIN_S), now]
+            self._deaths[actor] = deaths
+            if len(deaths) > MAX_DEATHS:
                 raise LaunchError(
-                    f"{actor} of site {self._site.site!r} died {deaths} times in a row ({error}); "
+                    f"{actor} of site {self._site.site!r} died {len(deaths)} times within minutes ({error}); "
                     "look at Ray's logs for the cause, memory first"
                 ) from None
-            time.sleep(min(0.25 * 2**deaths, 4.0))
+            time.sleep(min(0.25 * 2 ** len(deaths), 4.0))
             return None
+        except RayError as error:
+            raise LaunchError(f"{actor} of site {self._site.site!r} cannot go on ({error})") from None
 
-    def _poll(self, asked: dict[Any, str], *, last: bool = False) -> None:
+    def _poll(self, asked: dict[Any, str]) -> None:
         """Take the status answers that have come, and ask again whom we are not waiting for."""
         if asked:
             done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0)
             for ref in done:
                 self._note_status(asked.pop(ref), ref)
-        if last:
-            self._note_status("fusion", self._fusion.status.remote())
-            return
         waiting = set(asked.values())
         actors = {"fusion": self._fusion, **{f"worker-{i}": w for i, w in enumerate(self._workers)}}
         for name, actor in actors.items():
@@ -266,12 +296,15 @@ class Supervisor:
             status = ray.get(ref)
         except (RayActorError, RayTaskError):
             return  # its death is handled where its work is awaited
+        self._progress.restarts += self._progress.pids.get(name, status["pid"]) != status["pid"]
         self._progress.pids[name] = status["pid"]
         if name == "fusion":
             self._progress.commits = status["commits"]
             self._progress.waiting_for = status["waiting_for"]
             for camera, lane in status["cameras"].items():
                 self._take_counts(camera, lane["counts"])
+                if lane["failed"] is not None:
+                    self._failures[camera] = lane["failed"]
         else:
             for camera, counts in status["cameras"].items():
                 self._take_counts(camera, counts)
@@ -283,6 +316,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Let every actor put its things in order, then end it."""
+        if self._fusion is None:
+            return
         stops = [worker.stop.remote() for worker in self._workers]
         ray.wait(stops, num_returns=len(stops), timeout=3)
         ray.wait([self._fusion.stop.remote()], timeout=5)

@@ -47,10 +47,6 @@ class FusionLink(ABC):
             SupersededError, OutOfStepError: see `FusionService.submit`.
         """
 
-    @abstractmethod
-    def fail_camera(self, camera: str, reason: str) -> None:
-        """Tell fusion that the camera's source cannot be used."""
-
 
 class RayLink(FusionLink):
     """The line to a FusionActor.
@@ -58,14 +54,16 @@ class RayLink(FusionLink):
     Args:
         actor: handle of the FusionActor.
         stopped: asked while waiting for an actor that is restarting; true gives up.
+        retry_failed: see `FusionService.start_camera`.
     """
 
-    def __init__(self, actor: Any, stopped: Callable[[], bool]) -> None:
+    def __init__(self, actor: Any, stopped: Callable[[], bool], *, retry_failed: bool = True) -> None:
         self._actor = actor
         self._stopped = stopped
+        self._retry_failed = retry_failed
 
     def start_camera(self, camera: str) -> Resume:
-        resume: Resume = self._ask(lambda: self._actor.start_camera.remote(camera))
+        resume: Resume = self._ask(lambda: self._actor.start_camera.remote(camera, self._retry_failed))
         return resume
 
     def attach(self, camera: str, epoch: int) -> int:
@@ -89,9 +87,6 @@ class RayLink(FusionLink):
             raise FusionLostError("the FusionActor went away") from None
         except RayTaskError as error:
             raise error.cause if isinstance(error.cause, CrosscamError) else error from None
-
-    def fail_camera(self, camera: str, reason: str) -> None:
-        self._ask(lambda: self._actor.fail_camera.remote(camera, reason))
 
     def _ask(self, call: Callable[[], Any]) -> Any:
         delay = 0.1

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from operators.records import CrosscamError
 from pipeline.camera import Delivery
 from pipeline.sources.base import End, Interrupted, Rejected, Restored, Source
+from pipeline.sources.masking import mask
 
 # Frames of a file decoded ahead: enough to keep the predictor fed, few enough to stay small at 4K.
 READ_AHEAD = 4
@@ -25,9 +26,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The source cannot be used; the sentence says why."""
+    """The source cannot be read any further: why, and what it counted and rejected since the last delivery."""
 
     reason: str
+    counts: dict[str, int]
+    rejected: tuple[Rejected, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,14 @@ class Reader:
                     self._put(Delivery(item, self.source.position(), counts, {}, tuple(self._rejected)))
                     self._rejected.clear()
         except CrosscamError as error:
-            self._put(Failed(str(error)))
+            self._fail(str(error))
         except Exception as error:  # a decoder's own errors must not end the other cameras
-            self._put(Failed(f"camera {self.source.camera!r}: reading broke ({type(error).__name__}: {error})"))
+            self._fail(mask(f"camera {self.source.camera!r}: reading broke ({type(error).__name__}: {error})"))
         finally:
             self.source.close()
+
+    def _fail(self, reason: str) -> None:
+        self._put(Failed(reason, dict(self.source.counts), (*self._rejected, *self.source.take_rejected())))
 
     def _interruptions(self) -> int:
         return self.source.counts.get("interruptions", 0)

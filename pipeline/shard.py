@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,12 +13,14 @@ from operators.records import Detections, Image
 from pipeline.camera import CameraChain, Delivery
 from pipeline.lane import OutOfStepError, SupersededError
 from pipeline.link import FusionLink, FusionLostError
-from pipeline.reader import Ended, Failed, Note, Reader
+from pipeline.reader import Ended, Note, Reader
+from pipeline.sources.base import Rejected
+from pipeline.sources.masking import mask
 
 # Batches a camera may have on their way: bounds memory when fusion or another camera is slow.
 MAX_UNACKNOWLEDGED = 8
 # How long a live camera may be silent within an interval before the interval is closed without it.
-SILENCE_NS = 500_000_000
+SILENCE_NS = 1_000_000_000
 
 
 class Detector(Protocol):
@@ -141,21 +143,33 @@ class Shard:
                 self._send(member, member.chain.finish(item.rejected, item.counts))
                 member.ended = True
             else:
-                self._failed(member, item)
+                self._fail(member, item.reason, item.rejected, item.counts)
         for (member, delivery), detections in zip(frames, self._detect([d for _, d in frames]), strict=True):
-            self._send(member, member.chain.add(delivery, detections))
+            try:
+                found = detections if detections is not None else self._detect_alone(delivery)
+                self._send(member, member.chain.add(delivery, found))
+            except Exception as error:  # one camera's pictures must not end the others
+                what = f"camera {member.camera!r}: frame {delivery.frame.index} cannot be processed"
+                self._fail(member, mask(f"{what} ({type(error).__name__}: {error})"))
         return worked
 
-    def _detect(self, deliveries: Sequence[Delivery]) -> list[Detections]:
+    def _detect(self, deliveries: Sequence[Delivery]) -> list[Detections | None]:
+        """Detections of every delivery; None for pictures in whose common call the detector failed."""
         found: list[Detections | None] = [delivery.frame.given for delivery in deliveries]
-        missing = [i for i, given in enumerate(found) if given is None]
-        if missing:
+        images = {i: d.frame.image for i, d in enumerate(deliveries) if d.frame.given is None}
+        if images:
             assert self._detector is not None
-            images = [deliveries[i].frame.image for i in missing]
-            detected = self._detector.detect([image for image in images if image is not None])
-            for i, detections in zip(missing, detected, strict=True):
+            try:
+                detected = self._detector.detect([image for image in images.values() if image is not None])
+            except Exception:  # `_detect_alone` finds out whose picture it was
+                return found
+            for i, detections in zip(images, detected, strict=True):
                 found[i] = detections
-        return [detections for detections in found if detections is not None]
+        return found
+
+    def _detect_alone(self, delivery: Delivery) -> Detections:
+        assert self._detector is not None and delivery.frame.image is not None
+        return self._detector.detect([delivery.frame.image])[0]
 
     def _note(self, member: Member, note: Note) -> None:
         """A lost camera is said once and counted every time, however often connecting to it fails."""
@@ -165,9 +179,15 @@ class Shard:
         member.lost = note.state == "lost"
         member.chain.source_event(note.state, note.detail, note.time_ns)
 
-    def _failed(self, member: Member, item: Failed) -> None:
-        member.failure, member.ended = item.reason, True
-        self._link.fail_camera(member.camera, item.reason)
+    def _fail(
+        self,
+        member: Member,
+        reason: str,
+        rejected: Sequence[Rejected] = (),
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        member.failure, member.ended = reason, True
+        self._send(member, member.chain.fail(reason, rejected, counts))
 
     def _send(self, member: Member, batches: Sequence[CameraBatch]) -> None:
         for batch in batches:
@@ -193,9 +213,6 @@ class Shard:
 
     def _reattach(self) -> None:
         for member in self._members:
-            if member.failure is not None:
-                self._link.fail_camera(member.camera, member.failure)
-                continue
             if member.ended and not member.outstanding:
                 continue
             try:

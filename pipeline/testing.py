@@ -152,6 +152,3 @@ class LocalLink(FusionLink):
             ticket.result()
         except CancelledError:
             raise FusionLostError("fusion was killed") from None
-
-    def fail_camera(self, camera: str, reason: str) -> None:
-        self._fusion.call(lambda service: service.fail_camera(camera, reason)).result()

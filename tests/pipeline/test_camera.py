@@ -122,6 +122,25 @@ def test_a_silent_live_camera_closes_its_intervals_by_the_clock() -> None:
     assert [e.value["state"] for e in batch.events] == ["lost"]
 
 
+def test_a_source_that_breaks_leaves_what_it_had_shown_and_says_why() -> None:
+    one = chain()
+    feed(one, [walker(i) for i in range(1, 16)])
+    rejected = Rejected("unreadable", "north.mp4: the rest cannot be read", "", 5)
+    (last,) = one.fail("camera 'north': the disk is gone", [rejected], {"decoded": 15})
+    assert (last.failed, last.final) == ("camera 'north': the disk is gone", False)
+    assert [len(t) for t in last.tracklets] == [5]
+    assert [e.value["state"] for e in last.events] == ["failed"]
+    assert [d.value["reason"] for d in last.deadletters] == ["unreadable"]
+
+
+def test_a_live_frame_that_comes_after_its_interval_was_closed_is_dropped_and_counted() -> None:
+    one = chain()
+    feed(one, [walker(1)])
+    one.advance_to(2 * SECOND)
+    feed(one, [walker(3)])
+    assert one.counts == {"decoded": 3, "dropped.late": 1, "tracked": 1}
+
+
 def test_a_state_of_another_version_is_refused_in_a_sentence() -> None:
     with pytest.raises(StateError, match="camera 'north': its stored state is of version 99"):
         chain(state=pack({"version": 99}))

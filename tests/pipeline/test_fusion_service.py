@@ -6,12 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mtmct.records import EVENTS, TRACKS, CameraBatch, Commit, Record, Tracklet
+from mtmct.records import TRACKS, CameraBatch, Commit, Record, Tracklet
 from operators.records import CrosscamError, StateError
 from pipeline.fusion_service import END_OF_TIME, FusionService
 from pipeline.lane import OutOfStepError, StoppedError, SupersededError
@@ -88,6 +89,11 @@ def batch(camera: str, sequence: int, interval: int, *, epoch: int = 1, final: b
     )
     watermark = END_OF_TIME if final else at + SECOND
     return CameraBatch(camera, epoch, sequence, interval, watermark, (tracklet,), state=b"s%d" % sequence, final=final)
+
+
+def failed(camera: str, sequence: int, interval: int) -> CameraBatch:
+    last = batch(camera, sequence, interval)
+    return replace(last, watermark_ns=END_OF_TIME, failed="bad.mp4: this is no video")
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -256,12 +262,45 @@ def test_a_camera_that_failed_is_said_and_the_others_go_on() -> None:
         bench = Bench({"good": False, "bad": False})
         await bench.service.start_camera("good")
         await bench.service.start_camera("bad")
-        await bench.service.fail_camera("bad", "bad.mp4: this is no video")
-        await bench.service.submit(batch("good", 0, 0, final=True))
+        sent = [bench.service.submit(failed("bad", 0, 0)), bench.service.submit(batch("good", 0, 0, final=True))]
+        await asyncio.gather(*sent)
         await bench.service.finished()
-        assert [(v["camera"], v["state"], v["detail"]) for v in bench.values(EVENTS)] == [
-            ("bad", "failed", "bad.mp4: this is no video")
-        ]
+        assert (await bench.service.status())["cameras"]["bad"]["failed"] == "bad.mp4: this is no video"
+        assert await bench.service.complete()
+
+    run(scenario())
+
+
+def test_a_failure_is_remembered_by_a_service_that_restarts() -> None:
+    async def scenario() -> None:
+        bench = Bench({"bad": False, "good": False})
+        await bench.service.start_camera("bad")
+        await bench.service.start_camera("good")
+        await asyncio.gather(bench.service.submit(failed("bad", 0, 0)), bench.service.submit(batch("good", 0, 0)))
+        again = Bench({"bad": False, "good": False}, bench.ledger)
+        assert (await again.service.start_camera("bad", retry_failed=False)).final
+        await again.service.attach("good", 1)
+        await again.service.submit(batch("good", 1, 1, final=True))
+        await again.service.finished()
+        assert (await again.service.status())["cameras"]["bad"]["failed"] == "bad.mp4: this is no video"
+
+    run(scenario())
+
+
+def test_a_new_run_tries_a_failed_camera_again_where_it_left_off() -> None:
+    async def scenario() -> None:
+        bench = Bench({"bad": False, "good": False})
+        await bench.service.start_camera("bad")
+        await bench.service.start_camera("good")
+        await asyncio.gather(bench.service.submit(failed("bad", 0, 0)), bench.service.submit(batch("good", 0, 0)))
+        again = Bench({"bad": False, "good": False}, bench.ledger)
+        resume = await again.service.start_camera("bad")
+        assert (resume.final, resume.sequence, resume.state) == (False, 1, b"s0")
+        await again.service.attach("good", 1)
+        waiting = asyncio.create_task(again.service.submit(batch("good", 1, 1)))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await asyncio.gather(waiting, again.service.submit(batch("bad", 1, 1, epoch=resume.epoch)))
 
     run(scenario())
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtmct.records import DEADLETTER, EVENTS, TRACKS
+from mtmct.records import DEADLETTER, EVENTS, TRACKS, CameraBatch
+from operators.records import Detections
 from pipeline.assembly import build_engine, build_shard, build_source
+from pipeline.camera import Delivery
 from pipeline.config import Site, parse
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerWriter
 from pipeline.schema.codec import open_codec
-from pipeline.shard import Shard
+from pipeline.shard import Member, Shard
 from pipeline.testing import LocalFusion, LocalLink, MemoryLedger, MemoryReader, MemoryWriter
 
 WALKERS = "simulated:people=3,seconds=20,seed=1"
@@ -157,6 +159,50 @@ def test_a_video_that_cannot_be_read_is_reported_and_the_others_go_on(
     assert "this is no video that can be read" in failures["camera-0"]
     assert [v["state"] for v in one.values(EVENTS)] == ["failed"]
     assert one.values(TRACKS)
+
+
+def test_a_camera_that_fails_while_fusion_restarts_loses_nothing(plant: Callable[..., Plant], tmp_path: Path) -> None:
+    rows = "".join(f"{n},-1,{10 + n},10,40,100,0.9\n" for n in range(1, 200))
+    (tmp_path / "good.txt").write_text(rows)
+    site = make_site(tmp_path, "detections:good.txt", WALKERS)
+    written = []
+    for restart_at in (None, 3):
+        reached = threading.Event()
+        one = plant(site, lambda number, at=restart_at, reached=reached: reached.set() if number == at else None)
+        shard = one.shard()
+        runner = threading.Thread(target=shard.run)
+        failing_detections(shard, "camera-0", at_frame=95)
+        runner.start()
+        if restart_at is not None:
+            assert reached.wait(20)
+            one.fusion.restart()
+        runner.join(30)
+        one.fusion.call(lambda service: service.finished()).result(30)
+        assert [v["state"] for v in one.values(EVENTS)] == ["failed"]
+        frames = [f for v in one.values(TRACKS) if v["camera"] == "camera-0" for f in v["frames"]]
+        assert frames == list(range(1, 95))
+        written.append(one.ledger.records)
+    assert written[0] == written[1]
+
+
+def failing_detections(shard: Shard, camera: str, at_frame: int) -> None:
+    """Make the camera's chain break at one frame, as a faulty operator would."""
+    open_member = shard._open_member
+
+    def opened(name: str, news: Callable[[], None]) -> Member | None:
+        member = open_member(name, news)
+        if member is not None and name == camera:
+            add = member.chain.add
+
+            def broken(delivery: Delivery, detections: Detections) -> list[CameraBatch]:
+                if delivery.frame.index == at_frame:
+                    raise ValueError("an operator broke")
+                return add(delivery, detections)
+
+            member.chain.add = broken  # type: ignore[method-assign]
+        return member
+
+    shard._open_member = opened
 
 
 def test_nan_and_wrong_sized_embeddings_become_dead_letters_and_the_boxes_are_used(
