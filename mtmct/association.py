@@ -38,14 +38,31 @@ class Verdict:
     promise: float
 
 
+_NO_ROWS = np.zeros(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """Where identities were seen last: (N,) numbers, (N, 3) X, Y and event time; those in view on the ground now."""
+    """Where identities were seen last.
+
+    Attributes:
+        numbers: (N,) int64, their numbers.
+        x, y: (N,) metres, NaN where unknown. last_ns: (N,) event time, as floats.
+        by_x, sorted_x: rows of those whose place is known, by X, and that X.
+        rows_of_camera: rows by the camera.
+        in_view: identities in view on the ground now.
+        earliest_ns: the least of `last_ns`.
+    """
 
     numbers: Int64
-    places: Float64
+    x: Float64
+    y: Float64
+    last_ns: Float64
+    by_x: Int64
+    sorted_x: Float64
     rows_of_camera: Mapping[str, Int64]
     in_view: frozenset[int]
+    earliest_ns: int
 
 
 class Candidates:
@@ -94,7 +111,7 @@ class Candidates:
 
     def of(self, track: LocalTrack) -> list[Identity]:
         """Identities to score for a track, by number."""
-        partners = {self._tracks[uid].identity for uid in self._window.of(track.uid) if uid in self._tracks}
+        partners = {self._tracks[uid].identity for uid in self._window.partners(track.uid) if uid in self._tracks}
         numbers = self._alike.get(track.uid, set()) | self._near(track) | self._new_ones(track)
         if self._topology.calibrated(track.camera):
             # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
@@ -114,38 +131,53 @@ class Candidates:
     def _recently_left(self) -> _Left:
         horizon = self._now_ns - round(2 * self._settings.position_memory_s * SECOND_NS)
         just_now = self._now_ns - 2 * SECOND_NS
-        left, in_view = [], set()
-        for identity in self._book.identities.values():
-            tracks = self._book.tracks_of(identity)
-            if not tracks:
-                continue
-            latest = max(tracks, key=lambda track: (track.last_ns, track.uid))
-            if latest.last_ns > horizon:
-                left.append(latest)
-            if latest.last_ns > just_now and latest.grounded and not latest.ended:
-                in_view.add(identity.number)
-        places = np.array([[track.last[X], track.last[Y], track.last_ns] for track in left]).reshape(-1, 3)
+        latest: dict[int, LocalTrack] = {}
+        for track in self._book.linked():
+            if track.identity not in latest or track.last_ns >= latest[track.identity].last_ns:
+                latest[track.identity] = track
+        left = [latest[number] for number in sorted(latest) if latest[number].last_ns > horizon]
+        in_view = frozenset(
+            number
+            for number, track in latest.items()
+            if track.last_ns > just_now and track.grounded and not track.ended
+        )
+        x, y = np.array([track.last[:2] for track in left]).reshape(-1, 2).T
         cameras: dict[str, list[int]] = {}
         for row, track in enumerate(left):
             cameras.setdefault(track.camera, []).append(row)
-        numbers = np.array([track.identity for track in left], np.int64)
-        return _Left(numbers, places, {name: np.asarray(rows) for name, rows in cameras.items()}, frozenset(in_view))
+        by_x = np.argsort(x, kind="stable")[: np.count_nonzero(~np.isnan(x))]
+        return _Left(
+            np.array([track.identity for track in left], np.int64),
+            x,
+            y,
+            np.array([track.last_ns for track in left], np.float64),
+            by_x,
+            x[by_x],
+            {name: np.asarray(rows) for name, rows in cameras.items()},
+            in_view,
+            min((track.last_ns for track in left), default=0),
+        )
 
     def _near(self, track: LocalTrack) -> set[int]:
         left = self._left
         if len(left.numbers) == 0:
             return set()
-        seconds = (track.start_ns - left.places[:, 2]) / SECOND_NS
-        far = np.hypot(left.places[:, 0] - track.first[X], left.places[:, 1] - track.first[Y])
-        unplaced = np.isnan(far)
-        here = left.rows_of_camera.get(track.camera)
-        far[unplaced] = np.inf
-        if here is not None:
-            far[here[unplaced[here]]] = 0.0  # no metres, but one picture: its pixels will do
-        reach = self._settings.motion(track.cls).max_speed * np.maximum(seconds, 0.0) + self._settings.near_m
-        rows = np.flatnonzero((far <= reach) & (seconds > -self._settings.window_s))
-        nearest = rows[np.argsort(far[rows], kind="stable")][: self._settings.shortlist]
-        return set(left.numbers[nearest].tolist())
+        speed, x, y = self._settings.motion(track.cls).max_speed, track.first[X], track.first[Y]
+        rows = left.rows_of_camera.get(track.camera, _NO_ROWS)
+        if not math.isnan(x):
+            rows = rows[np.isnan(left.x[rows])]
+            longest = max(track.start_ns - left.earliest_ns, 0) / SECOND_NS
+            farthest = speed * longest + self._settings.near_m + 1.0
+            low, high = left.sorted_x.searchsorted((x - farthest, x + farthest))
+            rows = np.concatenate([rows, left.by_x[low:high]])
+            rows.sort()
+        seconds = (track.start_ns - left.last_ns[rows]) / SECOND_NS
+        far = np.hypot(left.x[rows] - x, left.y[rows] - y)
+        far[np.isnan(far)] = 0.0  # no metres, but one picture: its pixels will do
+        reach = speed * np.maximum(seconds, 0.0) + self._settings.near_m
+        near = ((far <= reach) & (seconds > -self._settings.window_s)).nonzero()[0]
+        nearest = near[far[near].argsort(kind="stable")][: self._settings.shortlist]
+        return set(left.numbers[rows[nearest]].tolist())
 
 
 def assign(

@@ -208,6 +208,12 @@ class PairWindow:
             self._beside[uid] = known
         return known
 
+    def partners(self, uid: int) -> list[int]:
+        """The uids of the neighbours of a track, ascending."""
+        table = self.table
+        low, high = self._spans.get(uid, (0, 0))
+        return table.partners[low:high].tolist() if high else []
+
     def add(self, commit: CommitPairs) -> None:
         """Append a commit's rows."""
         self.commits.append(commit)

@@ -13,7 +13,7 @@ decomposition of image and mesh graphs by lifted multicuts", 2015):
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,26 +77,35 @@ class Reviewer:
     def misfits(self, touched: Iterable[int]) -> list[Misfit]:
         """Tracks that cannot be what they are taken for, at most one of each conflicting pair, by uid."""
         found: dict[int, Misfit] = {}
+        contradictions = self._contradictions()
         for number in touched:
             tracks = self._book.tracks_of(self._book[number])
-            for one, other, said, term in self._conflicts(tracks):
+            for one, other, said, term in self._conflicts(tracks, contradictions):
                 if one.uid not in found and other.uid not in found:
                     leaver = self._leaver(one, other)
                     found[leaver.uid] = Misfit(leaver, said, term, self._went_over(leaver, tracks))
         return [found[uid] for uid in sorted(found)]
 
-    def _conflicts(self, tracks: list[LocalTrack]) -> list[tuple[LocalTrack, LocalTrack, float, str]]:
+    def _contradictions(self) -> dict[tuple[int, int], float]:
+        """What speaks against pairs of tracks that have lately stood too far apart to be one, by their uids."""
+        table = self._window.table
+        rows = (table.recent < -self._settings.split_odds) & (table.distance > self._settings.drift_m)
+        pairs = zip(table.uids[rows].tolist(), table.partners[rows].tolist(), strict=True)
+        return dict(zip(pairs, table.recent[rows].tolist(), strict=True))
+
+    def _conflicts(
+        self, tracks: list[LocalTrack], contradictions: Mapping[tuple[int, int], float]
+    ) -> list[tuple[LocalTrack, LocalTrack, float, str]]:
         conflicts = []
         for row, one in enumerate(tracks[:-1]):
-            beside = self._window.of(one.uid)
             for other in tracks[row + 1 :]:
                 if one.camera == other.camera:
                     if one.overlaps(other.start_ns, other.last_ns):
                         conflicts.append((one, other, -self._settings.split_odds, "camera"))
                     continue
-                said = beside.get(other.uid)
-                if said and said.recent < -self._settings.split_odds and said.distance > self._settings.drift_m:
-                    conflicts.append((one, other, said.recent, "ground"))
+                said = contradictions.get((one.uid, other.uid))
+                if said is not None:
+                    conflicts.append((one, other, said, "ground"))
         return sorted(conflicts, key=lambda conflict: conflict[2])
 
     def _leaver(self, one: LocalTrack, other: LocalTrack) -> LocalTrack:

@@ -91,13 +91,11 @@ class _Question:
 
     Attributes:
         first, last: which of its tracks began first and was seen last.
-        beside: the neighbours of its tracks, by uid of the track.
     """
 
     subject: Subject
     first: LocalTrack
     last: LocalTrack
-    beside: Mapping[int, Mapping[int, Beside]]
 
 
 class Judge:
@@ -130,7 +128,6 @@ class Judge:
             subject,
             min(subject.tracks, key=lambda track: (track.start_ns, track.uid)),
             max(subject.tracks, key=lambda track: (track.last_ns, track.uid)),
-            {track.uid: self._window.of(track.uid) for track in subject.tracks},
         )
         terms = [self._terms(question, self._gathered(candidate, without)) for candidate in candidates]
         possible = [candidate for candidate, known in zip(candidates, terms, strict=True) if known is not None]
@@ -186,11 +183,10 @@ class Judge:
             return None
         ground, compared, unseen = 0.0, False, False
         for track in subject.tracks:
-            beside = question.beside[track.uid]
             for other in known.tracks:
                 if not track.overlaps(other.start_ns, other.last_ns):
                     continue
-                said = self._simultaneous(track, other, beside.get(other.uid))
+                said = self._simultaneous(track, other, self._window.of(track.uid).get(other.uid))
                 if said == NEVER:
                     return None
                 if said is None:
@@ -235,10 +231,9 @@ class Judge:
         """How many identities whoever is in a camera cannot be, as they are in view elsewhere or beside it."""
         horizon = self._now_ns - 2 * SECOND_NS
         by_camera: dict[str, set[int]] = {}
-        for identity in self._book.identities.values():
-            for track in self._book.tracks_of(identity):
-                if track.last_ns >= horizon:
-                    by_camera.setdefault(track.camera, set()).add(identity.number)
+        for track in self._book.linked():
+            if track.last_ns >= horizon:
+                by_camera.setdefault(track.camera, set()).add(track.identity)
         calibrated = {camera: self._topology.calibrated(camera) for camera in by_camera}
         on_the_ground = set().union(*(seen for camera, seen in by_camera.items() if calibrated[camera]))
         away = {camera: len(on_the_ground if calibrated[camera] else seen) for camera, seen in by_camera.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from mtmct.exemplars import Exemplars
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
-from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory
+from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, most_voted
 from operators.records import Float32
 
 Terms = Mapping[str, float]
@@ -84,7 +84,12 @@ class IdentityBook:
 
     def tracks_of(self, identity: Identity) -> list[LocalTrack]:
         """Its tracks in memory, in order of first sight."""
-        return [self._tracks[uid] for uid in identity.uids]
+        tracks = self._tracks.tracks
+        return [tracks[uid] for uid in identity.uids]
+
+    def linked(self) -> list[LocalTrack]:
+        """The tracks of all identities in memory, in order of first sight."""
+        return [track for track in self._tracks.tracks.values() if track.identity]
 
     def last_seen(self, identity: Identity) -> int:
         """Event time of its last point."""
@@ -96,7 +101,7 @@ class IdentityBook:
         for track in self.tracks_of(identity):
             for name, count in track.votes.items():
                 votes[name] = votes.get(name, 0) + count
-        return min(votes, key=lambda name: (-votes[name], name))
+        return most_voted(votes)
 
     def latest(self, identity: Identity) -> tuple[str, int] | None:
         """Camera and id of the track seen last."""

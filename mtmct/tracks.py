@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -78,7 +78,7 @@ class LocalTrack:
     @property
     def cls(self) -> str:
         """The class most of its points have; the alphabet decides a tie."""
-        return min(self.votes, key=lambda name: (-self.votes[name], name))
+        return most_voted(self.votes)
 
     @property
     def grounded(self) -> bool:
@@ -88,6 +88,11 @@ class LocalTrack:
     def overlaps(self, start_ns: int, end_ns: int) -> bool:
         """Whether it was seen while something else was seen from `start_ns` to `end_ns`."""
         return self.start_ns <= end_ns and start_ns <= self.last_ns
+
+
+def most_voted(votes: Mapping[str, int]) -> str:
+    """The name with most votes; the alphabet decides a tie."""
+    return min(votes, key=lambda name: (-votes[name], name)) if len(votes) > 1 else next(iter(votes))
 
 
 @dataclass(frozen=True, slots=True)
