@@ -9,7 +9,7 @@ import numpy as np
 
 from operators.records import SECOND_NS, Detections, Float32, StateError, Tracks, pack, unpack
 from operators.track.core import life
-from operators.track.core.arguments import DT, make_book, make_setup, open_book
+from operators.track.core.arguments import DT, hand_over, make_book, make_setup, open_book
 from operators.track.core.camera import warp_tracks
 from operators.track.core.compilation import AVAILABLE, path_of
 from operators.track.core.layout import (
@@ -265,6 +265,10 @@ class Tracker:
         self._live = n
         self._time_ns = state["time_ns"]
 
+    def __getstate__(self) -> None:
+        # The compiled step knows the arrays by their addresses; a copy would go on in the original's.
+        raise StateError(f"a {self.name} tracker is not copied or pickled: make another and restore a snapshot in it")
+
     # Inside ---------------------------------------------------------------------------------------------------------
 
     def _advance(self, given: Floats, embeddings: Floats | None, time_ns: int) -> tuple[Floats, Ids]:
@@ -277,7 +281,7 @@ class Tracker:
         looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, len(given))
         told = np.empty((most, TOLD))
         self._setup[DT] = dt
-        count, over, self._live = self._run(self._state, given, looks, self._setup, self._settings, told)
+        count, over, self._live = self._run(self._tracks, given, looks, self._settings, told)
         ended = self._over[:over].copy() if over else _NO_IDS
         return told[:count], np.concatenate([forgotten, ended]) if restart else ended
 
@@ -358,7 +362,8 @@ class Tracker:
         self._no_looks = np.zeros((0, dim), np.float32)
 
     def _bind(self) -> None:
-        self._state = (self._floats, self._ints, self._votes, self._embeddings, self._book)
+        arrays = (self._floats, self._ints, self._votes, self._embeddings, self._book, self._setup)
+        self._tracks = hand_over(arrays, self.compiled)
 
     def _allocate_embeddings(self, dim: int) -> None:
         self._embedding_dim = dim

@@ -48,10 +48,10 @@ def look_gains(gain, overlap, embeds, tracks, looks, found, most, proximity, app
 
 
 @entry
-def step(tracks, given, looks, setup, settings, told):
+def step(tracks, given, looks, settings, told):
     high, low, new, match, second_match, tentative_match, fuse, proximity, appearance, keep = settings
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
-    noise, dt, lifetime, shown, rate = open_setup(setup)
+    noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     sure, doubtful = by_score(dets, high, low)

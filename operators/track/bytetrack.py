@@ -31,10 +31,10 @@ from operators.track.core.overlap import by_score
 
 
 @entry
-def step(tracks, given, looks, setup, settings, told):
+def step(tracks, given, looks, settings, told):
     high, low, new, match, second_match, tentative_match, fuse = settings
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
-    noise, dt, lifetime, shown, rate = open_setup(setup)
+    noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
     sure, doubtful = by_score(dets, high, low)

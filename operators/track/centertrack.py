@@ -64,10 +64,10 @@ def take_nearest(floats, ints, rows, dets, labels, columns, offsets):
 
 
 @entry
-def step(tracks, given, looks, setup, settings, told):
+def step(tracks, given, looks, settings, told):
     min_score, new, own_motion = settings
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
-    noise, dt, lifetime, shown, rate = open_setup(setup)
+    noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     usable, known = np.flatnonzero(dets[DSCORE] > min_score), np.arange(n)

@@ -53,10 +53,10 @@ def take(floats, ints, votes, embeds, counters, rows, dets, labels, columns, loo
 
 
 @entry
-def step(tracks, given, looks, setup, settings, told):
+def step(tracks, given, looks, settings, told):
     min_score, look_match, iou_match, n_init, budget_ = settings
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
-    noise, dt, lifetime, shown, rate = open_setup(setup)
+    noise, dt, lifetime, shown, rate = open_setup(tracks)
     budget = int(budget_)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)

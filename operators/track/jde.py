@@ -32,10 +32,10 @@ from operators.track.core.overlap import by_score, gains, overlapping_pairs
 
 
 @entry
-def step(tracks, given, looks, setup, settings, told):
+def step(tracks, given, looks, settings, told):
     min_score, new, look_match, bare_match, iou_match, tentative_match, look_share, keep = settings
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
-    noise, dt, lifetime, shown, rate = open_setup(setup)
+    noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYAH, counters)
     usable, _ = by_score(dets, min_score, 2.0)

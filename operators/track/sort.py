@@ -62,10 +62,10 @@ def settle_states(floats, ints, counters, min_hits, lifetime):
 
 
 @entry
-def step(tracks, given, looks, setup, settings, told):
+def step(tracks, given, looks, settings, told):
     min_score, least, min_hits = settings
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
-    noise, dt, lifetime, shown, rate = open_setup(setup)
+    noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYSR, counters)
     known, seen = np.arange(n), from_score(dets, min_score)

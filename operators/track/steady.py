@@ -106,10 +106,10 @@ def follow_boxes(floats, ints, state, known, dets, labels, sure):
 
 
 @entry
-def step(tracks, given, looks, setup, settings, told):
+def step(tracks, given, looks, settings, told):
     high, low, new, match, second_match, tentative_match, decay, follow = settings
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
-    noise, dt, lifetime, shown, rate = open_setup(setup)
+    noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(given, groups, XYWH, counters)
     sure, doubtful = by_score(dets, high, low)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 try:
     import numba
-    from numba.core import cgutils
+    from numba.core import types
     from numba.extending import intrinsic, overload
 except ImportError:  # the NumPy path serves alone
     numba = None
@@ -72,25 +72,12 @@ def both_ways(kernel: Function) -> Function:
     return kernel
 
 
-def on_loan(array: Any) -> Any:
-    """The same array, except that compiled code does not count who holds it.
-
-    Only for what outlives the step, as its arguments do. Counting is an atomic operation for every array that goes in
-    or out of a kernel, and a quarter of a small frame's time.
-    """
-    return array
-
-
-def _without_owner(_: Any, array: Any) -> Any:
+def _pointer_at(_: Any, address: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(array)(context, builder, arguments[0])
-        view.meminfo = cgutils.get_null_value(view.meminfo.type)
-        view.parent = cgutils.get_null_value(view.parent.type)
-        return view._getvalue()
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
 
-    return array(array), generate
+    return types.voidptr(address), generate
 
 
 if AVAILABLE:
-    _lend = intrinsic(_without_owner)
-    loops_for(on_loan)(lambda array: _lend(array))
+    pointer_at = intrinsic(_pointer_at)  # in compiled code: the memory at an address

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import shutil
 import subprocess
 import sys
@@ -107,6 +109,12 @@ def test_state_of_another_tracker_or_of_other_parameters_is_refused() -> None:
         tracker.restore(b"damaged")
     with pytest.raises(StateError, match="other parameters"):
         create("bytetrack", same_object=[[0, 1]]).restore(tracker.snapshot())
+
+
+def test_a_tracker_is_not_copied_behind_its_back() -> None:
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(StateError, match="restore a snapshot"):
+            attempt(create("sort"))
 
 
 def test_confusable_classes_share_a_track_whose_class_is_voted() -> None:
