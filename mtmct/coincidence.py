@@ -68,8 +68,7 @@ def compare(samples: Samples, cameras: Int64, bound: Int64, settings: FusionSett
         return no_rows()
     swap = samples.uids[one] > samples.uids[two]
     one, two = np.where(swap, two, one), np.where(swap, one, two)
-    together = np.unique(np.stack([one, two], axis=1), axis=0)
-    one, two = together[:, 0], together[:, 1]
+    one, two = np.divmod(np.unique(one * len(samples) + two), len(samples))
     delta = samples.points[one] - samples.points[two]
     llr = position_llr(delta, samples.covariances[one] + samples.covariances[two], settings)
     distance = np.hypot(delta[:, 0], delta[:, 1])

@@ -85,6 +85,30 @@ class _Known:
     spans: Mapping[str, Sequence[tuple[int, int]]]
 
 
+class Gathered:
+    """What has been gathered of candidates: good until a track grows or is cut, whoever the tracks belong to."""
+
+    def __init__(self, book: IdentityBook) -> None:
+        self._book = book
+        self._known: dict[int, _Known] = {}
+
+    def of(self, candidate: Identity, without: frozenset[int]) -> _Known:
+        """A candidate without the tracks in `without`."""
+        known = self._known.get(candidate.number)
+        if known is not None and known.uids is candidate.uids and without.isdisjoint(candidate.uids):
+            return known
+        tracks = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for member in candidate.past:
+            spans.setdefault(member.camera, []).append((member.start_ns, member.end_ns))
+        for track in tracks:
+            spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
+        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans)
+        if len(tracks) == len(candidate.uids):
+            self._known[candidate.number] = known
+        return known
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
     """A subject, and what does not depend on the candidate.
@@ -107,10 +131,17 @@ class Judge:
         topology: which cameras are calibrated.
         settings: densities, priors and calibrations.
         now_ns: the commit's event time.
+        gathered: what an earlier judge of the same commit has gathered.
     """
 
     def __init__(
-        self, book: IdentityBook, window: PairWindow, topology: Topology, settings: FusionSettings, now_ns: int
+        self,
+        book: IdentityBook,
+        window: PairWindow,
+        topology: Topology,
+        settings: FusionSettings,
+        now_ns: int,
+        gathered: Gathered | None = None,
     ) -> None:
         self._book = book
         self._window = window
@@ -118,7 +149,7 @@ class Judge:
         self._settings = settings
         self._now_ns = now_ns
         self._away: dict[str, int] | None = None
-        self._known: dict[int, _Known] = {}
+        self._gathered = gathered or Gathered(book)
 
     def scores(
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
@@ -129,7 +160,7 @@ class Judge:
             min(subject.tracks, key=lambda track: (track.start_ns, track.uid)),
             max(subject.tracks, key=lambda track: (track.last_ns, track.uid)),
         )
-        terms = [self._terms(question, self._gathered(candidate, without)) for candidate in candidates]
+        terms = [self._terms(question, self._gathered.of(candidate, without)) for candidate in candidates]
         possible = [candidate for candidate, known in zip(candidates, terms, strict=True) if known is not None]
         cosines = iter(self._likeness(subject, possible, without))
         scores = []
@@ -160,21 +191,6 @@ class Judge:
             subject.vectors, subject.weights, np.concatenate(vectors), np.asarray(owners, np.float64), len(candidates)
         )
         return [float(value) for value in found]
-
-    def _gathered(self, candidate: Identity, without: frozenset[int]) -> _Known:
-        known = self._known.get(candidate.number)
-        if known is not None and known.uids is candidate.uids and without.isdisjoint(candidate.uids):
-            return known
-        tracks = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
-        spans: dict[str, list[tuple[int, int]]] = {}
-        for member in candidate.past:
-            spans.setdefault(member.camera, []).append((member.start_ns, member.end_ns))
-        for track in tracks:
-            spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
-        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans)
-        if len(tracks) == len(candidate.uids):
-            self._known[candidate.number] = known
-        return known
 
     def _terms(self, question: _Question, known: _Known) -> dict[str, float] | None:
         settings, subject = self._settings, question.subject

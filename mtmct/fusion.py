@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mtmct import state as stored
 from mtmct.association import Candidates, Verdict, assign
 from mtmct.coincidence import CommitPairs, PairWindow, compare
 from mtmct.correction import Misfit, Reviewer, at_one_time
-from mtmct.evidence import Judge
+from mtmct.evidence import Gathered, Judge
 from mtmct.filing import Filing
 from mtmct.identities import IdentityBook
 from mtmct.intake import take_in
@@ -49,6 +50,7 @@ class FusionEngine:
         self._journal = stored.Journal(state)
         self._tracks = TrackMemory()
         self._book = IdentityBook(self._site, self._tracks, settings)
+        self._gathered = Gathered(self._book)
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
         self._pair_keys: dict[int, list[str]] = {}
@@ -77,6 +79,7 @@ class FusionEngine:
         intake = take_in(batches, self._tracks, self._site, self._dim)
         self._dim = intake.dim
         placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings)
+        self._gathered = Gathered(self._book)
         since_ns = self._now_ns
         latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
         self._now_ns = max(self._now_ns, latest, 0 if flush else watermark_ns)
@@ -123,10 +126,12 @@ class FusionEngine:
     def _write_pairs(self, commit: CommitPairs) -> None:
         for key in self._pair_keys.pop(commit.sequence, ()):
             self._journal.drop(key)
-        owners = np.array([self._tracks[uid].camera for uid in commit.rows.pairs[:, 0].tolist()])
-        for camera in np.unique(owners).tolist():
+        rows: dict[str, list[int]] = {}
+        for row, uid in enumerate(commit.rows.pairs[:, 0].tolist()):
+            rows.setdefault(self._tracks[uid].camera, []).append(row)
+        for camera in sorted(rows):
             key = stored.pairs_key(camera, commit.sequence)
-            self._journal.put(key, stored.pack_pairs(commit, np.flatnonzero(owners == camera)))
+            self._journal.put(key, stored.pack_pairs(commit, np.array(rows[camera])))
             self._pair_keys.setdefault(commit.sequence, []).append(key)
 
     def _bound(self, uids: Int64) -> Int64:
@@ -147,7 +152,7 @@ class FusionEngine:
     # --- decisions ---------------------------------------------------------------------------------------------
 
     def _judge(self) -> Judge:
-        return Judge(self._book, self._window, self._topology, self._settings, self._now_ns)
+        return Judge(self._book, self._window, self._topology, self._settings, self._now_ns, self._gathered)
 
     def _decide(self, placed: Sequence[Placed], flush: bool) -> tuple[list[Placed], dict[int, Link]]:
         """Link what is ready and link anew what is under review, camera by camera.
@@ -181,8 +186,8 @@ class FusionEngine:
         candidates.look_up(asked)
         without = frozenset(reviewed)
         judge = self._judge()
-        for camera in dict.fromkeys(track.camera for track in asked):
-            group = [track for track in asked if track.camera == camera]
+        for _, together in groupby(asked, key=lambda track: track.camera):
+            group = list(together)
             offered = {track.uid: candidates.of(track) for track in group}
             verdicts = assign(group, offered, judge, without)
             # Those who go first: whether there is room to stay is known only then.
@@ -199,6 +204,7 @@ class FusionEngine:
 
     def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         part = self._tracks.cut(track, since_ns)
+        self._gathered = Gathered(self._book)
         for commit in self._window.hand_over(track.uid, part.uid, since_ns):
             self._write_pairs(commit)
         self._stale_cameras.add(track.camera)

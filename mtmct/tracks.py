@@ -236,10 +236,11 @@ class TrackMemory:
         track.last = end.copy()
         track.ended = tracklet.ended
         if tracklet.embeddings is not None:
-            for vector, quality in zip(tracklet.embeddings, tracklet.qualities, strict=True):
+            vectors, qualities = tracklet.embeddings, tracklet.qualities
+            for row in range(len(qualities)):
                 if due(track.offered):
                     self.changed.add(track.uid)
-                    track.looks.absorb(vector[None], np.array([quality], np.float32), settings.track_exemplars)
+                    track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
                 track.offered += 1
 
 
