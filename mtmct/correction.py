@@ -232,9 +232,11 @@ class Reviewer:
             self._tracks.changed.add(track.uid)
             subject = self._book[track.identity]
             others = [identity for identity in candidates.of(track) if identity.number != subject.number]
+            if not others:
+                continue
             scores = judge.scores(Subject.of_identity(subject, self._book), others)
             order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
-            if not order or scores[order[0]].total == NEVER:
+            if scores[order[0]].total == NEVER:
                 continue
             rest = sum(math.exp(scores[row].total) for row in order[1:])
             if scores[order[0]].total - math.log(1 + rest) > self._settings.second_look_odds:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmct.coincidence import Beside, PairWindow
-from mtmct.exemplars import likeness
+from mtmct.exemplars import Exemplars, likeness
 from mtmct.identities import Identity, IdentityBook
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from mtmct.tracks import XX, XY, YY, H, LocalTrack, U, V, X, Y
-from operators.records import SECOND_NS, Float32
+from operators.records import SECOND_NS
 
 NEVER = float("-inf")
 _BODY_M = 1.7  # height of a body: the yardstick in pictures without calibration
@@ -46,26 +46,24 @@ class Subject:
         cls: class name.
         tracks: its tracks in memory, in order of first sight; at least one.
         spans: camera, first and last event time of all its tracks.
-        vectors, weights: its looks, (E, D) and (E,) float32.
+        looks: what its tracks look like; put together only if somebody is left to compare with.
     """
 
     cls: str
     tracks: Sequence[LocalTrack]
     spans: Sequence[tuple[str, int, int]]
-    vectors: Float32
-    weights: Float32
+    looks: Sequence[Exemplars]
 
     @classmethod
     def of_track(cls, track: LocalTrack) -> Subject:
         """One track."""
         span = (track.camera, track.start_ns, track.last_ns)
-        return cls(track.cls, [track], [span], track.looks.vectors, track.looks.weights)
+        return cls(track.cls, [track], [span], [track.looks])
 
     @classmethod
     def of_identity(cls, identity: Identity, book: IdentityBook) -> Subject:
         """A whole identity."""
-        vectors, weights = book.looks(identity)
-        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), vectors, weights)
+        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), book.looks(identity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +174,11 @@ class Judge:
         return scores
 
     def _likeness(self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]) -> list[float]:
-        if len(subject.weights) == 0 or not candidates:
+        seen = [looks for looks in subject.looks if len(looks)]
+        if not seen or not candidates:
             return [math.nan] * len(candidates)
+        mine = np.concatenate([looks.vectors for looks in seen])
+        weights = np.concatenate([looks.weights for looks in seen])
         vectors, owners = [], []
         for owner, candidate in enumerate(candidates):
             kept = [candidate.looks] + [t.looks for t in self._book.tracks_of(candidate) if t.uid not in without]
@@ -187,9 +188,7 @@ class Judge:
                     owners += [owner] * len(looks)
         if not vectors:
             return [math.nan] * len(candidates)
-        found = likeness(
-            subject.vectors, subject.weights, np.concatenate(vectors), np.asarray(owners, np.float64), len(candidates)
-        )
+        found = likeness(mine, weights, np.concatenate(vectors), np.asarray(owners, np.float64), len(candidates))
         return [float(value) for value in found]
 
     def _terms(self, question: _Question, known: _Known) -> dict[str, float] | None:

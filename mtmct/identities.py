@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from mtmct.exemplars import Exemplars
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
 from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, most_voted
-from operators.records import Float32
 
 Terms = Mapping[str, float]
 
@@ -121,12 +118,9 @@ class IdentityBook:
         spans = (*past, *others)
         return not any(camera == track.camera and track.overlaps(start, end) for camera, start, end in spans)
 
-    def looks(self, identity: Identity) -> tuple[Float32, Float32]:
-        """All that is known of its appearance: (E, D) float32 unit vectors and (E,) float32 weights."""
-        kept = [looks for looks in (identity.looks, *(track.looks for track in self.tracks_of(identity))) if len(looks)]
-        if not kept:
-            return np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
-        return np.concatenate([looks.vectors for looks in kept]), np.concatenate([looks.weights for looks in kept])
+    def looks(self, identity: Identity) -> list[Exemplars]:
+        """All that is known of its appearance."""
+        return [looks for looks in (identity.looks, *(track.looks for track in self.tracks_of(identity))) if len(looks)]
 
     # --- what can happen ---------------------------------------------------------------------------------------
 
