@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fusion_scenes import camera, look, play, script, straight, topology
+
+from mtmct.fusion import FusionEngine
+from mtmct.search import Found, SearchError, search
+from mtmct.settings import AppearanceCalibration
+
+
+def crowd(people: int = 6) -> FusionEngine:
+    walks = {
+        ("a", person): {"path": straight(3 * person, 3), "start": 0, "end": 4, "look": look(person)}
+        for person in range(1, people + 1)
+    }
+    engine = FusionEngine("plaza", topology(camera("a")))
+    play(engine, script(walks, {"a": (0.0, 0.0)}, 5)[:4])
+    return engine
+
+
+def test_the_most_alike_come_first_with_exact_cosines():
+    found = search(crowd(), look(4), 3, AppearanceCalibration(10.0, -5.0))
+    expected = sorted(range(1, 7), key=lambda person: -float(look(person) @ look(4)))[:3]
+    assert [each.number for each in found] == expected and found[0].number == 4
+    assert [each.cosine for each in found] == pytest.approx([float(look(n) @ look(4)) for n in expected], abs=1e-6)
+    assert found[0] == Found(4, found[0].cosine, pytest.approx(5.0, abs=1e-5))
+
+
+def test_length_of_the_example_and_engine_or_state_make_no_difference():
+    engine = crowd()
+    assert [f.number for f in search(engine.snapshot(), 7 * look(2))] == [f.number for f in search(engine, look(2))]
+
+
+def test_asking_for_more_than_there_are_gives_all_and_for_none_nothing():
+    assert len(search(crowd(), look(1), 100)) == 6
+    assert search(crowd(), look(1), 0) == []
+
+
+def test_where_nobody_is_known_nobody_is_found():
+    engine = FusionEngine("plaza", topology(camera("a")))
+    assert search(engine, look(1)) == []
+    walks = {("a", 1): {"path": straight(3, 3), "start": 0, "end": 4}}
+    play(engine, script(walks, {"a": (0.0, 0.0)}, 5)[:4])
+    assert search(engine, look(1)) == [], "somebody without looks cannot be found by them"
+
+
+def test_the_closed_are_not_found():
+    walks = {("a", 1): {"path": straight(3, 3), "start": 0, "end": 4, "look": look(1)}}
+    engine = FusionEngine("plaza", topology(camera("a")))
+    play(engine, script(walks, {"a": (0.0, 0.0)}, 5))
+    assert search(engine, look(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        (np.zeros(16), "other than zero"),
+        (np.full(16, np.nan), "finite"),
+        (np.ones((2, 16)), "not one"),
+        (np.ones(8), "has 8 numbers, the embeddings of this site 16"),
+    ],
+)
+def test_examples_that_cannot_be_compared_are_refused(vector, message):
+    with pytest.raises(SearchError, match=message):
+        search(crowd(), vector)
