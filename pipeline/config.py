@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ class ConfigError(CrosscamError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 # What a profile chooses; every choice can be overridden.
@@ -81,7 +82,8 @@ class Camera(_Model):
     def _homography_inverts(cls, rows: tuple[Row, Row, Row] | None) -> tuple[Row, Row, Row] | None:
         if rows is not None:
             (a, b, c), (d, e, f), (g, h, i) = rows
-            if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) < 1e-12:
+            determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+            if not 1e-12 <= abs(determinant) < math.inf:
                 raise ValueError("this homography cannot be inverted: calibrate the camera again")
         return rows
 
@@ -146,9 +148,9 @@ class Fusion(_Model):
         max_wait: a track is linked after so long, with whatever evidence there is.
     """
 
-    max_gap: Seconds = 300.0
+    max_gap: Annotated[Seconds, Field(gt=0)] = 300.0
     min_evidence: Annotated[int, Field(ge=1)] = 3
-    max_wait: Seconds = 2.0
+    max_wait: Annotated[Seconds, Field(ge=0)] = 2.0
 
 
 class Sqlite(_Model):
@@ -268,10 +270,12 @@ class _File(Site):
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NUMBER = re.compile(r"\{n(?::([^{}]*))?\}")
+_NUMBER_FORMAT = re.compile(r"0?[0-9]{0,2}[dxX]?")
 
 
 def load(path: Path) -> Site:
-    """Read a site's YAML file.
+    """Read a site's YAML file. Relative paths become absolute: workers may run in another folder.
 
     Raises:
         ConfigError: the file is missing, no YAML, or says something that cannot be done.
@@ -282,7 +286,11 @@ def load(path: Path) -> Site:
         raise ConfigError(f"{path}: there is no such file; give the path of a site's YAML file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the file cannot be read ({error})") from None
-    return parse(text, path)
+    site = parse(text, path)
+    ledger = site.ledger
+    if ledger.kafka is None:
+        ledger = ledger.model_copy(update={"sqlite": Sqlite(path=site.ledger_path.absolute())})
+    return site.model_copy(update={"base": site.base.absolute(), "ledger": ledger})
 
 
 def parse(text: str, path: Path) -> Site:
@@ -304,7 +312,11 @@ def parse(text: str, path: Path) -> Site:
     try:
         file = _File.model_validate({**plain, "base": path.parent, "file": path})
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, document, item) for item in error.errors())) from None
+        found = error.errors()
+        # A list whose items were refused counts as empty: that is no mistake of its own.
+        wrong = {item["loc"][:depth] for item in found for depth in range(1, len(item["loc"]))}
+        told = [item for item in found if item["type"] != "too_short" or item["loc"] not in wrong]
+        raise ConfigError("\n".join(_explain(path, document, item) for item in told)) from None
     return _expand_ranges(file, path, document)
 
 
@@ -315,16 +327,23 @@ def _expand_variables(node: Any, path: Path, document: Any, loc: tuple[int | str
     if isinstance(node, list):
         return [_expand_variables(value, path, document, (*loc, i)) for i, value in enumerate(node)]
     if isinstance(node, str):
-
-        def value_of(match: re.Match[str]) -> str:
-            value = os.environ.get(match[1])
-            if value is None:
-                reason = f"the environment variable {match[1]} is not set; set it before starting"
-                raise ConfigError(_sentence(path, document, loc, reason))
-            return value
-
-        return _VARIABLE.sub(value_of, str(node))
+        return _filled(str(node), path, document, loc)
+    if isinstance(node, float) and not math.isfinite(node):
+        raise ConfigError(_sentence(path, document, loc, "this is no number to work with; write a finite one"))
     return node
+
+
+def _filled(text: str, path: Path, document: Any, loc: tuple[int | str, ...]) -> str:
+    """`text` with `${NAME}` taken from the environment."""
+
+    def value_of(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            reason = f"the environment variable {match[1]} is not set; set it before starting"
+            raise ConfigError(_sentence(path, document, loc, reason))
+        return value
+
+    return _VARIABLE.sub(value_of, text)
 
 
 def _expand_ranges(file: _File, path: Path, document: Any) -> Site:
@@ -334,21 +353,19 @@ def _expand_ranges(file: _File, path: Path, document: Any) -> Site:
         numbers: list[int | None] = [None]
         if entry.range is not None:
             first, last = entry.range
-            if last < first or "{n" not in entry.id:
+            if last < first or not _NUMBER.search(entry.id):
                 reason = "a range needs first <= last, and an id with {n} in it, such as gate-{n:02d}"
                 raise ConfigError(_sentence(path, document, ("cameras", index, "range"), reason))
             numbers = list(range(first, last + 1))
         for n in numbers:
+            # Numbers are filled into what stands in the file: a secret from the environment may hold anything.
+            values = fields if n is None else fields | _numbered(n, path, document, ("cameras", index))
             try:
-                values = fields if n is None else {k: _numbered(v, n) for k, v in fields.items()}
                 cameras.append(Camera.model_validate(values))
             except ValidationError as error:
                 item = error.errors()[0]
                 loc = ("cameras", index, *item["loc"])
                 raise ConfigError(_explain(path, document, {**item, "loc": loc})) from None
-            except (ValueError, KeyError, IndexError) as error:
-                reason = f"{{n}} could not be filled in ({error}); write {{n}} or {{n:02d}}"
-                raise ConfigError(_sentence(path, document, ("cameras", index), reason)) from None
     seen: set[str] = set()
     for camera in cameras:
         if camera.id in seen:
@@ -362,8 +379,21 @@ def _expand_ranges(file: _File, path: Path, document: Any) -> Site:
     return Site(**fields, cameras=tuple(cameras))
 
 
-def _numbered(value: Any, n: int) -> Any:
-    return value.format(n=n) if isinstance(value, str) and "{n" in value else value
+def _numbered(n: int, path: Path, document: Any, loc: tuple[int | str, ...]) -> dict[str, str]:
+    """`id` and `source` of the camera at `loc` with `n` in place of `{n}`, and then with the environment's values."""
+    entry = document[loc[0]][loc[1]]
+    values: dict[str, str] = {}
+    for field in ("id", "source"):
+
+        def number(match: re.Match[str], at: tuple[int | str, ...] = (*loc, field)) -> str:
+            form = match[1] or ""
+            if not _NUMBER_FORMAT.fullmatch(form):
+                raise ConfigError(_sentence(path, document, at, "{n} could not be filled in; write {n} or {n:02d}"))
+            return format(n, form)
+
+        text = _NUMBER.sub(number, str(entry[field]))
+        values[field] = _filled(text, path, document, (*loc, field))
+    return values
 
 
 def _line(document: Any, loc: tuple[int | str, ...]) -> int | None:

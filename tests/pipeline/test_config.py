@@ -33,6 +33,37 @@ def test_an_environment_variable_is_filled_in(monkeypatch: pytest.MonkeyPatch) -
     assert site.cameras[0].source == "rtsp://v:s3cret@h/main"
 
 
+def test_a_secret_may_hold_braces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "a{n}b{0.__class__}{")
+    text = "site: p\ncameras:\n  - {id: 'g{n}', range: [7, 7], source: 'rtsp://v:${PASSWORD}@h/{n}/{other}'}\n"
+    assert parse(text, HERE).cameras[0].source == "rtsp://v:a{n}b{0.__class__}{@h/7/{other}"
+
+
+def test_a_number_from_the_environment_must_be_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THRESHOLD", "nan")
+    with pytest.raises(ConfigError, match=r"detector\.score_threshold: input should be a finite number"):
+        parse(MINIMAL + "detector: {score_threshold: '${THRESHOLD}'}\n", HERE)
+
+
+def test_a_mistake_in_the_only_camera_is_all_that_is_said() -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(MINIMAL + "    fsp: 10\n", HERE)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_paths_of_a_site_that_is_loaded_do_not_depend_on_the_folder_of_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plaza.yaml").write_text(MINIMAL)
+    site = load(Path("plaza.yaml"))
+    assert (site.base, site.ledger_path) == (tmp_path, tmp_path / "run" / "plaza" / "ledger.sqlite")
+    Path("plaza.yaml").write_text(MINIMAL + "ledger: {sqlite: {path: here.sqlite}}\n")
+    assert load(Path("plaza.yaml")).ledger_path == tmp_path / "here.sqlite"
+    Path("plaza.yaml").write_text(MINIMAL + "ledger: {kafka: {bootstrap_servers: 'k:9092'}}\n")
+    assert load(Path("plaza.yaml")).ledger.sqlite is None
+
+
 def test_durations_are_read_as_people_write_them() -> None:
     site = parse(MINIMAL + "fusion: {max_gap: 5m, max_wait: 500ms}\nidle_timeout: 7\n", HERE)
     assert (site.fusion.max_gap, site.fusion.max_wait, site.idle_timeout) == (300.0, 0.5, 7.0)
@@ -73,6 +104,17 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
         ("site: p\ncameras:\n  - {id: a, source: b, range: [1, 2]}\n", "line 3: cameras[0].range: a range needs"),
         (MINIMAL + "idle_timeout: 1s\n", "plaza.yaml: idle_timeout must be at least twice the interval"),
         (MINIMAL + "base: /etc\n", "line 5: base: unknown field"),
+        (
+            MINIMAL + "    homography: [[1,0,0],[0,.nan,0],[0,0,1]]\n",
+            "line 5: cameras[0].homography[1][1]: this is no number",
+        ),
+        (MINIMAL + "tracker: {name: sort, max_age: .inf}\n", "line 5: tracker.max_age: this is no number"),
+        (MINIMAL + "fusion: {max_gap: 0}\n", "line 5: fusion.max_gap: input should be greater than 0"),
+        (MINIMAL + "fusion: {max_wait: -1}\n", "line 5: fusion.max_wait: input should be greater than or equal to 0"),
+        (
+            "site: p\ncameras: [{id: 'a{n:s}', source: b, range: [1, 2]}]\n",
+            "line 2: cameras[0].id: {n} could not be filled in; write {n} or {n:02d}",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_line_field_and_remedy(text: str, sentence: str) -> None:
