@@ -7,7 +7,7 @@ loads Paddle, and a site of detections files never needs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,11 @@ import numpy as np
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.topology import CameraGeometry, Topology
+from operators.exported_model import find_configuration, read_configuration
 from operators.inference import find_model_file
 from operators.records import Detections
 from pipeline.camera import CameraChain, Embedder, Tracker
-from pipeline.config import Camera, Site
+from pipeline.config import PROFILES, Camera, ConfigError, Site
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
@@ -26,7 +27,9 @@ from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
 from pipeline.shard import Detector, Member, Shard
 from pipeline.sources.base import Source, SourceError
+from pipeline.sources.detections import DetectionFile
 from pipeline.sources.factory import open_source
+from pipeline.sources.paced import Paced
 
 
 def build_source(site: Site, camera: Camera) -> Source:
@@ -168,7 +171,11 @@ def build_engine(site: Site) -> FusionEngine:
     """The site's fusion engine, calibrated for the embeddings that its workers send."""
     from operators.embed import NeuralEmbedder, StripeEmbedder
 
-    of_model = StripeEmbedder.calibration if site.embedder.model == "default" else NeuralEmbedder.calibration
+    sources = [build_source(site, camera) for camera in site.cameras]
+    # Embeddings that stand in files are a network's; the built-in descriptor's are ours.
+    own = any(source.brings == "frames" for source in sources) or not any(s.brings_embeddings for s in sources)
+    described = own and site.embedder.model == "default"
+    of_model = StripeEmbedder.calibration if described else NeuralEmbedder.calibration
     slope, offset = site.embedder.calibration or of_model
     settings = FusionSettings(
         max_gap_s=site.fusion.max_gap,
@@ -225,12 +232,66 @@ def check(site: Site) -> None:
         TrackerError: a parameter of the tracker that it does not have.
         SourceError: a file that is not there.
         ModelError: a model that is not there.
+        ConfigError: cameras that do not go together, or classes that the detector does not know.
     """
+    sources: dict[str, Source] = {}
     for camera in site.cameras:
-        source = build_source(site, camera)
+        source = sources[camera.id] = build_source(site, camera)
         build_tracker(site, camera, source)
         source.check()
+    _check_times(site, sources)
+    _check_embeddings(site, sources)
     for model in (site.detector.model, site.embedder.model):
         path = model_path(site, model)
         if isinstance(path, Path):
             find_model_file(path)
+    if any(source.brings == "frames" for source in sources.values()):
+        _check_classes(site)
+
+
+def _check_times(site: Site, sources: Mapping[str, Source]) -> None:
+    """Beside cameras that live now, a recording from 1970 would hold everything back."""
+    now = [name for name, source in sources.items() if source.live and not isinstance(source, Paced)]
+    for camera in site.cameras:
+        if now and camera.start is None and _counts_from_start(sources[camera.id]):
+            raise _refusal(
+                site,
+                f"camera {camera.id!r}: give it a `start:`, the time of its first frame; without one that is in 1970, "
+                f"and {now[0]!r} is live",
+            )
+
+
+def _counts_from_start(source: Source) -> bool:
+    if isinstance(source, DetectionFile):
+        return not source.contents.has_times
+    return isinstance(source, Paced) or not source.live
+
+
+def _check_embeddings(site: Site, sources: Mapping[str, Source]) -> None:
+    """The built-in descriptor's embeddings cannot be compared with those of a network."""
+    given = [name for name, source in sources.items() if source.brings_embeddings]
+    seen = [name for name, source in sources.items() if source.brings == "frames"]
+    if given and seen and site.embedder.model == "default":
+        raise _refusal(
+            site,
+            f"embedder.model: the embeddings of camera {given[0]!r} come from its file and those of {seen[0]!r} from "
+            "the built-in descriptor, which cannot be compared; give the path of the model that made the file's, or "
+            "`none`",
+        )
+
+
+def _check_classes(site: Site) -> None:
+    known: Collection[str] = PROFILES["multiclass"]
+    path = model_path(site, site.detector.model)
+    if isinstance(path, Path):
+        configuration = find_configuration(find_model_file(path).parent)
+        known = () if configuration is None else read_configuration(configuration).labels
+    unknown = [name for name in site.detector.classes or () if known and name not in known]
+    if unknown:
+        raise _refusal(
+            site, f"detector.classes: the model does not know {unknown[0]!r}; it knows {', '.join(sorted(known))}"
+        )
+
+
+def _refusal(site: Site, reason: str) -> ConfigError:
+    return ConfigError(reason if site.file is None else f"{site.file}: {reason}")

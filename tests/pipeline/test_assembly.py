@@ -1,0 +1,71 @@
+"""Parts that do not go together are refused before anything starts; parts that do are calibrated for each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operators.embed import NeuralEmbedder, StripeEmbedder
+from pipeline import assembly
+from pipeline.assembly import build_engine, check
+from pipeline.config import ConfigError, Site, parse
+
+LIVE = "rtsp://127.0.0.1:1/main"
+PICTURES = "simulated:people=1,picture=1"
+LOOKS = "simulated:people=1,embedding=8"
+
+
+def make_site(folder: Path, *sources: str, extra: str = "") -> Site:
+    cameras = "".join(f"  - {{id: c{n}, fps: 10, source: '{source}'}}\n" for n, source in enumerate(sources))
+    return parse(f"site: plaza\ncameras:\n{cameras}{extra}", folder / "plaza.yaml")
+
+
+def write_rows(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps({**fields, "box": [10, 10, 50, 90], "score": 0.9}) + "\n")
+
+
+@pytest.mark.parametrize("source", ["detections:lab.txt", "detections:frames.jsonl", "simulated:people=1,paced=1"])
+def test_a_recording_from_1970_is_refused_beside_a_live_camera(source: str, tmp_path: Path) -> None:
+    (tmp_path / "lab.txt").write_text("1,-1,10,10,40,80,0.9\n")
+    write_rows(tmp_path / "frames.jsonl", frame=1)
+    with pytest.raises(ConfigError, match=r"plaza\.yaml: camera 'c1': give it a `start:`"):
+        check(make_site(tmp_path, LIVE, source))
+    text = f"site: p\ncameras: [{{id: a, source: '{LIVE}'}}, {{id: b, fps: 10, source: '{source}', start: 2026-05-01}}]"
+    check(parse(text, tmp_path / "plaza.yaml"))
+    check(make_site(tmp_path, source, source))
+
+
+def test_rows_with_times_of_their_own_go_with_a_live_camera(tmp_path: Path) -> None:
+    write_rows(tmp_path / "lab.jsonl", time="2026-05-01T08:00:00Z")
+    check(make_site(tmp_path, LIVE, "detections:lab.jsonl"))
+
+
+def test_embeddings_of_a_file_and_of_the_built_in_descriptor_are_not_mixed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"camera 'c1' come from its file and those of 'c0'"):
+        check(make_site(tmp_path, PICTURES, LOOKS))
+    check(make_site(tmp_path, PICTURES, LOOKS, extra="embedder: {model: none}\n"))
+
+
+def test_a_class_of_detection_files_need_not_be_known_to_the_detector(tmp_path: Path) -> None:
+    check(make_site(tmp_path, LOOKS, extra="detector: {classes: [forklift]}\n"))
+    with pytest.raises(ConfigError, match="does not know 'forklift'"):
+        check(make_site(tmp_path, PICTURES, extra="detector: {classes: [person, forklift]}\n"))
+
+
+@pytest.mark.parametrize(
+    ("source", "extra", "calibration"),
+    [
+        (PICTURES, "", StripeEmbedder.calibration),
+        (LOOKS, "", NeuralEmbedder.calibration),
+        (LOOKS, "embedder: {calibration: [3, -1]}\n", (3.0, -1.0)),
+    ],
+)
+def test_fusion_is_calibrated_for_the_embeddings_that_come(
+    source: str, extra: str, calibration: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "FusionEngine", lambda site, topology, settings: settings.appearance)
+    appearance: Any = build_engine(make_site(tmp_path, source, extra=extra))
+    assert (appearance.slope, appearance.offset) == calibration
