@@ -18,19 +18,29 @@ LAST = Path("run") / "last"
 
 
 class AddressError(CrosscamError):
-    """There is no ledger of that name."""
+    """There is no ledger of that name, or its name cannot be kept."""
 
 
 def remember(site: Site) -> None:
-    """Make this site's ledger the one that commands without an argument read. Credentials are not written."""
+    """Make this site's ledger the one that commands without an argument read. Credentials are not written.
+
+    Raises:
+        AddressError: the folder cannot be written to.
+    """
     if site.ledger.kafka is None:
         name = str(site.ledger_path.resolve())
     elif site.ledger.kafka.model_extra and site.file is not None:
         name = str(site.file.resolve())
     else:
         name = f"kafka://{site.ledger.kafka.bootstrap_servers}/{site.site}"
-    LAST.parent.mkdir(parents=True, exist_ok=True)
-    LAST.write_text(name + "\n", encoding="utf-8")
+    try:
+        LAST.parent.mkdir(parents=True, exist_ok=True)
+        LAST.write_text(name + "\n", encoding="utf-8")
+    except OSError as error:
+        raise AddressError(
+            f"{LAST}: the name of this ledger cannot be kept here ({error.strerror}); name it to `crosscam tail` and "
+            f"the others: {name}"
+        ) from None
 
 
 def open_reader(name: str | None) -> LedgerReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -16,13 +16,20 @@ CORRECTIONS = ("merged", "split", "retracted")
 
 @dataclass(frozen=True, slots=True)
 class CameraSummary:
-    """One camera: frame accounting (decoded = tracked + the sum of dropped), tracks, late tracklets."""
+    """One camera: frame accounting (decoded = tracked + the sum of dropped), tracks, late tracklets.
+
+    Attributes:
+        interruptions: times that a live source was lost, or not reached.
+        rows: rows of a detections file that are in no frame, by reason (`rejected`, `other_class`, `outside_crop`).
+    """
 
     decoded: int
     tracked: int
     dropped: Mapping[str, int]
     tracks: int
     late: int
+    interruptions: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,12 @@ class Summary:
     dead_letters: Mapping[str, int] = field(default_factory=dict)
 
 
-def summarise(reader: LedgerReader) -> Summary:
+def summarise(reader: LedgerReader, cameras: Iterable[str] = ()) -> Summary:
     """Read the whole ledger once.
+
+    Args:
+        reader: the ledger.
+        cameras: ids that have a place in the summary even if they never committed anything.
 
     Raises:
         LedgerError: the ledger is not there or cannot be read.
@@ -75,11 +86,13 @@ def summarise(reader: LedgerReader) -> Summary:
                 parts.setdefault(identity, start)
         for identity, start in parts.items():
             path.setdefault(identity, []).append((start, camera))
+    prefix = "camera/"
+    states = {key.removeprefix(prefix): s for key, s in reader.state().items() if key.startswith(prefix)}
+    silent = CameraSummary(decoded=0, tracked=0, dropped={}, tracks=0, late=0)
     return Summary(
         cameras={
-            key.removeprefix("camera/"): _camera(unpack(state), tracks.get(key.removeprefix("camera/"), 0))
-            for key, state in sorted(reader.state().items())
-            if key.startswith("camera/")
+            camera: _camera(unpack(states[camera]), tracks.get(camera, 0)) if camera in states else silent
+            for camera in sorted({*states, *cameras})
         },
         identities=len(path),
         hand_overs=sum(_moves(steps) for steps in path.values()),
@@ -96,8 +109,18 @@ def _moves(steps: list[tuple[int, str]]) -> int:
 def _camera(state: Mapping[str, object], tracks: int) -> CameraSummary:
     counts = state["counts"]
     assert isinstance(counts, dict)
-    prefix = "dropped."
-    dropped = {key.removeprefix(prefix): n for key, n in counts.items() if key.startswith(prefix)}
     late = state["late"]
     assert isinstance(late, int)
-    return CameraSummary(counts.get("decoded", 0), counts.get("tracked", 0), dropped, tracks, late)
+    return CameraSummary(
+        decoded=counts.get("decoded", 0),
+        tracked=counts.get("tracked", 0),
+        dropped=_by_reason(counts, "dropped."),
+        tracks=tracks,
+        late=late,
+        interruptions=counts.get("interruptions", 0),
+        rows=_by_reason(counts, "rows."),
+    )
+
+
+def _by_reason(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
+    return {key.removeprefix(prefix): n for key, n in counts.items() if key.startswith(prefix)}

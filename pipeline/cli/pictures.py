@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from mtmct.corrections import IdentityResolver
 from mtmct.records import IDENTITIES, TRACKS
 from pipeline.assembly import build_reader, build_source
+from pipeline.cli.output import make_folder
 from pipeline.config import Camera, Site
 from pipeline.plan_view import PlanCamera, write_plan_view
 from pipeline.recording import RecordedCamera, recording
@@ -26,7 +27,7 @@ def draw_pictures(site: Site, output: Path, console: Console) -> None:
     Raises:
         CrosscamError: there is nothing to draw, or a recording cannot be read.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     reader = build_reader(site)
     try:
         # Every track is needed twice, once for the video and once for the plan.

@@ -1,4 +1,4 @@
-"""The live progress of a run: a bar a camera with frames, frames a second and drops."""
+"""The progress of a run: on a terminal a bar a camera with frames, frames a second and drops; in a log, lines."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pipeline.launch import Progress as SiteProgress
 
 # Time over which frames a second are averaged.
 WINDOW_S = 3.0
+# A log gets a line about how far the run is this often.
+REPORT_S = 60.0
 
 
 class RunProgress:
@@ -87,3 +89,51 @@ class RunProgress:
             history.pop(0)
         (t0, n0), (t1, n1) = history[0], history[-1]
         return (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0
+
+
+class PlainProgress:
+    """Tells of a running site in lines, for logs (systemd, containers, CI): what changes, and how far it is.
+
+    Args:
+        console: where to print.
+        name: the site's.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, console: Console, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._name = name
+        self._clock = clock
+        self._reported = clock()
+        self._started = False
+        self._waiting_for: str | None = None
+        self._restarts = 0
+
+    def __enter__(self) -> Self:
+        self._say("starting Ray")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def update(self, site: SiteProgress) -> None:
+        """Print what has changed since the last time."""
+        if site.pids and not self._started:
+            self._started = True
+            self._say("started")
+        if site.restarts != self._restarts:
+            self._restarts = site.restarts
+            self._say(f"an actor died and was restarted ({site.restarts} so far)")
+        if site.waiting_for != self._waiting_for:
+            self._waiting_for = site.waiting_for
+            self._say(site.waiting_for or "the ledger is there again")
+        now = self._clock()
+        if now - self._reported >= REPORT_S:
+            self._reported = now
+            decoded = sum(counts.get("decoded", 0) for counts in site.counts.values())
+            self._say(f"{site.commits} commits, {decoded} frames")
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"{self._name}: {text}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -63,6 +64,9 @@ def tail_command(
             sys.stdout.flush()
     except KeyboardInterrupt:
         return  # the ordinary way to end a tail
+    except BrokenPipeError:
+        # So is `| head`, which closes our output: what Python still flushes at its end must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         reader.close()
 

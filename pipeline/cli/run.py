@@ -9,7 +9,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipeline.cli.signals import install_sigterm
 from pipeline.config import Kafka, Ledger, Site, Sqlite, load
+
+# What a shell expects of a command that Ctrl-C ended.
+INTERRUPTED = 130
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -29,6 +33,7 @@ def demo_command(
     output: Annotated[Path, typer.Option(help="Folder for the ledger and the pictures.")] = Path("run/demo"),
 ) -> None:
     """Two bundled cameras in, identities out, with an annotated video and a plan view to look at."""
+    from pipeline.cli.output import make_folder, remove_file
     from pipeline.cli.pictures import draw_pictures
     from pipeline.resources import configs
 
@@ -40,14 +45,15 @@ def demo_command(
     else:
         name = site.site
         path = output / "ledger.sqlite"
+        make_folder(output)
         for stale in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-            stale.unlink(missing_ok=True)
-        ledger = Ledger(sqlite=Sqlite(path=path))
+            remove_file(stale)
+        ledger = Ledger(sqlite=Sqlite(path=path.absolute()))
     site = site.model_copy(update={"site": name, "ledger": ledger})
     code = run(site)
     if code == 0:
         draw_pictures(site, output, console)
-        where = f"kafka://{kafka}/{name}" if kafka else str(site.ledger_path)
+        where = f"kafka://{kafka}/{name}" if kafka else str(output / "ledger.sqlite")
         console.print(f"ledger           {where}", markup=False)
     raise typer.Exit(code)
 
@@ -64,24 +70,36 @@ def render_command(
 
 
 def run(site: Site) -> int:
-    """Run the site with progress, print its summary, give the exit code: 1 where a camera could not be used."""
-    from pipeline.address import remember
+    """Run the site with progress and print its summary.
+
+    Returns:
+        The exit code: 1 where a camera could not be used, 130 if it was stopped.
+    """
+    from pipeline.address import AddressError, remember
     from pipeline.assembly import build_reader, build_source, check
-    from pipeline.cli.progress import RunProgress
+    from pipeline.cli.progress import PlainProgress, RunProgress
     from pipeline.cli.tables import print_summary
     from pipeline.launch import Supervisor
     from pipeline.summary import summarise
 
     check(site)
-    remember(site)
+    try:
+        remember(site)
+    except AddressError as error:
+        console.print(str(error), style="yellow", markup=False)
     lengths = {camera.id: build_source(site, camera).length() for camera in site.cameras}
-    with RunProgress(console, lengths) as progress:
-        outcome = Supervisor(site, progress.update).run()
+    try:
+        with RunProgress(console, lengths) if console.is_terminal else PlainProgress(console, site.site) as progress:
+            # Ray has a SIGTERM handler of its own, which would end us without a word.
+            outcome = Supervisor(site, progress.update, on_connected=install_sigterm).run()
+    except KeyboardInterrupt:
+        console.print("Stopped. What was committed stays; the same command goes on from there.", style="yellow")
+        return INTERRUPTED
     if outcome.already_complete:
         console.print(f"The ledger of site {site.site!r} is complete already; remove it to run again from the start.")
     reader = build_reader(site)
     try:
-        print_summary(console, site.site, summarise(reader))
+        print_summary(console, site.site, summarise(reader, (camera.id for camera in site.cameras)))
     finally:
         reader.close()
     for camera, reason in sorted(outcome.failures.items()):

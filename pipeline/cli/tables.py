@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.table import Table
 
@@ -12,12 +14,15 @@ def print_summary(console: Console, site: str, summary: Summary) -> None:
     """What a run found: a row a camera, then the site."""
     cameras = Table(title=f"Site {site}", title_justify="left")
     cameras.add_column("camera")
-    for column in ("decoded", "tracked", "dropped", "tracks"):
+    interrupted = any(camera.interruptions for camera in summary.cameras.values())
+    rows_left = any(any(camera.rows.values()) for camera in summary.cameras.values())
+    more = ["interruptions"] * interrupted + ["rows left out"] * rows_left
+    for column in ("decoded", "tracked", "dropped", "tracks", *more):
         cameras.add_column(column, justify="right")
     for name, camera in summary.cameras.items():
-        reasons = ", ".join(f"{n} {reason}" for reason, n in camera.dropped.items() if n)
-        dropped = f"{sum(camera.dropped.values())}" + (f" ({reasons})" if reasons else "")
-        cameras.add_row(name, str(camera.decoded), str(camera.tracked), dropped, str(camera.tracks))
+        cells = [str(camera.decoded), str(camera.tracked), _with_reasons(camera.dropped), str(camera.tracks)]
+        cells += [str(camera.interruptions)] * interrupted + [_with_reasons(camera.rows)] * rows_left
+        cameras.add_row(name, *cells)
     console.print(cameras)
     site_table = Table(show_header=False)
     site_table.add_column()
@@ -32,3 +37,8 @@ def print_summary(console: Console, site: str, summary: Summary) -> None:
     for reason, n in sorted(summary.dead_letters.items()):
         site_table.add_row(f"dead letters: {reason}", str(n))
     console.print(site_table)
+
+
+def _with_reasons(counts: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in counts.items() if n)
+    return f"{sum(counts.values())}" + (f" ({reasons})" if reasons else "")

@@ -124,12 +124,56 @@ def test_a_driver_that_is_killed_is_run_again_and_goes_on(finished: Path, tmp_pa
     assert [record.raw for record in whole] == [record.raw for record in killed]
 
 
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_so_and_can_be_run_again(signal_number: signal.Signals, tmp_path: Path) -> None:
+    source = "simulated:people=2,seconds=0,paced=1"
+    (tmp_path / "site.yaml").write_text(f"site: endless\ncameras: [{{id: a, source: '{source}', fps: 10}}]\n")
+    ledger = tmp_path / "run" / "endless" / "ledger.sqlite"
+    reached = 1
+    for _ in range(2):
+        command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", "site.yaml"]
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while commits(ledger) <= reached:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(signal_number)
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert "Stopped. What was committed stays" in output
+        assert "Traceback" not in errors
+        reached = commits(ledger)
+
+
 def commits(ledger: Path) -> int:
     """Commit intervals in a ledger that is being written."""
     try:
         return int(unpack(SqliteReader(ledger).state()["site"])["interval"])
     except (LedgerError, KeyError):
         return 0
+
+
+def test_tail_into_head_ends_without_a_word(finished: Path) -> None:
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "tail", "tracks", "--from-beginning"]
+    process = subprocess.Popen(command, cwd=finished, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()  # before the first line
+    assert process.wait(60) == 0
+    assert process.stderr.read() == ""
+
+
+def test_a_log_is_told_when_a_run_starts(finished: Path) -> None:
+    lines = crosscam("run", "plaza.yaml", cwd=finished).stdout.splitlines()
+    assert lines[:2] == ["plaza: starting Ray", "plaza: started"]
+
+
+def test_a_ledger_whose_name_cannot_be_kept_is_made_all_the_same(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    text = (finished / "plaza.yaml").read_text().replace("detections:", f"detections:{finished}/")
+    (tmp_path / "plaza.yaml").write_text(text + "ledger: {sqlite: {path: plaza.sqlite}}\n")
+    result = crosscam("run", "plaza.yaml", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "cannot be kept here" in result.stdout
+    assert commits(tmp_path / "plaza.sqlite") > 5
 
 
 def test_track_runs_one_file_through_a_tracker(tmp_path: Path) -> None:
@@ -153,6 +197,8 @@ def test_track_runs_one_file_through_a_tracker(tmp_path: Path) -> None:
         (("run", "no-model.yaml"), "there is no model at"),
         (("run", "empty-model.yaml"), "holds no model"),
         (("run", "tracker.yaml"), "bytetrak"),
+        (("run", "class.yaml"), "detector.classes: the model does not know 'persn'; it knows bicycle, bus, car"),
+        (("demo", "--output", "text.mp4/demo"), "this folder cannot be made"),
         (("tail", "tracks"), "nothing has been run in this folder yet"),
         (("export", "nowhere"), "nowhere: there is no ledger here"),
         (("export", "kafka://user:secret@k:9092/plaza"), "without credentials"),
@@ -170,6 +216,7 @@ def test_a_mistake_gets_one_clear_sentence(words: tuple[str, ...], sentence: str
         "empty": "cameras: [{id: a, source: nothing.mp4}]",
         "no-model": "cameras: [{id: a, source: 'simulated:people=1,seconds=1'}]\ndetector: {model: no/model}",
         "empty-model": "cameras: [{id: a, source: 'simulated:people=1,seconds=1'}]\ndetector: {model: .}",
+        "class": "cameras: [{id: a, source: 'simulated:people=1,picture=1'}]\ndetector: {classes: [persn]}",
         "tracker": "cameras: [{id: a, source: 'simulated:people=1,seconds=1'}]\ntracker: {name: bytetrak}",
     }
     for name, text in sites.items():
