@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.config import load
+from pipeline.config import (
+    CameraEntry,
+    Detector,
+    Embedder,
+    Fusion,
+    Kafka,
+    Ledger,
+    Resources,
+    Site,
+    Sqlite,
+    Tracker,
+    load,
+    parse,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTRUCTIONS = {"ARG", "FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "ENTRYPOINT", "CMD"}
@@ -20,6 +33,14 @@ def test_ray_up_accepts_the_cluster_file() -> None:
 
     config = YAML(typ="safe").load(ROOT / "ray_cluster.yaml")
     validate_config(prepare_config(config))
+
+
+def test_nodes_and_driver_of_the_cluster_agree_on_how_to_sign_in() -> None:
+    text = (ROOT / "ray_cluster.yaml").read_text()
+    config = YAML(typ="safe").load(text)
+    assert any("export RAY_AUTH_MODE=disabled" in command for command in config["setup_commands"])
+    assert "ray exec ray_cluster.yaml 'cd ~/crosscam && crosscam run configs/site.yaml'" in text
+    assert not any("'~" in command for command in config["setup_commands"]), "a quoted ~ is no home"
 
 
 def test_the_container_recipe_copies_only_what_exists() -> None:
@@ -37,3 +58,18 @@ def test_the_example_sites_are_valid(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("KAFKA_PASSWORD", "x")
     site = load(ROOT / "configs" / f"{name}.yaml")
     assert site.cameras
+
+
+def test_the_large_example_names_every_field() -> None:
+    text = (ROOT / "configs" / "site.yaml").read_text()
+    models = (Site, CameraEntry, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, Resources)
+    fields = {name for model in models for name in model.model_fields} - {"base", "file"}
+    assert {name for name in fields if not re.search(rf"\b{name}:", text)} == set()
+
+
+def test_the_example_of_the_readme_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORTH_PASSWORD", "x")
+    text = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert text is not None
+    site = parse(text[1].replace("[[...], [...], [...]]", "[[1, 0, 0], [0, 1, 0], [0, 0, 1]]"), ROOT / "README.md")
+    assert len(site.cameras) == 18
