@@ -12,6 +12,7 @@ from mtmct import state as stored
 from mtmct.association import Candidates, Verdict, assign
 from mtmct.coincidence import CommitPairs, PairWindow, compare
 from mtmct.correction import Misfit, Reviewer, at_one_time
+from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Gathered, Judge
 from mtmct.filing import Filing
 from mtmct.identities import IdentityBook
@@ -53,6 +54,7 @@ class FusionEngine:
         self._gathered = Gathered(self._book)
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
+        self._erased = ErasedTracks(state)
         self._pair_keys: dict[int, list[str]] = {}
         self._stale_cameras: set[str] = set()
         self._sequence = 0
@@ -76,7 +78,7 @@ class FusionEngine:
         flush = watermark_ns == END_OF_TIME
         self._sequence += 1
         # 1. Take in.
-        intake = take_in(batches, self._tracks, self._site, self._dim)
+        intake = take_in(self._erased.without(batches, self._journal), self._tracks, self._site, self._dim)
         self._dim = intake.dim
         placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings)
         self._gathered = Gathered(self._book)
@@ -321,6 +323,7 @@ class FusionEngine:
                 for track in self._book.tracks_of(identity):
                     self._forget_track(track)
                 self._book.close(identity, self._now_ns)
+        self._erased.forget(END_OF_TIME if flush else silent, self._journal)
         # Nothing can be found again after the end: not even the newest shard is kept.
         self._filing.expire(END_OF_TIME if flush else self._now_ns, self._journal)
 
@@ -367,6 +370,27 @@ class FusionEngine:
             else:
                 journal.drop(stored.identity_key(number))
         self._book.changed.clear()
+
+    def erase(self, number: int, now_ns: int) -> Commit:
+        """Forget an identity on request; see `mtmct.erasure` for what goes and what stays.
+
+        Between two calls of `advance`. The site's output is as complete afterwards as it was before.
+
+        Args:
+            number: the identity's number.
+            now_ns: the watermark of the last commit.
+
+        Returns:
+            A commit of its own: a `retracted` record if the identity was open, and the changed state keys.
+
+        Raises:
+            ErasureError: no identity ever had this number.
+        """
+        before = self._journal.state
+        erasure = erase(before, number, self._site, self._settings, now_ns)
+        after = {**before, **erasure.changes}
+        self.restore({key: data for key, data in after.items() if data is not None})
+        return Commit(now_ns, erasure.records, erasure.changes)
 
     def snapshot(self) -> dict[str, bytes]:
         """The whole state, all keys, as of the last commit."""

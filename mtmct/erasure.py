@@ -1,0 +1,240 @@
+"""Forgetting somebody on request: an identity's embeddings go from all that is stored, and it is never found again.
+
+An erasure is worked out on the stored state, not in the engine's memory: what is stored is what has to be free of the
+embeddings, and an engine that goes on from a state goes on as if it had never known anything else.
+
+    fusion/erased/<number>    the local tracks of an erased identity that go on, and when they were last seen
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmct import state as stored
+from mtmct.gallery import Gallery
+from mtmct.identities import Identity
+from mtmct.records import IDENTITIES, CameraBatch, Record
+from mtmct.settings import FusionSettings
+from mtmct.tracks import NOT_FILED, LocalTrack
+from operators.records import SECOND_NS, CrosscamError, Float32, Int64
+
+ERASED = stored.PREFIX + "erased/"
+
+Name = tuple[str, int]
+
+
+class ErasureError(CrosscamError):
+    """What is to be erased has never been there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What an erasure comes to: the tombstone, if there is one, and the changed state keys (None: deleted)."""
+
+    records: tuple[Record, ...]
+    changes: dict[str, bytes | None]
+
+
+def erase(state: Mapping[str, bytes], number: int, site: str, settings: FusionSettings, now_ns: int) -> Erasure:
+    """Take an identity out of a state.
+
+    Its record, its tracks and their positions go. The gallery is filed anew from what is remembered of the others:
+    that also removes what lay there under the numbers of identities that have been merged or closed since, and what
+    a track had taught an identity that it was split from later. An identity that is not open any more (closed, or
+    merged into another one, which is to be erased under its own number) leaves no tombstone, but the same cleared
+    gallery.
+
+    Args:
+        state: all keys of fusion.
+        number: the identity's number.
+        site: site name.
+        settings: of the engine to which the state belongs.
+        now_ns: event time of the request, for the tombstone.
+
+    Raises:
+        ErasureError: no identity ever had this number.
+        StateError: the state is damaged or of another version.
+    """
+    meta = stored.unpacked(stored.META, state[stored.META]) if stored.META in state else {"number": 1, "sequence": 0}
+    if not 1 <= number < meta["number"]:
+        raise ErasureError(f"site {site} has no identity number {number}: numbers run from 1 to {meta['number'] - 1}")
+    changes: dict[str, bytes | None] = {}
+    tracks = {key: stored.unpack_track(key, data) for key, data in _of(state, stored.TRACK)}
+    identities = {key: stored.unpack_identity(key, data) for key, data in _of(state, stored.IDENTITY)}
+    mine = {key: track for key, track in tracks.items() if track.identity == number}
+    uids = np.array(sorted(track.uid for track in mine.values()), np.int64)
+    records: tuple[Record, ...] = ()
+    key = stored.identity_key(number)
+    if key in identities:
+        family = sorted(mine.values(), key=lambda track: track.uid)
+        _count_points(state, family)
+        records = (_tombstone(identities.pop(key), family, site, now_ns),)
+        for gone in (key, *mine):
+            changes[gone] = None
+        going_on = {track.name: track.last_ns for track in family if not track.ended}
+        if going_on:
+            changes[ERASED + f"{number:06d}"] = _pack_going_on(going_on)
+    changes |= _without_uids(state, uids)
+    for old, _ in _of(state, stored.GALLERY):
+        changes[old] = None
+    others = [track for held, track in tracks.items() if held not in mine]
+    changes |= _filed_anew(others, list(identities.values()), settings, meta["sequence"] + 1)
+    changes[stored.META] = _with_value(meta, sequence=meta["sequence"] + 1)
+    return Erasure(records, {name: changes[name] for name in sorted(changes)})
+
+
+def _of(state: Mapping[str, bytes], prefix: str) -> list[tuple[str, bytes]]:
+    return [(key, state[key]) for key in sorted(state) if key.startswith(prefix)]
+
+
+def _with_value(value: Mapping[str, Any], **changed: Any) -> bytes:
+    return stored.packed({**{name: kept for name, kept in value.items() if name != "version"}, **changed})
+
+
+def _count_points(state: Mapping[str, bytes], family: Sequence[LocalTrack]) -> None:
+    """Give tracks the fast-changing part of theirs: class votes, last point, whether they have ended."""
+    wanted = {track.uid: track for track in family}
+    for key, data in _of(state, stored.CAMERA):
+        value = stored.unpacked(key, data)
+        for row, uid in enumerate(value["uids"].tolist()):
+            if uid in wanted:
+                wanted[uid].votes = dict(value["votes"][row])
+                wanted[uid].last_ns = int(value["times"][row])
+                wanted[uid].ended = bool(value["counts"][row, 2])
+
+
+def _tombstone(identity: Identity, family: Sequence[LocalTrack], site: str, now_ns: int) -> Record:
+    votes = dict(identity.votes)
+    for track in family:
+        for cls, count in track.votes.items():
+            votes[cls] = votes.get(cls, 0) + count
+    names = dict.fromkeys([*((past.camera, past.track) for past in identity.past), *(track.name for track in family)])
+    name = f"{site}-{identity.number:06d}"
+    value = {
+        "schema": "crosscam.identities/1",
+        "site": site,
+        "identity": name,
+        "number": identity.number,
+        "revision": identity.revision + 1,
+        "event": "retracted",
+        "class": min(votes, key=lambda cls: (-votes[cls], cls)),
+        "time": now_ns // 1000,
+        "cameras": sorted({camera for camera, _ in names}),
+        "tracks": [list(track) for track in names],
+        "since": None,
+        "until": None,
+        "into": None,
+        "evidence": None,
+    }
+    return Record(IDENTITIES, name, value, now_ns)
+
+
+def _without_uids(state: Mapping[str, bytes], uids: Int64) -> dict[str, bytes | None]:
+    """The cameras' and the pairs' keys without these tracks."""
+    changes: dict[str, bytes | None] = {}
+    for key, data in _of(state, stored.CAMERA):
+        value = stored.unpacked(key, data)
+        changes |= _rows_kept(key, value, np.isin(value["uids"], uids))
+    for key, data in _of(state, stored.PAIRS):
+        value = stored.unpacked(key, data)
+        one, other = np.isin(value["pairs"], uids).T
+        changes |= _rows_kept(key, value, one | other)
+    return changes
+
+
+def _rows_kept(key: str, value: dict[str, Any], leave_out: NDArray[np.bool_]) -> dict[str, bytes | None]:
+    if not leave_out.any():
+        return {}
+    if leave_out.all():
+        return {key: None}
+    rows = np.flatnonzero(~leave_out)
+    kept: dict[str, Any] = {}
+    for name, column in value.items():
+        if isinstance(column, np.ndarray):
+            kept[name] = column[rows]
+        elif isinstance(column, list):
+            kept[name] = [column[row] for row in rows.tolist()]
+    return {key: _with_value(value, **kept)}
+
+
+def _filed_anew(
+    tracks: Sequence[LocalTrack], identities: Sequence[Identity], settings: FusionSettings, sequence: int
+) -> dict[str, bytes | None]:
+    shard_of = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns).shard_of
+    filed: dict[int, list[tuple[int, Float32]]] = {}
+    for identity in identities:
+        for vector in identity.looks.vectors:
+            filed.setdefault(shard_of(identity.last_ns), []).append((identity.number, vector))
+    for track in tracks:
+        if track.identity and track.filed_shard != NOT_FILED:
+            filed.setdefault(track.filed_shard, []).append((track.identity, track.looks.heaviest))
+    changes: dict[str, bytes | None] = {}
+    for shard, entries in sorted(filed.items()):
+        for chunk, low in enumerate(range(0, len(entries), stored.GALLERY_CHUNK)):
+            part = entries[low : low + stored.GALLERY_CHUNK]
+            owners = np.array([owner for owner, _ in part], np.int64)
+            vectors = np.stack([vector for _, vector in part])
+            changes[stored.gallery_key(shard, sequence, chunk)] = stored.pack_gallery(owners, vectors, shard)
+    return changes
+
+
+def _pack_going_on(tracks: Mapping[Name, int]) -> bytes:
+    return stored.packed({"tracks": [[camera, track, seen] for (camera, track), seen in sorted(tracks.items())]})
+
+
+class ErasedTracks:
+    """Local tracks of erased identities that their cameras still see: nothing more of them is taken in or published.
+
+    A track is remembered until its camera lets it go or has not seen it for `silence_s`. Whoever is seen again
+    later, as another local track, is somebody new.
+    """
+
+    def __init__(self, state: Mapping[str, bytes] | None = None) -> None:
+        self._tracks: dict[str, dict[Name, int]] = {}
+        for key, data in _of(state or {}, ERASED):
+            tracks = stored.unpacked(key, data)["tracks"]
+            self._tracks[key] = {(camera, track): seen for camera, track, seen in tracks}
+
+    def without(self, batches: Sequence[CameraBatch], journal: stored.Journal) -> Sequence[CameraBatch]:
+        """The batches without the tracklets of erased tracks."""
+        if not self._tracks:
+            return batches
+        key_of = {name: key for key, tracks in self._tracks.items() for name in tracks}
+        passed, stale = [], set()
+        for batch in batches:
+            mine = [tracklet for tracklet in batch.tracklets if (tracklet.camera, tracklet.track) in key_of]
+            for tracklet in mine:
+                name = (tracklet.camera, tracklet.track)
+                stale.add(key_of[name])
+                seen = self._tracks[key_of[name]]
+                latest = int(tracklet.times_ns[-1]) if len(tracklet) else 0
+                seen[name] = max(seen.get(name, 0), latest)
+            ended = {(tracklet.camera, tracklet.track) for tracklet in mine if tracklet.ended}
+            for name in sorted(ended):
+                self._tracks[key_of[name]].pop(name, None)
+            others = tuple(tracklet for tracklet in batch.tracklets if (tracklet.camera, tracklet.track) not in key_of)
+            passed.append(batch if not mine else replace(batch, tracklets=others))
+        self._write(stale, journal)
+        return passed
+
+    def forget(self, before_ns: int, journal: stored.Journal) -> None:
+        """Forget tracks that have not been seen since."""
+        stale = set()
+        for key, tracks in self._tracks.items():
+            for name in [name for name, seen in tracks.items() if seen < before_ns]:
+                del tracks[name]
+                stale.add(key)
+        self._write(stale, journal)
+
+    def _write(self, keys: Iterable[str], journal: stored.Journal) -> None:
+        for key in sorted(keys):
+            if self._tracks[key]:
+                journal.put(key, _pack_going_on(self._tracks[key]))
+            else:
+                del self._tracks[key]
+                journal.drop(key)
