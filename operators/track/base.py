@@ -16,6 +16,8 @@ from operators.track.core.layout import (
     BAD_EMBEDDING,
     COUNT,
     COUNTERS,
+    DETECTION_FLOATS,
+    DETECTION_INTS,
     EXTRA,
     ID,
     INTS,
@@ -164,8 +166,9 @@ class Tracker:
         Raises:
             TrackerError: `rows` has another shape.
         """
-        if rows.ndim != 2 or rows.shape[1] not in (5, 6):
-            raise TrackerError(f"rows need the shape (N, 5) or (N, 6), not {rows.shape}")
+        shape = rows.shape
+        if len(shape) != 2 or shape[1] not in (5, 6):
+            raise TrackerError(f"rows need the shape (N, 5) or (N, 6), not {shape}")
         return self._advance(np.ascontiguousarray(rows, np.float64), None, time_ns)[0]
 
     def camera_moved(self, affine: Floats) -> None:
@@ -307,7 +310,7 @@ class Tracker:
                 return 1.0, True
             dt = step * self._frames_a_ns
             whole = int(dt + 0.5)
-            return (float(whole) if whole and -1e-3 < dt - whole < 1e-3 else dt), False
+            return (whole if whole and -1e-3 < dt - whole < 1e-3 else dt), False
         self._time_ns = time_ns
         return 1.0, False
 
@@ -352,6 +355,8 @@ class Tracker:
         # Filled, not merely promised, so that no frame waits for its memory.
         self._floats = np.full((EXTRA + self._extra_floats, capacity), 0.0)
         self._ints = np.full((INTS, capacity), 0, np.int64)
+        self._dets = np.full((DETECTION_FLOATS, capacity), 0.0)
+        self._labels = np.full((DETECTION_INTS, capacity), 0, np.int64)
         self._votes = np.zeros((capacity, len(self._groups)))
         self._embedding_dim = dim
         self._embeddings = np.zeros((capacity, self._embedding_width(dim)), np.float32)
@@ -362,8 +367,8 @@ class Tracker:
         self._no_looks = np.zeros((0, dim), np.float32)
 
     def _bind(self) -> None:
-        arrays = (self._floats, self._ints, self._votes, self._embeddings, self._book, self._setup)
-        self._tracks = hand_over(arrays, self.compiled)
+        kept = (self._floats, self._ints, self._votes, self._embeddings, self._book, self._setup)
+        self._tracks = hand_over((*kept, self._dets, self._labels), self.compiled)
 
     def _allocate_embeddings(self, dim: int) -> None:
         self._embedding_dim = dim

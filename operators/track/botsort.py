@@ -53,7 +53,7 @@ def step(tracks, given, looks, settings, told):
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
-    dets, labels = read_detections(given, groups, XYWH, counters)
+    dets, labels = read_detections(tracks, given, groups, XYWH, counters)
     sure, doubtful = by_score(dets, high, low)
     state = ints[STATE, :n].copy()
     tentative, known = sort_by_state(state)

@@ -69,7 +69,7 @@ def step(tracks, given, looks, settings, told):
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
-    dets, labels = read_detections(given, groups, XYWH, counters)
+    dets, labels = read_detections(tracks, given, groups, XYWH, counters)
     usable, known = np.flatnonzero(dets[DSCORE] > min_score), np.arange(n)
     if own_motion > 0:
         predict(floats, known, dt, noise, scales)

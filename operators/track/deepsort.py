@@ -59,7 +59,7 @@ def step(tracks, given, looks, settings, told):
     noise, dt, lifetime, shown, rate = open_setup(tracks)
     budget = int(budget_)
     n = open_frame(floats, ints, counters, dt)
-    dets, labels = read_detections(given, groups, XYAH, counters)
+    dets, labels = read_detections(tracks, given, groups, XYAH, counters)
     unused: Ints = np.flatnonzero(dets[DSCORE] >= min_score)
     state, missed = ints[STATE, :n].copy(), counters[FRAME] - ints[LAST, :n]
     everyone = np.arange(n)

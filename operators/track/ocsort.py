@@ -37,7 +37,7 @@ def step(tracks, given, looks, settings, told):
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
-    dets, labels = read_detections(given, groups, XYSR, counters)
+    dets, labels = read_detections(tracks, given, groups, XYSR, counters)
     known, seen = np.arange(n), np.flatnonzero(dets[DSCORE] > min_score)
     predict_areas(floats, known, dt, noise, scales)
     earlier = earlier_boxes(floats, ints, n, int(span))

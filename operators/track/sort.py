@@ -67,7 +67,7 @@ def step(tracks, given, looks, settings, told):
     floats, ints, votes, embeds, counters, scales, groups, over = open_tracks(tracks)
     noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
-    dets, labels = read_detections(given, groups, XYSR, counters)
+    dets, labels = read_detections(tracks, given, groups, XYSR, counters)
     known, seen = np.arange(n), from_score(dets, min_score)
     predict_areas(floats, known, dt, noise, scales)
 

@@ -37,7 +37,7 @@ def make_book(counters: Ints, scales: Ints, groups: Ints, capacity: int) -> Ids:
 
 
 def hand_over(arrays: tuple[Any, ...], compiled: bool) -> Any:
-    """What a step gets as `tracks`, of floats, ints, votes, embeds, book and setup: contiguous, and kept by the caller.
+    """What a step gets as `tracks` for contiguous arrays in the order of `arrays_of`, which the caller keeps.
 
     Compiled code gets their addresses and shapes, and does not count who holds them: for every array that goes in or
     out of a kernel that would be an atomic operation, and a quarter of a small frame's time.
@@ -49,7 +49,7 @@ def hand_over(arrays: tuple[Any, ...], compiled: bool) -> Any:
 
 
 def arrays_of(tracks):
-    """Floats, ints, votes, embeds, book and setup, of what `hand_over` made."""
+    """Floats, ints, votes, embeds, book, setup, and room for a frame's dets and labels: what `hand_over` was given."""
     return tracks
 
 
@@ -61,7 +61,9 @@ def _arrays_of(tracks):
     embeds = carray(pointer_at(tracks[3, 0]), (tracks[3, 1], tracks[3, 2]), np.float32)
     book = carray(pointer_at(tracks[4, 0]), tracks[4, 1], np.int64)
     setup = carray(pointer_at(tracks[5, 0]), tracks[5, 1], np.float64)
-    return floats, ints, votes, embeds, book, setup
+    dets = carray(pointer_at(tracks[6, 0]), (tracks[6, 1], tracks[6, 2]), np.float64)
+    labels = carray(pointer_at(tracks[7, 0]), (tracks[7, 1], tracks[7, 2]), np.int64)
+    return floats, ints, votes, embeds, book, setup, dets, labels
 
 
 @both_ways
@@ -81,6 +83,6 @@ def open_book(book: Ids) -> tuple[Ids, Ids, Ids, Ids]:
 @both_ways
 def open_tracks(tracks):
     """The arrays of the tracks, floats, ints, votes, embeds, and what is in the book, see `open_book`."""
-    floats, ints, votes, embeds, book, _ = arrays_of(tracks)
+    floats, ints, votes, embeds, book = arrays_of(tracks)[:5]
     counters, scales, groups, over = open_book(book)
     return floats, ints, votes, embeds, counters, scales, groups, over

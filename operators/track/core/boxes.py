@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from operators.track.core.arguments import arrays_of
 from operators.track.core.compilation import both_ways, loops_for
 from operators.track.core.layout import (
     BAD_CLASS,
@@ -37,10 +40,11 @@ FARTHEST = 1e6
 MOST_CLASSES = 1 << 20
 
 
-def read_detections(given: Floats, groups: Ints, form: int, counters: Ints) -> tuple[Floats, Ints]:
+def read_detections(tracks: Any, given: Floats, groups: Ints, form: int, counters: Ints) -> tuple[Floats, Ints]:
     """The usable detections as columns of dets and labels; the others are counted by reason.
 
     Args:
+        tracks: what `arguments.hand_over` made; it has the room for them, until the next frame.
         given: (N, 6) float64 rows x1 y1 x2 y2 score class; or (N, 5), all of class 0. They are taken as float32, as
             the records have them, so that it makes no difference which way they came.
         groups: (K,) int64, the association group of class k; later classes are a group of their own.
@@ -59,8 +63,8 @@ def read_detections(given: Floats, groups: Ints, form: int, counters: Ints) -> t
     counters[REJECTED + BAD_SCORE] += np.count_nonzero(finite & area & ~fair)
     counters[REJECTED + BAD_CLASS] += np.count_nonzero(finite & area & fair & ~known)
     rows = np.flatnonzero(finite & area & fair & known)
-    dets = np.empty((9, len(rows)))
-    labels = np.empty((3, len(rows)), np.int64)
+    room, label_room = arrays_of(tracks)[6:]
+    dets, labels = room[:, : len(rows)], label_room[:, : len(rows)]
     dets[DBOX : DBOX + 4] = boxes[rows].T
     dets[DSCORE] = scores[rows]
     labels[DROW] = rows
@@ -80,11 +84,10 @@ def read_detections(given: Floats, groups: Ints, form: int, counters: Ints) -> t
 
 
 @loops_for(read_detections)
-def _read_detections(given, groups, form, counters):
+def _read_detections(tracks, given, groups, form, counters):
     n = len(given)
     classed = given.shape[1] > 5
-    dets = np.empty((9, n))
-    labels = np.empty((3, n), np.int64)
+    dets, labels = arrays_of(tracks)[6:]
     m = 0
     for i in range(n):
         x1, y1 = np.float64(np.float32(given[i, 0])), np.float64(np.float32(given[i, 1]))
