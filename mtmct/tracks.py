@@ -237,7 +237,7 @@ class TrackMemory:
         track.ended = tracklet.ended
         if tracklet.embeddings is not None:
             vectors, qualities = tracklet.embeddings, tracklet.qualities
-            for row in range(len(qualities)):
+            for row in range(len(vectors)):
                 if due(track.offered):
                     self.changed.add(track.uid)
                     track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)

@@ -264,3 +264,10 @@ def test_settings_bound_how_long_an_identity_is_kept():
     steps = script({("a", 1): {"path": straight(3, 3), "start": 0, "end": 2, "look": look(1)}}, ORIGINS, 12)
     commits = [engine.advance(batches, watermark) for watermark, batches in steps if watermark != END_OF_TIME]
     assert ("closed", 1) in events(commits)
+
+
+def test_a_quality_without_an_embedding_is_harmless():
+    walk = scenes.tracklet("a", 1, straight(3, 3), 0, 1)
+    odd = type(walk)(*(getattr(walk, name) for name in walk.__slots__[:7]), np.zeros((0, 16), np.float32), np.ones(1))
+    commit = overlapping().advance([CameraBatch("a", 1, 0, 0, 10**9, (odd,))], 10**9)
+    assert len(records([commit], "tracks")) == 1
