@@ -132,7 +132,15 @@ def test_a_run_that_is_stopped_says_so_and_can_be_run_again(signal_number: signa
     reached = 1
     for _ in range(2):
         command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", "site.yaml"]
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background job ignores Ctrl-C, and its children do; a terminal's command does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         while commits(ledger) <= reached:
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
