@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from operators.records import CrosscamError
-from pipeline.config import Site, load
+from pipeline.config import Site
+from pipeline.config_file import load
 from pipeline.ledger.base import LedgerReader
 
 # Holds the name of the last run's ledger, so that `crosscam tail tracks` needs no argument.

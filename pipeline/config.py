@@ -1,24 +1,14 @@
-"""The one YAML file of a site, typed.
-
-`load()` reads it; every error is a `ConfigError` that names file, line, field and remedy.
-"""
+"""A site, typed: what the one YAML file may say. `pipeline.config_file` reads it."""
 
 from __future__ import annotations
 
-import difflib
 import math
-import os
-import re
 from collections.abc import Iterable
 from datetime import datetime
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from operators.records import CrosscamError
 from pipeline.durations import Seconds
@@ -265,188 +255,7 @@ class Site(_Model):
         raise KeyError(camera_id)
 
 
-class _File(Site):
+class SiteFile(Site):
+    """A site as its file says it: ranges of cameras stand unexpanded."""
+
     cameras: Annotated[tuple[CameraEntry, ...], Field(min_length=1)]
-
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_NUMBER = re.compile(r"\{n(?::([^{}]*))?\}")
-_NUMBER_FORMAT = re.compile(r"0?[0-9]{0,2}[dxX]?")
-
-
-def load(path: Path) -> Site:
-    """Read a site's YAML file. Relative paths become absolute: workers may run in another folder.
-
-    Raises:
-        ConfigError: the file is missing, no YAML, or says something that cannot be done.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; give the path of a site's YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the file cannot be read ({error})") from None
-    site = parse(text, path)
-    ledger = site.ledger
-    if ledger.kafka is None:
-        ledger = ledger.model_copy(update={"sqlite": Sqlite(path=site.ledger_path.absolute())})
-    return site.model_copy(update={"base": site.base.absolute(), "ledger": ledger})
-
-
-def parse(text: str, path: Path) -> Site:
-    """`text` as a site; `path` names it in errors and is where relative paths start."""
-    try:
-        document = YAML(typ="rt").load(StringIO(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: this is not valid YAML ({error.problem or error.context})") from None
-    except YAMLError as error:
-        raise ConfigError(f"{path}: this is not valid YAML ({error})") from None
-    if not isinstance(document, CommentedMap):
-        raise ConfigError(f"{path}: a site's file holds fields such as `site:` and `cameras:`; this one does not")
-    for reserved in ("base", "file"):
-        if reserved in document:
-            raise ConfigError(_sentence(path, document, (reserved,), f"unknown field {reserved!r}; take it out"))
-    plain = _expand_variables(document, path, document, ())
-    try:
-        file = _File.model_validate({**plain, "base": path.parent, "file": path})
-    except ValidationError as error:
-        found = error.errors()
-        # A list whose items were refused counts as empty: that is no mistake of its own.
-        wrong = {item["loc"][:depth] for item in found for depth in range(1, len(item["loc"]))}
-        told = [item for item in found if item["type"] != "too_short" or item["loc"] not in wrong]
-        raise ConfigError("\n".join(_explain(path, document, item) for item in told)) from None
-    return _expand_ranges(file, path, document)
-
-
-def _expand_variables(node: Any, path: Path, document: Any, loc: tuple[int | str, ...]) -> Any:
-    """The document as plain values, with `${NAME}` taken from the environment."""
-    if isinstance(node, dict):
-        return {key: _expand_variables(value, path, document, (*loc, key)) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_expand_variables(value, path, document, (*loc, i)) for i, value in enumerate(node)]
-    if isinstance(node, str):
-        return _filled(str(node), path, document, loc)
-    if isinstance(node, float) and not math.isfinite(node):
-        raise ConfigError(_sentence(path, document, loc, "this is no number to work with; write a finite one"))
-    return node
-
-
-def _filled(text: str, path: Path, document: Any, loc: tuple[int | str, ...]) -> str:
-    """`text` with `${NAME}` taken from the environment."""
-
-    def value_of(match: re.Match[str]) -> str:
-        value = os.environ.get(match[1])
-        if value is None:
-            reason = f"the environment variable {match[1]} is not set; set it before starting"
-            raise ConfigError(_sentence(path, document, loc, reason))
-        return value
-
-    return _VARIABLE.sub(value_of, text)
-
-
-def _expand_ranges(file: _File, path: Path, document: Any) -> Site:
-    cameras: list[Camera] = []
-    for index, entry in enumerate(file.cameras):
-        fields = entry.model_dump(exclude={"range"})
-        numbers: list[int | None] = [None]
-        if entry.range is not None:
-            first, last = entry.range
-            if last < first or not _NUMBER.search(entry.id):
-                reason = "a range needs first <= last, and an id with {n} in it, such as gate-{n:02d}"
-                raise ConfigError(_sentence(path, document, ("cameras", index, "range"), reason))
-            numbers = list(range(first, last + 1))
-        for n in numbers:
-            # Numbers are filled into what stands in the file: a secret from the environment may hold anything.
-            values = fields if n is None else fields | _numbered(n, path, document, ("cameras", index))
-            try:
-                cameras.append(Camera.model_validate(values))
-            except ValidationError as error:
-                item = error.errors()[0]
-                loc = ("cameras", index, *item["loc"])
-                raise ConfigError(_explain(path, document, {**item, "loc": loc})) from None
-    seen: set[str] = set()
-    for camera in cameras:
-        if camera.id in seen:
-            at = next(
-                (i for i, e in reversed(list(enumerate(file.cameras))) if e.id == camera.id), len(file.cameras) - 1
-            )
-            reason = f"there are two cameras called {camera.id!r}; give every camera an id of its own"
-            raise ConfigError(_sentence(path, document, ("cameras", at, "id"), reason))
-        seen.add(camera.id)
-    fields = {name: getattr(file, name) for name in Site.model_fields if name != "cameras"}
-    return Site(**fields, cameras=tuple(cameras))
-
-
-def _numbered(n: int, path: Path, document: Any, loc: tuple[int | str, ...]) -> dict[str, str]:
-    """`id` and `source` of the camera at `loc` with `n` in place of `{n}`, and then with the environment's values."""
-    entry = document[loc[0]][loc[1]]
-    values: dict[str, str] = {}
-    for field in ("id", "source"):
-
-        def number(match: re.Match[str], at: tuple[int | str, ...] = (*loc, field)) -> str:
-            form = match[1] or ""
-            if not _NUMBER_FORMAT.fullmatch(form):
-                raise ConfigError(_sentence(path, document, at, "{n} could not be filled in; write {n} or {n:02d}"))
-            return format(n, form)
-
-        text = _NUMBER.sub(number, str(entry[field]))
-        values[field] = _filled(text, path, document, (*loc, field))
-    return values
-
-
-def _line(document: Any, loc: tuple[int | str, ...]) -> int | None:
-    """Line, from 1, of the deepest part of `loc` that stands in the file."""
-    line, node = None, document
-    for key in loc:
-        try:
-            if isinstance(node, CommentedMap):
-                line = node.lc.key(key)[0] + 1
-            elif isinstance(node, CommentedSeq):
-                line = node.lc.item(key)[0] + 1
-            else:
-                break
-            node = node[key]
-        except (KeyError, IndexError, TypeError):
-            break
-    return line
-
-
-def _sentence(path: Path, document: Any, loc: tuple[int | str, ...], reason: str) -> str:
-    line = _line(document, loc)
-    field = ""
-    for part in loc:
-        field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
-    where = f"{path}{f', line {line}' if line else ''}"
-    return f"{where}: {field}: {reason}" if field else f"{where}: {reason}"
-
-
-def _explain(path: Path, document: Any, item: Any) -> str:
-    """One pydantic error as a sentence with a remedy."""
-    loc = tuple(item["loc"])
-    kind = item["type"]
-    if kind == "extra_forbidden":
-        known = _fields_at(loc[:-1])
-        near = difflib.get_close_matches(str(loc[-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return _sentence(path, document, loc, f"unknown field; {hint}")
-    if kind == "missing":
-        return _sentence(path, document, loc, f"this field is missing; add `{loc[-1]}:`")
-    reason = item["msg"].removeprefix("Value error, ")
-    return _sentence(path, document, loc, reason[:1].lower() + reason[1:])
-
-
-def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields that the model at `loc` knows."""
-    model: type[BaseModel] = _File
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        annotation = str(model.model_fields[part].annotation) if part in model.model_fields else ""
-        candidates: list[type[BaseModel]] = [
-            *(CameraEntry, Detector, Embedder, Tracker, Fusion, Sqlite, Kafka, Ledger, Resources)
-        ]
-        model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)
-    hidden = {"base", "file"} if model is _File else set()
-    return [name for name in model.model_fields if name not in hidden]

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from pipeline.cli.signals import install_sigterm
-from pipeline.config import Kafka, Ledger, Site, Sqlite, load
+from pipeline.config import Kafka, Ledger, Site, Sqlite
+from pipeline.config_file import load
 
 # What a shell expects of a command that Ctrl-C ended.
 INTERRUPTED = 130

@@ -22,7 +22,8 @@ import cv2
 
 from operators.records import Frame
 from pipeline.assembly import build_detector, build_source
-from pipeline.config import Ledger, Site, Sqlite, load
+from pipeline.config import Ledger, Site, Sqlite
+from pipeline.config_file import load
 from pipeline.launch import Progress, Supervisor
 from pipeline.resources import configs
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.assembly import build_source
-from pipeline.config import load
+from pipeline.config_file import load
 from pipeline.plan_view import PlanCamera, write_plan_view
 from pipeline.recording import RecordedCamera, recording
 from pipeline.render import render_mosaic

@@ -20,9 +20,8 @@ from pipeline.config import (
     Site,
     Sqlite,
     Tracker,
-    load,
-    parse,
 )
+from pipeline.config_file import load, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTRUCTIONS = {"ARG", "FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "ENTRYPOINT", "CMD"}

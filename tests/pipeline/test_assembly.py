@@ -11,7 +11,8 @@ import pytest
 from operators.embed import NeuralEmbedder, StripeEmbedder
 from pipeline import assembly
 from pipeline.assembly import build_engine, check
-from pipeline.config import ConfigError, Site, parse
+from pipeline.config import ConfigError, Site
+from pipeline.config_file import parse
 
 LIVE = "rtsp://127.0.0.1:1/main"
 PICTURES = "simulated:people=1,picture=1"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ConfigError, load, parse
+from pipeline.config import ConfigError
+from pipeline.config_file import load, parse
 
 HERE = Path("plaza.yaml")
 MINIMAL = "site: plaza\ncameras:\n  - id: north\n    source: north.mp4\n"

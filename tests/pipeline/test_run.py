@@ -14,7 +14,8 @@ import ray
 
 from mtmct.records import TOPICS
 from pipeline.assembly import build_reader
-from pipeline.config import Site, load
+from pipeline.config import Site
+from pipeline.config_file import load
 from pipeline.launch import NAMESPACE, Outcome, Progress, Supervisor
 from pipeline.summary import summarise
 

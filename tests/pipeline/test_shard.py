@@ -15,7 +15,8 @@ from mtmct.records import DEADLETTER, EVENTS, TRACKS, CameraBatch
 from operators.records import Detections
 from pipeline.assembly import build_engine, build_shard, build_source
 from pipeline.camera import Delivery
-from pipeline.config import Site, parse
+from pipeline.config import Site
+from pipeline.config_file import parse
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerWriter
 from pipeline.schema.codec import open_codec
