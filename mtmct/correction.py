@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
 from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
-from mtmct.evidence import NEVER, Judge, Score, Subject
-from mtmct.identities import Identity, IdentityBook
+from mtmct.evidence import NEVER, Judge, Subject
+from mtmct.identities import Identity, IdentityBook, Why
 from mtmct.settings import FusionSettings
 from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Int64
@@ -184,25 +185,25 @@ class Reviewer:
 
     def mergers(
         self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int
-    ) -> list[tuple[Identity, Identity, Score]]:
-        """Pairs (younger, older) that are one, best first; each identity appears in one pair at most.
+    ) -> list[tuple[Identity, Identity, Why]]:
+        """Pairs (younger, older) that are one, best first, and why; each identity appears in one pair at most.
 
         Looked at: identities whose tracks share positions, and young identities of which more has been seen since
         they began, against those that look alike.
         """
         found = self._by_position(live, judge, now_ns) + self._by_second_look(live, judge, candidates, now_ns)
-        found.sort(key=lambda entry: (-entry[2].total, entry[0].number, entry[1].number))
+        found.sort(key=lambda entry: (-entry[2].score, entry[0].number, entry[1].number))
         taken: set[int] = set()
         chosen = []
-        for gone, survivor, score in found:
+        for gone, survivor, why in found:
             if gone.number not in taken and survivor.number not in taken:
                 taken |= {gone.number, survivor.number}
-                chosen.append((gone, survivor, score))
+                chosen.append((gone, survivor, why))
         return chosen
 
     def _by_position(
         self, live: Sequence[LocalTrack], judge: Judge, now_ns: int
-    ) -> list[tuple[Identity, Identity, Score]]:
+    ) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
         table = self._window.table
         own, others = self._identities()
@@ -211,18 +212,23 @@ class Reviewer:
         one, other = own[rows], others[rows]
         pairs = set(zip(np.maximum(one, other).tolist(), np.minimum(one, other).tolist(), strict=True))
         found = []
-        for younger, older in sorted(pairs):
-            gone, survivor = self._book[younger], self._book[older]
+        for younger, partners in groupby(sorted(pairs), key=lambda pair: pair[0]):
+            gone = self._book[younger]
             if gone.created_ns < young and not gone.uids:
                 continue
-            score = judge.scores(Subject.of_identity(gone, self._book), [survivor])[0]
-            if score.total > self._settings.merge_odds:
-                found.append((gone, survivor, score))
+            subject = Subject.of_identity(gone, self._book)
+            scored = [(older, judge.scores(subject, [self._book[older]])[0]) for _, older in partners]
+            for older, score in scored:
+                if score.total > self._settings.merge_odds:
+                    rivals = [(s.total, -number) for number, s in scored if number != older and s.total != NEVER]
+                    next_best = max(rivals, default=None)
+                    runner_up = None if next_best is None else (-next_best[1], next_best[0])
+                    found.append((gone, self._book[older], Why(score.total, score.terms, runner_up)))
         return found
 
     def _by_second_look(
         self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int
-    ) -> list[tuple[Identity, Identity, Score]]:
+    ) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.second_look_s * SECOND_NS)
         ripe = [track for track in live if self._book[track.identity].created_ns >= young and self._looked_up(track)]
         candidates.look_up(ripe)
@@ -241,7 +247,9 @@ class Reviewer:
             rest = sum(math.exp(scores[row].total) for row in order[1:])
             if scores[order[0]].total - math.log(1 + rest) > self._settings.second_look_odds:
                 gone, survivor = sorted((subject, others[order[0]]), key=lambda identity: -identity.number)
-                found.append((gone, survivor, scores[order[0]]))
+                second = order[1] if len(order) > 1 and scores[order[1]].total != NEVER else None
+                runner_up = None if second is None else (others[second].number, scores[second].total)
+                found.append((gone, survivor, Why(scores[order[0]].total, scores[order[0]].terms, runner_up)))
         return found
 
     def _looked_up(self, track: LocalTrack) -> bool:

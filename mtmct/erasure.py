@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mtmct import state as stored
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity
+from mtmct.provisional import GUESSES, pack_guesses, read_guesses
 from mtmct.records import IDENTITIES, CameraBatch, Record
 from mtmct.settings import FusionSettings
 from mtmct.tracks import NOT_FILED, LocalTrack
@@ -66,16 +67,24 @@ def erase(state: Mapping[str, bytes], number: int, site: str, settings: FusionSe
     changes: dict[str, bytes | None] = {}
     tracks = {key: stored.unpack_track(key, data) for key, data in _of(state, stored.TRACK)}
     identities = {key: stored.unpack_identity(key, data) for key, data in _of(state, stored.IDENTITY)}
-    mine = {key: track for key, track in tracks.items() if track.identity == number}
+    guesses = read_guesses(state)
+    mine = {key: track for key, track in tracks.items() if number in (track.identity, guesses.get(track.uid))}
     uids = np.array(sorted(track.uid for track in mine.values()), np.int64)
     records: tuple[Record, ...] = ()
     key = stored.identity_key(number)
-    if key in identities:
+    if key in identities or mine:
+        # Published as a guess only, it has no key yet.
+        identity = identities.pop(key, Identity(number, 0, now_ns))
         family = sorted(mine.values(), key=lambda track: track.uid)
         _count_points(state, family)
-        records = (_tombstone(identities.pop(key), family, site, now_ns),)
-        for gone in (key, *mine):
-            changes[gone] = None
+        records = (_tombstone(identity, family, site, now_ns),)
+        held = [stored.held_key(track) for track in family]
+        for gone in (key, *mine, *held):
+            if gone in state:
+                changes[gone] = None
+        left = {uid: guess for uid, guess in guesses.items() if guess != number}
+        if len(left) < len(guesses):
+            changes[GUESSES] = pack_guesses(left) if left else None
         going_on = {track.name: track.last_ns for track in family if not track.ended}
         if going_on:
             changes[ERASED + f"{number:06d}"] = _pack_going_on(going_on)
@@ -130,6 +139,7 @@ def _tombstone(identity: Identity, family: Sequence[LocalTrack], site: str, now_
         "until": None,
         "into": None,
         "evidence": None,
+        "runner_up": None,
     }
     return Record(IDENTITIES, name, value, now_ns)
 

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
+from mtmct import provisional
 from mtmct import state as stored
 from mtmct.association import Candidates, Verdict, assign
 from mtmct.coincidence import CommitPairs, PairWindow, compare
@@ -15,7 +16,7 @@ from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Gathered, Judge
 from mtmct.filing import Filing
-from mtmct.identities import IdentityBook
+from mtmct.identities import IdentityBook, Why
 from mtmct.intake import take_in
 from mtmct.publication import Issue, Link, publish
 from mtmct.records import CameraBatch, Commit
@@ -92,7 +93,9 @@ class FusionEngine:
         # 3. Take back what was wrong, decide what waits, join what is one.
         placed, links = self._decide(placed, flush)
         self._merge(placed)
-        # 4. Publish what has an identity, hold the rest.
+        # 4. Publish what has an identity; guess at the rest, or hold it.
+        if self._settings.provisional:
+            links |= self._guess(placed)
         tracks = publish(self._issues(placed, links), self._site, self._book)
         # 5. File looks, forget what is too old.
         self._filing.file(self._tracks, self._now_ns, self._sequence, self._journal)
@@ -220,15 +223,15 @@ class FusionEngine:
         source = self._book[misfit.track.identity]
         accepted = self._accepted(verdict)
         terms = verdict.score.terms if accepted else {misfit.term: misfit.contradiction}
-        score = verdict.score.total if accepted else misfit.contradiction
+        why = Why(verdict.score.total if accepted else misfit.contradiction, terms, verdict.runner_up)
         stays = verdict.identity == source.number if accepted else not misfit.contradiction
         if stays and self._book.has_room(source, part):
             self._book.join(part, source, self._now_ns)
         else:
             target = self._book[verdict.identity] if accepted and verdict.identity is not None else None
-            self._book.sever(part, source, target, score, terms, self._now_ns)
+            self._book.sever(part, source, target, why, self._now_ns)
             candidates.add(part)
-        return Link(misfit.track.name, score, terms, verdict.runner_up)
+        return Link(misfit.track.name, why.score, why.terms, why.runner_up)
 
     def _ready(self, track: LocalTrack, flush: bool) -> bool:
         return flush or track.ended or track.points >= self._settings.min_evidence or self._waited_enough(track)
@@ -244,34 +247,43 @@ class FusionEngine:
             previous = self._book.latest(identity)
             self._book.join(track, identity, self._now_ns)
             links[track.uid] = Link(previous, verdict.score.total, verdict.score.terms, verdict.runner_up)
+            self._book.settle(track, Why(verdict.score.total, verdict.score.terms, verdict.runner_up), self._now_ns)
         elif verdict.promise < _HOPELESS or track.ended or flush or self._waited_enough(track):
             self._book.create(track, self._now_ns)
             candidates.add(track)
             links[track.uid] = Link(None, 0.0, {}, verdict.runner_up)
+            self._book.settle(track, Why(0.0, {}, verdict.runner_up), self._now_ns)
+
+    def _guess(self, placed: Sequence[Placed]) -> dict[int, Link]:
+        """Guess who the tracks are that wait and have not been published yet; why, by uid."""
+        tracks = [self._tracks[uid] for uid in dict.fromkeys(item.uid for item in placed)]
+        waiting = [track for track in tracks if not track.identity and track.uid not in self._book.guesses]
+        return provisional.guess(waiting, self._candidates(), self._judge(), self._book) if waiting else {}
 
     def _review(self, track: LocalTrack, verdict: Verdict, misfit: Misfit, candidates: Candidates) -> None:
         """Move a linked track to where it belongs; a mere defector without a better place stays."""
         source = self._book[track.identity]
         alone = source.uids == [track.uid] and not source.past
         if self._accepted(verdict) and verdict.identity is not None:
-            target, score = self._book[verdict.identity], verdict.score
+            target = self._book[verdict.identity]
             if target is source:
                 return
+            why = Why(verdict.score.total, verdict.score.terms, verdict.runner_up)
             if alone:
                 survivor, gone = sorted((source, target), key=lambda identity: identity.number)
-                self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
+                self._book.merge(gone, survivor, why, self._now_ns)
             else:
-                self._book.move(track, target, score.total, score.terms, self._now_ns)
+                self._book.move(track, target, why, self._now_ns)
         elif not alone and (misfit.contradiction or not self._book.has_room(source, track)):
-            terms = {misfit.term: misfit.contradiction}
-            self._book.move(track, None, misfit.contradiction, terms, self._now_ns)
+            why = Why(misfit.contradiction, {misfit.term: misfit.contradiction}, verdict.runner_up)
+            self._book.move(track, None, why, self._now_ns)
             candidates.add(track)
 
     def _merge(self, placed: Sequence[Placed]) -> None:
         live = [track for uid in dict.fromkeys(item.uid for item in placed) if (track := self._tracks[uid]).identity]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
-        for gone, survivor, score in reviewer.mergers(live, self._judge(), self._candidates(), self._now_ns):
-            self._book.merge(gone, survivor, score.total, score.terms, self._now_ns)
+        for gone, survivor, why in reviewer.mergers(live, self._judge(), self._candidates(), self._now_ns):
+            self._book.merge(gone, survivor, why, self._now_ns)
 
     def _candidates(self) -> Candidates:
         memory = (self._tracks, self._book, self._window, self._filing.gallery)
@@ -286,7 +298,8 @@ class FusionEngine:
         issues = []
         for track in in_order(self._tracks[uid] for uid in {*arrived, *links}):
             new = arrived.get(track.uid, [])
-            if not track.identity:
+            guess = 0 if track.identity else self._book.guesses.get(track.uid, 0)
+            if not track.identity and not guess:
                 track.held += [item.tracklet for item in new]
                 continue
             held = [
@@ -298,9 +311,9 @@ class FusionEngine:
                 self._journal.drop(stored.held_key(track))
             link = None if track.announced else links.get(track.uid)
             for item in (*held, *new):
-                issues.append(Issue(track, item.tracklet, item.ground, link))
+                issues.append(Issue(track, item.tracklet, item.ground, link, guess))
                 link = None
-            if not track.announced and (held or new):
+            if track.identity and not track.announced and (held or new):
                 track.announced = True
                 self._tracks.changed.add(track.uid)
         return issues
@@ -318,8 +331,9 @@ class FusionEngine:
             if track.identity and (flush or (track.ended and track.last_ns < old)):
                 self._forget_track(track)
         gone = self._now_ns - settings.max_gap_ns
-        for identity in list(self._book.identities.values()):
-            if flush or self._book.last_seen(identity) < gone:
+        guessed = set(self._book.guesses.values())
+        for _, identity in sorted(self._book.identities.items()):
+            if flush or (self._book.last_seen(identity) < gone and identity.number not in guessed):
                 for track in self._book.tracks_of(identity):
                     self._forget_track(track)
                 self._book.close(identity, self._now_ns)
@@ -370,6 +384,7 @@ class FusionEngine:
             else:
                 journal.drop(stored.identity_key(number))
         self._book.changed.clear()
+        provisional.write(self._book.guesses, journal)
 
     def erase(self, number: int, now_ns: int) -> Commit:
         """Forget an identity on request; see `mtmct.erasure` for what goes and what stays.
@@ -409,6 +424,7 @@ class FusionEngine:
         meta = stored.unpacked(stored.META, mine[stored.META])
         self._sequence, self._now_ns, self._dim = meta["sequence"], meta["now"], meta["dim"]
         self._tracks.next_uid, self._book.next_number = meta["uid"], meta["number"]
+        self._book.guesses = provisional.read_guesses(mine)
 
         def of(prefix: str) -> list[tuple[str, bytes]]:
             return [(key, data) for key, data in mine.items() if key.startswith(prefix)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mtmct.exemplars import Exemplars
 from mtmct.records import IDENTITIES, Record
@@ -11,6 +12,16 @@ from mtmct.settings import FusionSettings
 from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, most_voted
 
 Terms = Mapping[str, float]
+RunnerUp = tuple[int, float] | None  # the next best identity and its score
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What speaks for a correction: the sum of the log-likelihood ratios, what they were, and what was next best."""
+
+    score: float
+    terms: Terms
+    runner_up: RunnerUp = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +66,16 @@ class IdentityBook:
         site: site name, the first part of every identity's name.
         tracks: the memory in which the identities' tracks are.
         settings: bounds.
+
+    Attributes:
+        guesses: numbers under which waiting tracks (by uid) have been published; see `mtmct.provisional`.
     """
 
     def __init__(self, site: str, tracks: TrackMemory, settings: FusionSettings) -> None:
         self.identities: dict[int, Identity] = {}
         self.next_number = 1
         self.changed: set[int] = set()
+        self.guesses: dict[int, int] = {}
         self._site = site
         self._tracks = tracks
         self._settings = settings
@@ -124,10 +139,16 @@ class IdentityBook:
 
     # --- what can happen ---------------------------------------------------------------------------------------
 
-    def create(self, track: LocalTrack, now_ns: int) -> Identity:
-        """A new identity that begins with this track."""
-        identity = Identity(self.next_number, 0, now_ns)
+    def reserve(self) -> int:
+        """A number that nobody else will get."""
         self.next_number += 1
+        return self.next_number - 1
+
+    def create(self, track: LocalTrack, now_ns: int) -> Identity:
+        """A new identity that begins with this track, under the number that has been reserved for it, if any."""
+        guessed = self.guesses.get(track.uid, 0)
+        number = guessed if guessed and guessed not in self.identities else self.reserve()
+        identity = Identity(number, 0, now_ns)
         self.identities[identity.number] = identity
         self.join(track, identity, now_ns)
         self._say("created", identity, now_ns, [track.name])
@@ -139,8 +160,24 @@ class IdentityBook:
         identity.uids = sorted([*identity.uids, track.uid])
         self.changed.add(identity.number)
 
-    def merge(self, gone: Identity, survivor: Identity, score: float, terms: Terms, now_ns: int) -> None:
+    def settle(self, track: LocalTrack, why: Why, now_ns: int) -> None:
+        """A track is linked now: if it was published as somebody else while it waited, say so."""
+        guessed = self.guesses.pop(track.uid, 0)
+        if not guessed or guessed == track.identity:
+            return
+        target = self.identities[track.identity]
+        event = "split" if guessed in self.identities else "merged"
+        source = self.identities.get(guessed) or Identity(guessed, 0, now_ns)
+        source.revision += 1
+        target.revision += 1
+        self.changed |= {guessed, target.number}
+        self._say(event, source, now_ns, [track.name], into=target, why=why, cls=track.cls)
+
+    def merge(self, gone: Identity, survivor: Identity, why: Why, now_ns: int) -> None:
         """`gone` turns out to be `survivor`."""
+        for uid, guessed in self.guesses.items():
+            if guessed == gone.number:
+                self.guesses[uid] = survivor.number
         moved = self._names(gone)
         for track in self.tracks_of(gone):
             self._assign(track, survivor, track.linked_ns)
@@ -154,14 +191,13 @@ class IdentityBook:
         gone.revision += 1
         del self.identities[gone.number]
         self.changed |= {gone.number, survivor.number}
-        self._say("merged", gone, now_ns, moved, into=survivor, score=score, terms=terms, cls=self.cls(survivor))
+        self._say("merged", gone, now_ns, moved, into=survivor, why=why, cls=self.cls(survivor))
 
-    def move(self, track: LocalTrack, target: Identity | None, score: float, terms: Terms, now_ns: int) -> Identity:
+    def move(self, track: LocalTrack, target: Identity | None, why: Why, now_ns: int) -> Identity:
         """A track of one identity turns out to be another one's, or (target None) somebody new."""
         source = self.identities[track.identity]
         if target is None:
-            target = Identity(self.next_number, 0, now_ns)
-            self.next_number += 1
+            target = Identity(self.reserve(), 0, now_ns)
             self.identities[target.number] = target
         cls = self.cls(source)
         self._assign(track, target, now_ns)
@@ -171,32 +207,19 @@ class IdentityBook:
         target.revision += 1
         self.changed |= {source.number, target.number}
         names = [track.name]
-        self._say("split", source, now_ns, names, into=target, score=score, terms=terms, cls=cls, part=track)
+        self._say("split", source, now_ns, names, into=target, why=why, cls=cls, part=track)
         return target
 
-    def sever(
-        self, part: LocalTrack, source: Identity, target: Identity | None, score: float, terms: Terms, now_ns: int
-    ) -> Identity:
+    def sever(self, part: LocalTrack, source: Identity, target: Identity | None, why: Why, now_ns: int) -> Identity:
         """A track of `source` went over to somebody else; `part` is what it has been since: another's, or new."""
         if target is None:
-            target = Identity(self.next_number, 0, now_ns)
-            self.next_number += 1
+            target = Identity(self.reserve(), 0, now_ns)
             self.identities[target.number] = target
         self.join(part, target, now_ns)
         source.revision += 1
         target.revision += 1
         self.changed |= {source.number, target.number}
-        self._say(
-            "split",
-            source,
-            now_ns,
-            [part.name],
-            into=target,
-            score=score,
-            terms=terms,
-            cls=self.cls(source),
-            part=part,
-        )
+        self._say("split", source, now_ns, [part.name], into=target, why=why, cls=self.cls(source), part=part)
         return target
 
     def forget(self, track: LocalTrack) -> None:
@@ -216,6 +239,10 @@ class IdentityBook:
         self._say("closed", identity, now_ns, self._names(identity))
         del self.identities[identity.number]
         self.changed.add(identity.number)
+
+    def named(self, runner_up: RunnerUp) -> dict[str, Any] | None:
+        """A runner-up as it is published."""
+        return None if runner_up is None else {"identity": self.name(runner_up[0]), "score": round(runner_up[1], 4)}
 
     def said(self) -> list[Record]:
         """The records since the last call, in order."""
@@ -240,8 +267,7 @@ class IdentityBook:
         tracks: Sequence[tuple[str, int]],
         *,
         into: Identity | None = None,
-        score: float | None = None,
-        terms: Terms | None = None,
+        why: Why | None = None,
         cls: str | None = None,
         part: LocalTrack | None = None,
     ) -> None:
@@ -261,7 +287,8 @@ class IdentityBook:
             "since": part.since_ns // 1000 if part is not None and part.since_ns else None,
             "until": part.until_ns // 1000 if part is not None and part.until_ns else None,
             "into": None if into is None else self.name(into.number),
-            "evidence": None if score is None else {"score": round(score, 4), "terms": rounded(terms or {})},
+            "evidence": None if why is None else {"score": round(why.score, 4), "terms": rounded(why.terms)},
+            "runner_up": None if why is None else self.named(why.runner_up),
         }
         self._records.append(Record(IDENTITIES, name, value, now_ns))
 

@@ -33,12 +33,17 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One tracklet about to be published, with its points on the ground ((M, 2) metres, NaN where unknown)."""
+    """One tracklet about to be published, with its points on the ground ((M, 2) metres, NaN where unknown).
+
+    Attributes:
+        guess: number under which it is published if its track waits for an identity; 0 if it has one.
+    """
 
     track: LocalTrack
     tracklet: Tracklet
     ground: Float64
     link: Link | None
+    guess: int = 0
 
 
 def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Record]:
@@ -66,8 +71,8 @@ def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Reco
 
 def _record(issue: Issue, frames: list[int], points: list[list[Any]], site: str, book: IdentityBook) -> Record:
     tracklet = issue.tracklet
-    identity = book[issue.track.identity]
-    name = book.name(identity.number)
+    number = issue.guess or issue.track.identity
+    name = book.name(number)
     value = {
         "schema": "crosscam.tracks/1",
         "site": site,
@@ -75,8 +80,8 @@ def _record(issue: Issue, frames: list[int], points: list[list[Any]], site: str,
         "track": tracklet.track,
         "class": tracklet.cls,
         "identity": name,
-        "number": identity.number,
-        "revision": identity.revision,
+        "number": number,
+        "revision": book[number].revision if number in book else 0,
         "start": points[0][0],
         "end": points[-1][0],
         "frames": frames,
@@ -84,18 +89,16 @@ def _record(issue: Issue, frames: list[int], points: list[list[Any]], site: str,
         "link": None if issue.link is None else _link(issue.link, book),
         "ended": tracklet.ended,
     }
+    if issue.guess:
+        value["provisional"] = True
     return Record(TRACKS, name, value, int(tracklet.times_ns[-1]))
 
 
 def _link(link: Link, book: IdentityBook) -> dict[str, Any]:
     previous = None if link.previous is None else {"camera": link.previous[0], "track": link.previous[1]}
-    runner_up = None
-    if link.runner_up is not None:
-        number, score = link.runner_up
-        runner_up = {"identity": book.name(number), "score": round(score, 4)}
     return {
         "previous": previous,
         "score": round(link.score, 4),
         "terms": rounded(link.terms),
-        "runner_up": runner_up,
+        "runner_up": book.named(link.runner_up),
     }

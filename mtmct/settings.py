@@ -64,6 +64,7 @@ class FusionSettings:
         max_gap_s: an identity unseen for longer is closed and never found again.
         min_evidence: points a new local track needs before it is linked.
         max_wait_s: the longest a new track waits for more evidence; then it is decided as things stand.
+        provisional: publish a track that waits under a guess, marked provisional, instead of holding it back.
         silence_s: a track without points for this long is taken for ended even if its camera never said so.
         window_s: how far back simultaneous positions are kept and looked at again.
         memory_s: how long an ended track stays open to correction.
@@ -103,6 +104,7 @@ class FusionSettings:
     max_gap_s: float = 300.0
     min_evidence: int = 3
     max_wait_s: float = 2.0
+    provisional: bool = False
     silence_s: float = 30.0
     window_s: float = 10.0
     memory_s: float = 30.0

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mtmct.fusion import FusionEngine
-from mtmct.settings import AppearanceCalibration, FusionSettings
+from mtmct.settings import AppearanceCalibration
 from mtmct.topology import CameraGeometry, Topology
 from operators.exported_model import find_configuration, read_configuration
 from operators.inference import find_model_file
@@ -21,6 +21,7 @@ from operators.records import Detections
 from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import PROFILES, Camera, ConfigError, Site
 from pipeline.fusion_service import FusionService
+from pipeline.fusion_settings import fusion_settings
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
 from pipeline.reader import Reader
@@ -177,12 +178,7 @@ def build_engine(site: Site) -> FusionEngine:
     described = own and site.embedder.model == "default"
     of_model = StripeEmbedder.calibration if described else NeuralEmbedder.calibration
     slope, offset = site.embedder.calibration or of_model
-    settings = FusionSettings(
-        max_gap_s=site.fusion.max_gap,
-        min_evidence=site.fusion.min_evidence,
-        max_wait_s=site.fusion.max_wait,
-        appearance=AppearanceCalibration(slope, offset),
-    )
+    settings = fusion_settings(site.fusion, AppearanceCalibration(slope, offset))
     return FusionEngine(site.site, build_topology(site), settings)
 
 

@@ -129,18 +129,56 @@ class Tracker(_Model):
         return dict(self.model_extra or {})
 
 
+Odds = Annotated[float, Field(ge=-20, le=20)] | None
+
+
 class Fusion(_Model):
-    """How identities are made.
+    """How identities are made. What is not given is fusion's own, see `mtmct.settings.FusionSettings`.
+
+    Odds are log-likelihood ratios in nats. `crosscam tune fusion` finds those below `publish` from ground truth.
 
     Attributes:
         max_gap: an identity not seen for so long is closed.
         min_evidence: points a track must have before it is linked.
         max_wait: a track is linked after so long, with whatever evidence there is.
+        publish: `decided` holds a track back until it is linked; `provisional` publishes it at once under a guess
+            that is marked as one.
+        link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
+        merge_odds: two identities that share positions are merged at this score.
+        second_look_odds: two that look alike are merged if that beats all else by this much.
+        split_odds: a track leaves an identity when its positions contradict it by this much.
+        move_odds: a track moves to another identity that explains its positions better by this much.
+        returns: log-odds that a new track is somebody known rather than a new arrival.
+        inside: added where a track begins away from the picture's edges.
+        unseen_overlap: what it says to be seen by two cameras at once of which it is not known that they overlap.
+        class_mismatch: what different classes say that detectors mistake for each other.
+        area_per_person: square metres of ground a person has in a crowd.
+        surprise: share of positions that fit no model.
+        decorrelation: errors of positions closer in time than this are one error.
+        position_memory: after a gap of this length the last position is trusted at 1/e.
+        velocity_memory: how long a walker keeps direction and speed.
+        drift: a contradiction counts from this distance on, metres.
     """
 
     max_gap: Annotated[Seconds, Field(gt=0)] = 300.0
     min_evidence: Annotated[int, Field(ge=1)] = 3
     max_wait: Annotated[Seconds, Field(ge=0)] = 2.0
+    publish: Literal["decided", "provisional"] = "decided"
+    link_odds: Odds = None
+    merge_odds: Odds = None
+    second_look_odds: Odds = None
+    split_odds: Annotated[float, Field(gt=0, le=100)] | None = None
+    move_odds: Annotated[float, Field(gt=0, le=100)] | None = None
+    returns: Odds = None
+    inside: Odds = None
+    unseen_overlap: Odds = None
+    class_mismatch: Odds = None
+    area_per_person: Annotated[float, Field(gt=0)] | None = None
+    surprise: Annotated[float, Field(gt=0, lt=1)] | None = None
+    decorrelation: Annotated[Seconds, Field(gt=0)] | None = None
+    position_memory: Annotated[Seconds, Field(gt=0)] | None = None
+    velocity_memory: Annotated[Seconds, Field(gt=0)] | None = None
+    drift: Annotated[float, Field(ge=0)] | None = None
 
 
 class Sqlite(_Model):

@@ -9,7 +9,8 @@ pixels of the camera's own picture, sorted by frame and then number. `pipeline.c
 means, `DIR/classes.csv` for the classes of this export.
 
 Parquet and CSV: `tracks`, one row a point in commit order, and `identities`, one row a correction, so that readers can
-follow them by themselves. Times are microseconds since 1970 UTC, X and Y metres on the ground plane or null.
+follow them by themselves; `provisional` marks what was published as a guess. Times are microseconds since 1970 UTC, X
+and Y metres on the ground plane or null.
 """
 
 from __future__ import annotations
@@ -281,7 +282,7 @@ _PER_TRACKLET: dict[str, Any] = {
     "number": _int,
     "class": _text,
 }
-_PER_TRACKLET |= {"revision": _int}
+_PER_TRACKLET |= {"revision": _int, "provisional": pa.bool_()}
 _PER_POINT: dict[str, Any] = {
     "frame": _int,
     "time_us": _int,
@@ -301,6 +302,7 @@ _CORRECTION: dict[str, Any] = {
     "class": _text,
 }
 _CORRECTION |= {"time_us": _int, "cameras": _text, "tracks": _text, "into": _text, "evidence": _text}
+_CORRECTION |= {"runner_up": _text}
 
 
 class _Tables:
@@ -313,7 +315,7 @@ class _Tables:
     def add(self, tracklet: _Tracklet) -> None:
         value, points = tracklet.value, tracklet.points
         length = len(points)
-        same = {**value} | {"identity": tracklet.identity, "number": tracklet.number}
+        same = {"provisional": False, **value} | {"identity": tracklet.identity, "number": tracklet.number}
         columns = [pa.repeat(pa.scalar(same[name], kind), length) for name, kind in _PER_TRACKLET.items()]
         columns += [pa.array(value["frames"], _int), pa.array(points[:, 0].astype(np.int64))]
         columns += [pa.array(column, from_pandas=True) for column in points[:, 1:].T]
@@ -322,7 +324,8 @@ class _Tables:
     def correction(self, value: Mapping[str, Any]) -> None:
         row = {**value} | {"time_us": value["time"]}
         row |= {name: json.dumps(value[name], ensure_ascii=False) for name in ("cameras", "tracks")}
-        row["evidence"] = value["evidence"] and json.dumps(value["evidence"], ensure_ascii=False)
+        for name in ("evidence", "runner_up"):
+            row[name] = value.get(name) and json.dumps(value[name], ensure_ascii=False)
         self._identities.add([pa.array([row[name]], kind) for name, kind in _CORRECTION.items()], 1)
 
     def finish(self) -> list[ExportedFile]:

@@ -42,6 +42,7 @@ class Summary:
         hand_overs: times that an identity went on in another camera than the one it was last first seen in.
         corrections: number of `merged`, `split` and `retracted` records.
         dead_letters: number of records by reason.
+        guesses: tracklets that were published before their track was decided.
     """
 
     cameras: Mapping[str, CameraSummary]
@@ -49,6 +50,7 @@ class Summary:
     hand_overs: int
     corrections: Mapping[str, int]
     dead_letters: Mapping[str, int] = field(default_factory=dict)
+    guesses: int = 0
 
 
 def summarise(reader: LedgerReader, cameras: Iterable[str] = ()) -> Summary:
@@ -63,9 +65,11 @@ def summarise(reader: LedgerReader, cameras: Iterable[str] = ()) -> Summary:
     """
     resolver = IdentityResolver()
     starts: dict[tuple[str, int], list[int]] = {}
+    guesses = 0
     for stored in reader.read(TRACKS):
         value = stored.value
         resolver.published(value)
+        guesses += value.get("provisional", False)
         starts.setdefault((value["camera"], value["track"]), []).append(value["start"])
     corrections = dict.fromkeys(CORRECTIONS, 0)
     for stored in reader.read(IDENTITIES):
@@ -98,6 +102,7 @@ def summarise(reader: LedgerReader, cameras: Iterable[str] = ()) -> Summary:
         hand_overs=sum(_moves(steps) for steps in path.values()),
         corrections=corrections,
         dead_letters=letters,
+        guesses=guesses,
     )
 
 

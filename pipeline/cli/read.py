@@ -81,7 +81,7 @@ def describe(topic: Topic, value: Mapping[str, Any]) -> str:
             where = f" box {last[1]:.0f},{last[2]:.0f} {last[3]:.0f},{last[4]:.0f}"
             if last[6] is not None:
                 where += f" at {last[6]:.1f}, {last[7]:.1f} m"
-        end = " (ended)" if value["ended"] else ""
+        end = (" (a guess so far)" if value.get("provisional") else "") + (" (ended)" if value["ended"] else "")
         return (
             f"{_time(value['end'])} {value['identity']} {value['class']} in {value['camera']} track {value['track']}: "
             f"{len(points)} points{where}{end}"

@@ -31,6 +31,8 @@ def print_summary(console: Console, site: str, summary: Summary) -> None:
     site_table.add_row("hand-overs between cameras", str(summary.hand_overs))
     for event, n in summary.corrections.items():
         site_table.add_row(f"corrections: {event}", str(n))
+    if summary.guesses:
+        site_table.add_row("tracklets published as a guess", str(summary.guesses))
     late = sum(camera.late for camera in summary.cameras.values())
     if late:
         site_table.add_row("late tracklets", str(late))

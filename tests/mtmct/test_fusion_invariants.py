@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 from fusion_scenes import camera, look, play, records, script, straight, topology
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as example
 from hypothesis import strategies as st
 
 from mtmct.corrections import IdentityResolver
 from mtmct.fusion import FusionEngine
+from mtmct.settings import FusionSettings
 
 ORIGINS = {"a": (0.0, 0.0), "b": (6.0, 0.0), "c": (300.0, 0.0)}
 
 
-def engine() -> FusionEngine:
-    return FusionEngine("plaza", topology(camera("a"), camera("b", 6), camera("c", 300, calibrated=False)))
+def engine(provisional: bool = False) -> FusionEngine:
+    # Patient, so that many tracks wait for evidence for some commits.
+    settings = FusionSettings(provisional=provisional, min_evidence=15, max_wait_s=3.5)
+    return FusionEngine("plaza", topology(camera("a"), camera("b", 6), camera("c", 300, calibrated=False)), settings)
 
 
 @st.composite
@@ -37,10 +41,10 @@ def scenes(draw):
     return script(walks, ORIGINS, 25)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(scenes())
-def test_exclusive_complete_monotone_and_restartable(steps):
-    commits = play(engine(), steps)
+@example(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenes(), st.booleans())
+def test_exclusive_complete_monotone_and_restartable(steps, provisional):
+    commits = play(engine(provisional), steps)
     tracks, identities = records(commits, "tracks"), records(commits, "identities")
 
     sent = sum(len(tracklet) for _, batches in steps for batch in batches for tracklet in batch.tracklets)
@@ -66,9 +70,53 @@ def test_exclusive_complete_monotone_and_restartable(steps):
         revisions[value["identity"]] = value["revision"]
 
     middle = len(steps) // 2
-    interrupted = engine()
+    interrupted = engine(provisional)
     for watermark, batches in steps[:middle]:
         interrupted.advance(batches, watermark)
-    restored = engine()
+    restored = engine(provisional)
     restored.restore(interrupted.snapshot())
     assert [restored.advance(batches, watermark) for watermark, batches in steps[middle:]] == commits[middle:]
+
+
+@example(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenes())
+def test_guesses_are_said_at_once_and_change_no_decision(steps):
+    decided, guessed = (play(engine(provisional), steps) for provisional in (False, True))
+    early, late = (_first_seen(commits) for commits in (guessed, decided))
+    assert early.keys() == late.keys() and all(early[track] <= late[track] for track in early)
+    arrived = {
+        (tracklet.camera, tracklet.track): row
+        for row, (_, batches) in reversed(list(enumerate(steps)))
+        for batch in batches
+        for tracklet in batch.tracklets
+    }
+    assert early == arrived, "nothing is held back"
+    assert _partition(guessed) == _partition(decided)
+    assert not any("provisional" in value for value in records(decided, "tracks"))
+    last: dict[tuple[str, int], bool] = {}
+    for value in records(guessed, "tracks"):
+        track = (value["camera"], value["track"])
+        assert not (value.get("provisional") and last.get(track) is False), "what is decided is not a guess again"
+        last[track] = "provisional" in value
+
+
+def _first_seen(commits) -> dict[tuple[str, int], int]:
+    """The commit in which each track was published first."""
+    seen: dict[tuple[str, int], int] = {}
+    for row, commit in enumerate(commits):
+        for value in records([commit], "tracks"):
+            seen.setdefault((value["camera"], value["track"]), row)
+    return seen
+
+
+def _partition(commits) -> set[frozenset[tuple[str, int, int]]]:
+    """Which points are one identity in the end, whatever its number."""
+    resolver = IdentityResolver()
+    for topic, take in (("identities", resolver.apply), ("tracks", resolver.published)):
+        for value in records(commits, topic):
+            take(value)
+    groups: dict[int | None, set[tuple[str, int, int]]] = {}
+    for value in records(commits, "tracks"):
+        number = resolver.identity_of(value["camera"], value["track"], value["start"])
+        groups.setdefault(number, set()).update((value["camera"], value["track"], frame) for frame in value["frames"])
+    return {frozenset(group) for group in groups.values()}

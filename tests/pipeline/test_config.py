@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ConfigError
+from mtmct.settings import FusionSettings
+from pipeline.config import ConfigError, Fusion
 from pipeline.config_file import load, parse
+from pipeline.fusion_settings import fusion_settings, setting_of
 
 HERE = Path("plaza.yaml")
 MINIMAL = "site: plaza\ncameras:\n  - id: north\n    source: north.mp4\n"
@@ -141,3 +143,21 @@ def test_a_site_that_is_printed_shows_no_password() -> None:
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.yaml: there is no such file"):
         load(tmp_path / "no.yaml")
+
+
+def test_fusion_takes_what_tuning_finds_and_refuses_what_it_does_not_know() -> None:
+    site = parse(MINIMAL + "fusion: {publish: provisional, link_odds: 1.5, position_memory: 1m, drift: 2}\n", HERE)
+    settings = fusion_settings(site.fusion)
+    assert settings.provisional and settings.link_odds == 1.5
+    assert (settings.position_memory_s, settings.drift_m) == (60.0, 2.0)
+    assert settings.merge_odds == FusionSettings().merge_odds, "what is not given is fusion's own"
+    with pytest.raises(ConfigError, match=r"line 5: fusion\.link_ods: unknown field; did you mean 'link_odds'"):
+        parse(MINIMAL + "fusion: {link_ods: 1.5}\n", HERE)
+    with pytest.raises(ConfigError, match=r"fusion\.surprise: input should be less than 1"):
+        parse(MINIMAL + "fusion: {surprise: 1.5}\n", HERE)
+
+
+def test_every_number_of_fusion_reaches_the_engine() -> None:
+    for name in set(Fusion.model_fields) - {"publish"}:
+        value = 7 if name == "min_evidence" else 0.5
+        assert getattr(fusion_settings(Fusion(**{name: value})), setting_of(name)) == value

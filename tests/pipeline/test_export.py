@@ -190,6 +190,7 @@ def test_tables_have_one_row_a_point_and_one_a_correction(
             "number": 5,
             "class": "person",
             "revision": 1,
+            "provisional": False,
             "frame": 4,
             "time_us": 400_000,
             "x1": 14.5,

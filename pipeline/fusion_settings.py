@@ -1,0 +1,35 @@
+"""From the `fusion:` of a site's file to the engine's settings, and the names of both."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from mtmct.settings import AppearanceCalibration, FusionSettings
+from pipeline.config import Fusion
+
+_UNITS = ("", "_s", "_m", "_m2")  # the file says `max_gap: 5m`, the engine `max_gap_s = 300.0`
+_OWN = {"publish"}  # fields of the file that are no number of the engine's
+
+
+def setting_of(name: str) -> str:
+    """What the engine calls the field `name` of the file: `max_gap_s` for `max_gap`.
+
+    Raises:
+        KeyError: it has no such setting.
+    """
+    known = {field.name for field in fields(FusionSettings)}
+    for unit in _UNITS:
+        if name + unit in known:
+            return name + unit
+    raise KeyError(name)
+
+
+def fusion_settings(fusion: Fusion, appearance: AppearanceCalibration | None = None) -> FusionSettings:
+    """The engine's settings: what the file says, and fusion's own where it says nothing."""
+    settings = FusionSettings() if appearance is None else FusionSettings(appearance=appearance)
+    given = {
+        setting_of(name): value
+        for name in Fusion.model_fields
+        if name not in _OWN and (value := getattr(fusion, name)) is not None
+    }
+    return replace(settings, provisional=fusion.publish == "provisional", **given)
