@@ -177,7 +177,9 @@ def build_engine(site: Site) -> FusionEngine:
     own = any(source.brings == "frames" for source in sources) or not any(s.brings_embeddings for s in sources)
     described = own and site.embedder.model == "default"
     of_model = StripeEmbedder.calibration if described else NeuralEmbedder.calibration
-    slope, offset = site.embedder.calibration or of_model
+    of_sources = {source.calibration for source in sources if source.brings_embeddings}
+    known = of_sources.pop() if len(of_sources) == 1 else None
+    slope, offset = site.embedder.calibration or known or of_model
     settings = fusion_settings(site.fusion, AppearanceCalibration(slope, offset))
     return FusionEngine(site.site, build_topology(site), settings)
 

@@ -5,7 +5,7 @@
     ├── ImageFolder        pictures in the order of their names
     ├── MotTextFile        detections made elsewhere: no picture, no detector
     ├── RowFile            the same as JSONL or Parquet
-    ├── SimulatedCamera    people who walk by formula
+    ├── SimulatedCamera    a camera of a simulated site
     ├── LiveVideo          RTSP, HTTP, a device: reconnects for ever
     └── Paced              any of the above at its own speed
 
@@ -156,6 +156,14 @@ class Source(ABC):
     def brings_embeddings(self) -> bool:
         """Whether `Frame.given.embeddings` is there. A row of NaN stands for a box without one."""
         return False
+
+    @property
+    def calibration(self) -> tuple[float, float] | None:
+        """Slope and offset of the log-likelihood ratio "same" against "another" over the embeddings' cosine, nats.
+
+        None where the source does not know: then it is that of the model that the embeddings are taken to be from.
+        """
+        return None
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def open_source(
     Args:
         camera: camera id.
         source: `rtsp://` and other stream addresses; a device number; `detections:FILE`; `simulated:...` (see
-            `pipeline.sources.simulated`); a folder of pictures; else a video file.
+            `pipeline.sources.simulation`); a folder of pictures; else a video file.
         base: folder that relative paths start at.
         fps: cap on frames a second; for pictures, MOT text and simulated cameras, the rate itself.
         crop: x1, y1, x2, y2 of the region to look at, pixels of the full picture.
@@ -59,7 +59,8 @@ def open_source(
         return _live(camera, text, fps, crop, offset_ns, clock)
     start_ns = start_of(start) + offset_ns
     if text.startswith("simulated:"):
-        from pipeline.sources.simulated import SimulatedCamera, read_settings
+        from pipeline.sources.simulation.camera import SimulatedCamera
+        from pipeline.sources.simulation.settings import read_settings
 
         settings = read_settings(camera, text)
         paced = paced or settings.paced

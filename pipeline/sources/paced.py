@@ -37,6 +37,11 @@ class Paced(Source):
         return self._source.brings_embeddings
 
     @property
+    def calibration(self) -> tuple[float, float] | None:
+        """As the file."""
+        return self._source.calibration
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """As the file."""
         return self._source.classes
@@ -59,6 +64,10 @@ class Paced(Source):
     def length(self) -> int | None:
         """As the file."""
         return self._source.length()
+
+    def rate(self) -> float | None:
+        """As the file."""
+        return self._source.rate()
 
     def check(self) -> None:
         """See `Source.check`."""

@@ -13,6 +13,7 @@ from pipeline import assembly
 from pipeline.assembly import build_engine, check
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import parse
+from pipeline.sources.factory import open_source
 
 LIVE = "rtsp://127.0.0.1:1/main"
 PICTURES = "simulated:people=1,picture=1"
@@ -51,7 +52,8 @@ def test_embeddings_of_a_file_and_of_the_built_in_descriptor_are_not_mixed(tmp_p
 
 
 def test_a_class_of_detection_files_need_not_be_known_to_the_detector(tmp_path: Path) -> None:
-    check(make_site(tmp_path, LOOKS, extra="detector: {classes: [forklift]}\n"))
+    write_rows(tmp_path / "lab.jsonl", frame=1, cls="forklift")
+    check(make_site(tmp_path, "detections:lab.jsonl", extra="detector: {classes: [forklift]}\n"))
     with pytest.raises(ConfigError, match="does not know 'forklift'"):
         check(make_site(tmp_path, PICTURES, extra="detector: {classes: [person, forklift]}\n"))
 
@@ -60,13 +62,15 @@ def test_a_class_of_detection_files_need_not_be_known_to_the_detector(tmp_path: 
     ("source", "extra", "calibration"),
     [
         (PICTURES, "", StripeEmbedder.calibration),
-        (LOOKS, "", NeuralEmbedder.calibration),
+        ("detections:looks.jsonl", "", NeuralEmbedder.calibration),
+        (LOOKS, "", open_source("c0", LOOKS).calibration),
         (LOOKS, "embedder: {calibration: [3, -1]}\n", (3.0, -1.0)),
     ],
 )
 def test_fusion_is_calibrated_for_the_embeddings_that_come(
     source: str, extra: str, calibration: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_rows(tmp_path / "looks.jsonl", frame=1, embedding=[1.0, 0.0])
     monkeypatch.setattr(assembly, "FusionEngine", lambda site, topology, settings: settings.appearance)
     appearance: Any = build_engine(make_site(tmp_path, source, extra=extra))
     assert (appearance.slope, appearance.offset) == calibration

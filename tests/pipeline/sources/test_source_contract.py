@@ -103,6 +103,14 @@ def walkers(folder: Path) -> str:
     return "simulated:people=3,seconds=2,seed=4,embedding=8,missed=0.1"
 
 
+def walkers_tracked(folder: Path) -> str:
+    return "simulated:people=9,seconds=12,seed=4,tracks=1,missed=0.2,breaks=0.8,swaps=0.8,false=2"
+
+
+def walkers_whose_camera_drops_out(folder: Path) -> str:
+    return "simulated:place=mall,cameras=3,camera=2,people=9,seconds=22,seed=348,outages=100,skew=300"
+
+
 def walkers_drawn(folder: Path) -> str:
     return "simulated:people=3,seconds=2,seed=4,picture=1"
 
@@ -117,6 +125,8 @@ FILES = [
     json_lines,
     parquet,
     walkers,
+    walkers_tracked,
+    walkers_whose_camera_drops_out,
     walkers_drawn,
 ]
 

@@ -10,7 +10,7 @@ import pytest
 from tiny_videos import FakeClock, frames_of, number_in, numbered_picture
 
 from operators.records import Frame
-from pipeline.sources.base import DEFAULT_CLASSES, End, SourceError
+from pipeline.sources.base import End, SourceError
 from pipeline.sources.factory import open_source
 from pipeline.sources.masking import mask
 
@@ -50,11 +50,15 @@ def test_paths_are_relative_to_the_base_unless_absolute(tmp_path: Path) -> None:
     [
         ("", "empty"),
         ("gopher://ann:s3cret@host/x", r"gopher://\*\*\*@host/x: no stream can be read by gopher"),
-        ("simulated:folk=3", "unknown setting 'folk'; known are people"),
-        ("simulated:people=many", "people cannot be 'many'"),
+        ("simulated:folk=3", "unknown setting 'folk'; known are place"),
+        ("simulated:people=many", "people cannot be 'many'; write a whole number from 0 on"),
         ("simulated:people=-1", "people cannot be '-1'"),
         ("simulated:people=2.5", "people cannot be '2.5'"),
+        ("simulated:picture=2", "picture cannot be '2'; write 0 or 1"),
         ("simulated:missed=2", "missed must be at most 1"),
+        ("simulated:place=moon", "no place 'moon'; known are hall, mall, streets"),
+        ("simulated:cameras=8,camera=9", "camera=9 is none of cameras=8"),
+        ("simulated:embedding=8,rank1=1", "rank1=1 must lie between 0 and 1"),
     ],
 )
 def test_a_name_that_means_nothing_is_said(source: str, says: str) -> None:
@@ -124,38 +128,6 @@ class TestImageFolder:
             (tmp_path / name).write_bytes(content or cv2.imencode(".png", numbered_picture(1))[1].tobytes())
         with pytest.raises(SourceError, match=says):
             open_source("cam", str(tmp_path), **options).check()
-
-
-class TestSimulated:
-    def test_two_cameras_of_one_seed_see_the_same_people_with_noise_of_their_own(self) -> None:
-        text = "simulated:people=4,seconds=3,seed=7,embedding=16,tracks=1"
-        north, again, south = (frames_of(open_source(c, text)) for c in ("north", "north", "south"))
-        assert len(north) == 30
-        for a, b, c in zip(north, again, south, strict=True):
-            assert np.array_equal(a.given.boxes, b.given.boxes)
-            assert not np.array_equal(a.given.boxes, c.given.boxes)
-            assert np.abs(a.given.boxes - c.given.boxes).max() < 8
-            assert np.array_equal(a.given.ids, [1, 2, 3, 4])
-            assert (a.given.embeddings @ c.given.embeddings.T).argmax(axis=1).tolist() == [0, 1, 2, 3]
-            assert np.allclose(np.linalg.norm(a.given.embeddings, axis=1), 1)
-        assert open_source("north", text).brings == "tracks"
-        assert open_source("north", text, classes=("person",)).classes == ("person",)
-        assert open_source("north", text).classes == DEFAULT_CLASSES
-
-    def test_people_stay_in_the_picture_and_walk(self) -> None:
-        frames = frames_of(open_source("cam", "simulated:people=6,seconds=60,noise=0"))
-        boxes = np.stack([f.given.boxes for f in frames])
-        assert boxes.min() >= 0 and boxes[..., 2].max() <= 640 and boxes[..., 3].max() <= 480
-        assert np.abs(np.diff(boxes, axis=0)).max() < 10
-        assert (np.ptp(boxes[..., 0], axis=0) > 200).all()
-
-    def test_missed_boxes_and_drawn_people(self) -> None:
-        frames = frames_of(open_source("cam", "simulated:people=10,seconds=20,missed=0.3"))
-        assert 0.25 < 1 - sum(len(f.given) for f in frames) / 2000 < 0.35
-        (first, *_) = frames_of(open_source("cam", "simulated:people=10,seconds=1,picture=1", crop=(0, 0, 320, 240)))
-        assert first.image.shape == (240, 320, 3)
-        assert first.image.std() > 5
-        assert open_source("cam", "simulated:picture=1").brings == "frames"
 
 
 class TestPaced:
