@@ -1,4 +1,4 @@
-"""The command line: crosscam demo | run | tail | export | render | track | eval | tune."""
+"""The command line: crosscam demo | run | tail | export | render | track | eval | tune | simulate."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pipeline.cli.offline import eval_command, track_command, tune_tracker_comma
 from pipeline.cli.read import export_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
 from pipeline.cli.signals import install_sigterm
+from pipeline.cli.simulate import simulate_command
 from pipeline.config import ConfigError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command("export")(export_command)
 app.command("render")(render_command)
 app.command("track")(track_command)
 app.command("eval")(eval_command)
+app.command("simulate")(simulate_command)
 tune = typer.Typer(help="Find parameters from ground truth.", no_args_is_help=True)
 tune.command("tracker")(tune_tracker_command)
 app.add_typer(tune, name="tune")

@@ -91,7 +91,7 @@ class Plan:
     Attributes:
         points: (N, 2) float64, where ways meet, begin and end.
         spreads: (N,) float64, how far from such a point one may pass or stand.
-        districts: (N,) int64, the district of each point.
+        links: (L, 2) int64, points between which one can go straight.
         doors: by district: points at which one comes and leaves.
         stops: by district: points at which one stays for a while.
         around: by district: itself and its neighbours, where those at home in it go.
@@ -104,7 +104,7 @@ class Plan:
 
     points: Float64
     spreads: Float64
-    districts: Int64
+    links: Int64
     doors: tuple[tuple[int, ...], ...]
     stops: tuple[tuple[int, ...], ...]
     around: tuple[tuple[int, ...], ...]
@@ -261,7 +261,7 @@ def plan_of(place: str, cameras: int) -> Plan:
     return Plan(
         points=points,
         spreads=np.tile(sketch.spreads, count),
-        districts=np.repeat(np.arange(count), nodes),
+        links=np.array(links, np.int64),
         doors=tuple(tuple(n + d * nodes for n in sketch.doors) for d in range(count)),
         stops=tuple(tuple(n + d * nodes for n in sketch.stops) for d in range(count)),
         around=around,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from pipeline.sources.base import SourceError
@@ -68,7 +69,7 @@ class Settings:
         """As it stands in a site's file: what differs from the usual."""
         usual = Settings()
         said = [
-            f"{f.name}={value:g}" if not isinstance(value, str) else f"{f.name}={value}"
+            f"{f.name}={value if isinstance(value, str) else f'{value:.15g}'}"
             for f in fields(self)
             if (value := getattr(self, f.name)) != getattr(usual, f.name)
         ]
@@ -78,27 +79,43 @@ class Settings:
 _SHARES = ("together", "missed", "breaks", "swaps")
 
 
+class SettingsError(Exception):
+    """Settings that cannot be; the sentence says which and what to write."""
+
+
 def read_settings(camera: str, text: str) -> Settings:
     """The settings in `simulated:people=5,seconds=20,seed=1`.
 
     Raises:
         SourceError: an unknown name, or a value that it cannot have.
     """
+    try:
+        return parse_settings(part for part in text.partition(":")[2].replace(" ", "").split(",") if part)
+    except SettingsError as problem:
+        raise SourceError(f"camera {camera!r}: simulated: {problem}") from None
+
+
+def parse_settings(assignments: Iterable[str]) -> Settings:
+    """The settings in `people=5`, `seconds=20`, ...
+
+    Raises:
+        SettingsError: an unknown name, or a value that it cannot have.
+    """
     usual = Settings()
     values: dict[str, str | float] = {}
-    for part in filter(None, text.partition(":")[2].replace(" ", "").split(",")):
-        name, _, value = part.partition("=")
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
         if name not in Settings.__slots__:
             known = ", ".join(f.name for f in fields(Settings))
-            raise SourceError(f"camera {camera!r}: simulated: unknown setting {name!r}; known are {known}")
-        values[name] = value if name == "place" else _number(camera, name, value, type(getattr(usual, name)))
+            raise SettingsError(f"unknown setting {name!r}; known are {known}")
+        values[name] = value if name == "place" else _number(name, value, type(getattr(usual, name)))
     settings = Settings(**values)  # type: ignore[arg-type]
     if problem := _problem(settings):
-        raise SourceError(f"camera {camera!r}: simulated: {problem}")
+        raise SettingsError(problem)
     return settings
 
 
-def _number(camera: str, name: str, value: str, kind: type[float]) -> float:
+def _number(name: str, value: str, kind: type[float]) -> float:
     try:
         number = kind(float(value))
         valid = 0 <= number == float(value) < float("inf")
@@ -107,7 +124,7 @@ def _number(camera: str, name: str, value: str, kind: type[float]) -> float:
     if not valid:
         whole = "whole number" if kind is int else "number"
         wanted = "0 or 1" if kind is bool else f"a {whole} from 0 on"
-        raise SourceError(f"camera {camera!r}: simulated: {name} cannot be {value!r}; write {wanted}")
+        raise SettingsError(f"{name} cannot be {value!r}; write {wanted}")
     return number
 
 
