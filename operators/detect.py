@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.exported_model import COCO, Description, find_configuration, read_configuration
+from operators.exported_model import COCO, Description, find_configuration, plain_name, read_configuration
+from operators.feeding import Feeding
 from operators.heads import CANDIDATES, Distributions, Found, Grid, Head, Suppressed, recognise
 from operators.inference import ModelError, Predictor, find_model_file, open_predictor
 from operators.nms import suppress
@@ -29,6 +30,7 @@ SCORE_THRESHOLD = 0.1
 MAX_DETECTIONS = 300
 _CPU_BATCH, _GPU_BATCH = 4, 16
 _USUAL_IOU = 0.5
+_USUAL_SIDE = 512
 _COARSEST_STRIDE = 32
 
 # The preprocessing of families that come as ONNX files with nothing beside them.
@@ -122,14 +124,17 @@ class ExportedDetector:
         max_batch: int,
     ) -> None:
         self._predictor = predictor
-        self._image, fixed = _image_input(predictor)
+        self._feeding = Feeding(predictor)
         # Some exports take batches of one size only: what is missing is filled up with empty pictures.
-        batches = [shape[0] for shape in predictor.input_shapes if shape and shape[0] > 0]
-        self._fixed_batch = bool(batches)
-        self._batch = batches[0] if batches else max_batch
+        self._batch = self._feeding.batch or max_batch
+        fixed = self._feeding.shape
         self._floor = score_threshold
         size = _input_size(predictor.name, description, fixed, input_size)
-        self._head = self._recognise(size)
+        self._head = self._recognise(size, 0 if description is None else len(description.labels))
+        if self._head.one_by_one:
+            if self._feeding.batch not in (None, 1):
+                raise ModelError(f"{predictor.name} wants {self._batch} pictures at once and does not tell them apart")
+            self._batch = 1
         self._preprocessing = _preprocessing(predictor.name, self._head, description, size, fixed)
         labels = _labels(predictor.name, self._head, description)
         self.classes = labels if classes is None else tuple(classes)
@@ -151,38 +156,26 @@ class ExportedDetector:
         for shape, indices in alike.items():
             for start in range(0, len(indices), self._batch):
                 chunk = indices[start : start + self._batch]
-                inputs = np.empty((self._batch if self._fixed_batch else len(chunk), 3, *shape), np.float32)
+                inputs = np.empty((self._feeding.batch or len(chunk), 3, *shape), np.float32)
                 inputs[len(chunk) :] = 0
                 for row, index in enumerate(chunk):
                     self._preprocessing.fill(inputs[row], images[index], placements[index])
-                outputs = self._run(inputs, [placements[index] for index in chunk])
+                outputs = self._feeding.run(inputs, [placements[index] for index in chunk])
                 for row, index in enumerate(chunk):
                     found = self._head.read(outputs, row, shape, self._floor)
                     results[index] = self._finish(found, placements[index], images[index].shape[:2])
         return results
 
-    def _run(self, inputs: NDArray[np.float32], placements: Sequence[Placement]) -> list[NDArray[Any]]:
-        """Bring along what Paddle's exports want beside the picture, known by their names."""
-        extra = len(inputs) - len(placements)
-        values: list[NDArray[Any]] = []
-        for position, name in enumerate(self._predictor.input_names):
-            if position == self._image:
-                values.append(inputs)
-                continue
-            pairs = [p.size if "shape" in name else p.scale for p in placements]
-            values.append(np.array(pairs + [(1.0, 1.0)] * extra, np.float32))
-        return self._predictor.run(values)
-
-    def _recognise(self, size: tuple[int, int]) -> Head:
+    def _recognise(self, size: tuple[int, int], labels: int) -> Head:
         placement = Placement(size, size, (0, 0), (1.0, 1.0))
-        empty = np.zeros((self._batch if self._fixed_batch else 1, 3, *size), np.float32)
-        outputs = self._run(empty, [placement] * len(empty))
-        head = recognise(outputs, size)
+        empty = np.zeros((self._feeding.batch or 1, 3, *size), np.float32)
+        outputs = self._feeding.run(empty, [placement] * len(empty))
+        head = recognise(outputs, size, labels=labels, scaled=self._feeding.scaled)
         if head is None:
             shapes = ", ".join("x".join(map(str, output.shape)) for output in outputs)
             raise ModelError(
                 f"{self._predictor.name} is no detector that is known here: its outputs are {shapes};"
-                " use an export of PP-YOLOE, PicoDet, YOLOX or NanoDet"
+                " use an export of PP-YOLOE, YOLOv3, PicoDet, YOLOX, NanoDet, FairMOT, JDE or CenterTrack"
             )
         return head
 
@@ -197,24 +190,21 @@ class ExportedDetector:
         rows = np.nonzero(numbers >= 0)[0]
         rows = rows[np.argsort(-found.scores[rows], kind="stable")[:CANDIDATES]]
         boxes, scores, numbers = found.boxes[rows], found.scores[rows], numbers[rows]
-        if not found.finished:
+        if not found.suppressed:
             kept = suppress(boxes, scores, numbers, self._iou, MAX_DETECTIONS)
-            boxes, scores, numbers = placement.to_picture(boxes[kept]), scores[kept], numbers[kept]
+            rows, boxes, scores, numbers = rows[kept], boxes[kept], scores[kept], numbers[kept]
+        if not found.in_picture:
+            boxes = placement.to_picture(boxes)
         height, width = picture
         boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32, copy=False)
         seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        return Detections(boxes[seen], scores[seen].astype(np.float32, copy=False), numbers[seen])
-
-
-def _image_input(predictor: Predictor) -> tuple[int, tuple[int, ...]]:
-    """Which input takes pictures, and its shape: (B, 3, H, W) with -1 where free, () if the model does not say."""
-    for position, shape in enumerate(predictor.input_shapes):
-        if len(shape) == 4:
-            return position, shape
-    for position, name in enumerate(predictor.input_names):
-        if name in ("image", "x", "images", "data", "input"):
-            return position, ()
-    raise ModelError(f"{predictor.name} takes no picture: its inputs are {', '.join(predictor.input_names)}")
+        more = found.embeddings
+        return Detections(
+            boxes[seen],
+            scores[seen].astype(np.float32, copy=False),
+            numbers[seen],
+            None if more is None else more[rows[seen]],
+        )
 
 
 def _input_size(
@@ -228,10 +218,13 @@ def _input_size(
     if wanted is not None:
         side = -(-wanted // _COARSEST_STRIDE) * _COARSEST_STRIDE
         return side, side
-    if description is None:
+    if description is None or not description.sized:
         raise ModelError(
-            f"{name} does not say how large its input is: give an input size, or put its infer_cfg.yml beside it"
+            f"{name} does not say how large its input is: give an input size, or put its infer_cfg.yml beside it, with"
+            " a Resize and its target_size"
         )
+    if not description.preprocessing.resizing.height:
+        return _USUAL_SIDE, _USUAL_SIDE  # pictures keep their size
     return description.preprocessing.resizing.height, description.preprocessing.resizing.width
 
 
@@ -240,6 +233,8 @@ def _preprocessing(
 ) -> Preprocessing:
     if description is not None:
         chosen = description.preprocessing
+        if chosen.resizing.warp and not chosen.resizing.height:
+            return chosen
     elif isinstance(head, Grid):
         chosen = _YOLOX
     elif isinstance(head, Distributions):
@@ -270,8 +265,14 @@ def _labels(name: str, head: Head, description: Description | None) -> tuple[str
 
 def _numbers(name: str, labels: tuple[str, ...], wanted: tuple[str, ...]) -> NDArray[np.int32]:
     """For every class of the model its place in `wanted`, -1 where it is not wanted."""
-    missing = [label for label in wanted if label not in labels]
-    if missing:
-        known = ", ".join(labels[:12]) + (", ..." if len(labels) > 12 else "")
-        raise ModelError(f"{name} does not know the class {missing[0]!r}: it knows {known}")
-    return np.array([wanted.index(label) if label in wanted else -1 for label in labels], np.int32)
+    # A model's own word goes first; a pedestrian is a person, too, where persons are wanted.
+    known = {plain_name(label): index for index, label in reversed(list(enumerate(labels)))}
+    known |= {label: index for index, label in reversed(list(enumerate(labels)))}
+    numbers = np.full(len(labels), -1, np.int32)
+    for number, label in enumerate(wanted):
+        index = known.get(label, known.get(plain_name(label)))
+        if index is None:
+            told = ", ".join(labels[:12]) + (", ..." if len(labels) > 12 else "")
+            raise ModelError(f"{name} does not know the class {label!r}: it knows {told}")
+        numbers[index] = number
+    return numbers

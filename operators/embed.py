@@ -60,7 +60,12 @@ class Embedder(Protocol):
 
 
 def open_embedder(
-    model: str | Path = "default", *, device: str = "cpu", threads: int = 1, precision: str = "fp32"
+    model: str | Path = "default",
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    precision: str = "fp32",
+    pptracking_compat: bool = False,
 ) -> Embedder | None:
     """The embedder of that name, or the one exported to that path.
 
@@ -69,6 +74,8 @@ def open_embedder(
         device: `cpu`, `gpu` or `gpu:N`; the default embedder runs on the CPU always.
         threads: CPU threads of the network.
         precision: as `operators.inference.PRECISIONS` names them.
+        pptracking_compat: cut crops as PP-Tracking's deployment does, lying on their side and with blue first, for
+            whoever must reproduce its numbers; networks were trained on upright crops, red first.
 
     Returns:
         None for `none`.
@@ -83,7 +90,12 @@ def open_embedder(
     predictor = open_predictor(model, device=device, threads=threads, precision=precision)
     configuration = find_configuration(find_model_file(Path(model)).parent)
     preparation = read_configuration(configuration).preprocessing if configuration else None
-    return NeuralEmbedder(predictor, preparation, max_batch=_CPU_BATCH if device == "cpu" else _GPU_BATCH)
+    return NeuralEmbedder(
+        predictor,
+        preparation,
+        max_batch=_CPU_BATCH if device == "cpu" else _GPU_BATCH,
+        pptracking_compat=pptracking_compat,
+    )
 
 
 class StripeEmbedder:
@@ -122,6 +134,7 @@ class NeuralEmbedder:
         predictor: a network with one input for pictures.
         preparation: how crops are prepared; None if not known.
         max_batch: crops a call, where the network leaves it open.
+        pptracking_compat: see `open_embedder`.
 
     Raises:
         ModelError: the network has several inputs, takes no colour pictures, or gives no vector a picture.
@@ -129,8 +142,16 @@ class NeuralEmbedder:
 
     calibration = (17.7, -11.7)
 
-    def __init__(self, predictor: Predictor, preparation: Preprocessing | None = None, *, max_batch: int = 8) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        preparation: Preprocessing | None = None,
+        *,
+        max_batch: int = 8,
+        pptracking_compat: bool = False,
+    ) -> None:
         self.name = predictor.name
+        self._lying = pptracking_compat
         self._predictor = predictor
         if len(predictor.input_shapes) != 1:
             raise ModelError(
@@ -142,13 +163,12 @@ class NeuralEmbedder:
             raise ModelError(f"{self.name} is no ReID network: its input has the shape {shape}, not that of pictures")
         known = preparation or Preprocessing(Resizing(*_USUAL_SIZE), _IMAGENET_MEAN, _IMAGENET_STD)
         height, width = shape[1:3] if self._channels_last else shape[2:]
-        size = (
-            height if height > 0 else known.resizing.height,
-            width if width > 0 else known.resizing.width,
-        )
+        # A configuration may say how to normalise and not to which size.
+        usual = (known.resizing.height or _USUAL_SIZE[0], known.resizing.width or _USUAL_SIZE[1])
+        size = (height if height > 0 else usual[0], width if width > 0 else usual[1])
         # Bodies are stretched to the input, whatever else a configuration says of detectors' pictures.
         self._preparation = Preprocessing(
-            Resizing(*size, interpolation=known.resizing.interpolation), known.mean, known.std, known.bgr
+            Resizing(*size, interpolation=known.resizing.interpolation), known.mean, known.std, known.bgr or self._lying
         )
         self._fixed_batch = shape[0] > 0
         self._batch = shape[0] if self._fixed_batch else max_batch
@@ -166,7 +186,12 @@ class NeuralEmbedder:
             chunk = rows[start : start + self._batch]
             inputs = np.empty((len(chunk), 3, aim.height, aim.width), np.float32)
             for target, row in zip(inputs, chunk.tolist(), strict=True):
-                crop = cv2.resize(cut(image, boxes[row]), (aim.width, aim.height), interpolation=aim.interpolation)
+                piece = cut(image, boxes[row])
+                crop = cv2.resize(
+                    piece.swapaxes(0, 1) if self._lying else piece,
+                    (aim.width, aim.height),
+                    interpolation=aim.interpolation,
+                )
                 light[row] = crop[::4].mean()  # every fourth row will do
                 self._preparation.fill(target, crop, placement)
             vectors[chunk] = self._run(inputs)

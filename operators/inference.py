@@ -6,6 +6,8 @@ Both stand behind one `Predictor`. A predictor belongs to one thread: open one p
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.paddle_program import DamagedProgram, input_shapes
+from operators.paddle_program import DamagedProgram, format_version, input_shapes
 from operators.records import CrosscamError
 
 Array = NDArray[Any]
@@ -25,6 +27,8 @@ PRECISIONS = ("fp32", "fp16", "trt-fp32", "trt-fp16", "trt-int8")
 
 _SUFFIXES = (".pdmodel", ".json", ".onnx")
 _STEMS = ("model", "inference")
+_READ_BY_3_2 = 3  # the newest format of `.json` programs that Paddle 3.2 writes
+_CHILD_PATIENCE_S = 120.0
 
 
 class ModelError(CrosscamError):
@@ -138,6 +142,8 @@ class PaddlePredictor:
         except (DamagedProgram, OSError) as error:
             raise ModelError(f"{file} cannot be read as a Paddle model ({error}): copy or export it again") from error
         paddle_inference = _import_paddle()
+        if file.suffix == ".json" and format_version(file) > _READ_BY_3_2:
+            _try_in_a_child(file, parameters)
         config = paddle_inference.Config(str(file), str(parameters))
         config.disable_glog_info()
         if device.index is None:
@@ -179,6 +185,34 @@ def _import_paddle() -> Any:
             f"Paddle cannot be imported ({error}): pip install crosscam[cpu], or crosscam[gpu] for NVIDIA GPUs"
         ) from error
     return paddle_inference
+
+
+def _try_in_a_child(program: Path, parameters: Path) -> None:
+    """Load a program of a newer format where a crash does no harm: Paddle may end its process instead of refusing.
+
+    Raises:
+        ModelError: it does not load.
+    """
+    import paddle
+
+    code = (
+        "import sys, paddle.inference as p; c = p.Config(sys.argv[1], sys.argv[2]); c.disable_gpu();"
+        " c.disable_glog_info(); p.create_predictor(c)"
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, str(program), str(parameters)],
+            capture_output=True,
+            timeout=_CHILD_PATIENCE_S,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        done = -1
+    if done != 0:
+        raise ModelError(
+            f"{program} was exported by a newer Paddle than the {paddle.__version__} installed here, which cannot load"
+            " it: export it with that version, or with Paddle 2.6 (a .pdmodel loads everywhere)"
+        )
 
 
 def _use_gpu(config: Any, kinds: Any, index: int, precision: str) -> None:

@@ -31,6 +31,22 @@ def input_shapes(program: Path) -> Shapes:
     return _from_json(data) if program.suffix == ".json" else _from_protobuf(data)
 
 
+def format_version(program: Path) -> int:
+    """The version of the format that a Paddle 3 program (`.json`) is written in; 0 where it does not say.
+
+    Paddle 3.2 writes 3, 3.3 writes 4. A newer one may load all the same, unless it holds something new.
+
+    Raises:
+        DamagedProgram, OSError: as `input_shapes`.
+    """
+    try:
+        return int(json.loads(program.read_bytes())["base_code"]["version"])
+    except (KeyError, TypeError):
+        return 0
+    except ValueError as error:
+        raise DamagedProgram(f"it is not the JSON of a program: {error!r}") from error
+
+
 # Field numbers of Paddle's framework.proto, as far as they are needed.
 _PROGRAM_BLOCK = 1
 _BLOCK_VARIABLE, _BLOCK_OPERATION = 3, 4

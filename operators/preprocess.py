@@ -24,6 +24,9 @@ class Resizing:
         fill: with `keep_ratio`, fill what is left of height x width.
         centred: the picture stands in the middle of what is filled instead of top left.
         pad_to: both sides of the input are rounded up to a multiple of this; 1 for none.
+        warp: CenterTrack's and CenterNet's way: the longer side becomes `width` pixels, the centre comes to the
+            centre, what sticks out is cut off; with height and width 0 the picture keeps its size and is framed so
+            that both sides are the next multiple of `pad_to` above their own.
     """
 
     height: int
@@ -33,6 +36,7 @@ class Resizing:
     fill: bool = False
     centred: bool = False
     pad_to: int = 1
+    warp: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,13 @@ class Placement:
     Attributes:
         shape: (height, width) of the input.
         size: (height, width) of the resized picture.
-        offset: (top, left) of it in the input.
+        offset: (top, left) of it in the input; whole pixels, except where pictures are warped.
         scale: (y, x), input pixels per picture pixel.
     """
 
     shape: tuple[int, int]
     size: tuple[int, int]
-    offset: tuple[int, int]
+    offset: tuple[float, float]
     scale: tuple[float, float]
 
     def to_picture(self, boxes: Float32) -> Float32:
@@ -89,6 +93,8 @@ class Preprocessing:
         """Where a picture of that size will lie."""
         aim = self.resizing
         size = (aim.height, aim.width)
+        if aim.warp:
+            return _warped(aim, height, width)
         if aim.keep_ratio:
             ratio = min(aim.height / height, aim.width / width)
             if not aim.fill:
@@ -110,9 +116,13 @@ class Preprocessing:
             placement: of a picture of that size.
         """
         height, width = placement.size
+        if self.resizing.warp:
+            image = _warp(image, placement)
+            placement = Placement(placement.shape, placement.shape, (0, 0), placement.scale)
+            height, width = placement.size
         if image.shape[:2] != placement.size:
             image = cv2.resize(image, (width, height), interpolation=self.resizing.interpolation)
-        top, left = placement.offset
+        top, left = (int(side) for side in placement.offset)
         padded = placement.size != placement.shape
         for channel, plane in enumerate(cv2.split(image)[:: 1 if self.bgr else -1]):
             mean, std = self.mean[channel], self.std[channel]
@@ -124,6 +134,28 @@ class Preprocessing:
             else:
                 np.multiply(plane, np.float32(1 / std), out=view)
                 view -= np.float32(mean / std)
+
+
+def _warped(aim: Resizing, height: int, width: int) -> Placement:
+    if aim.height:
+        ratio = aim.width / max(height, width)
+        shape = (aim.height, aim.width)
+        offset = ((shape[0] - height * ratio) / 2, (shape[1] - width * ratio) / 2)
+    else:
+        ratio = 1.0
+        # Always above: a side that is a multiple already still gets a frame.
+        shape = (_up(height + 1, aim.pad_to), _up(width + 1, aim.pad_to))
+        offset = (shape[0] / 2 - height // 2, shape[1] / 2 - width // 2)
+    size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+    return Placement(shape, size, offset, (ratio, ratio))
+
+
+def _warp(image: Image, placement: Placement) -> Image:
+    (top, left), ratio = placement.offset, placement.scale[0]
+    matrix = np.array([[ratio, 0, left], [0, ratio, top]], np.float64)
+    height, width = placement.shape
+    warped: Image = np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
+    return warped
 
 
 def _up(side: int, multiple: int) -> int:

@@ -216,6 +216,26 @@ def test_labels_that_do_not_belong_to_the_model_are_refused(tmp_path: Path) -> N
         open_detector(tmp_path, input_size=416)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (2000, 1)])
+def test_pictures_of_hardly_a_pixel_are_pictures(bundled: ExportedDetector, shape: tuple[int, int]) -> None:
+    (found,) = bundled.detect([np.full((*shape, 3), 128, np.uint8)])
+    assert (found.boxes >= 0).all()
+    assert (found.boxes[:, 2:] <= [shape[1], shape[0]]).all()
+
+
+def test_a_pedestrian_is_a_person(suppressing: Path, tmp_path: Path) -> None:
+    for file in suppressing.glob("model.*"):
+        (tmp_path / file.name).symlink_to(file)
+    text = (suppressing / "infer_cfg.yml").read_text()
+    (tmp_path / "infer_cfg.yml").write_text(text.replace("[cyclist, tram]", "[tram, pedestrian]"))
+    detector = open_detector(tmp_path, classes=["person"])
+    (found,) = detector.detect([np.zeros((48, 200, 3), np.uint8)])
+    assert detector.classes == ("person",)
+    assert found.classes.tolist() == [0]
+    with pytest.raises(ModelError, match="does not know the class 'car': it knows tram, pedestrian"):
+        open_detector(tmp_path, classes=["car"])
+
+
 def test_a_network_that_is_no_detector_is_refused() -> None:
     model = MODELS / "osnet_x0_25_msmt17.onnx"
     if not model.is_file():

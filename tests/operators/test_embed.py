@@ -351,3 +351,19 @@ def test_osnet_tells_people_apart_whatever_the_batch():
     np.testing.assert_allclose(vectors[0], look(image, embedder=embedder), atol=1e-4)
     again, other = street(RED, NAVY, MEADOW, seed=1), street(BLACK, WHITE, MEADOW, seed=1)
     assert vectors[0] @ look(again, embedder=embedder) > vectors[0] @ look(other, embedder=embedder)
+
+
+def test_old_numbers_of_pptracking_need_lying_crops_with_blue_first():
+    class Recorder:
+        name, input_names, input_shapes = "recorder", ("crops",), ((-1, 3, 192, 64),)
+
+        def run(self, inputs):
+            self.seen = inputs[0]
+            return [inputs[0].mean(axis=(2, 3))]
+
+    recorder = Recorder()
+    image = street(RED, NAVY)
+    NeuralEmbedder(recorder, pptracking_compat=True).embed(image, BOX)
+    crop = cv2.resize(image[20:120, 60:100].transpose(1, 0, 2), (64, 192))
+    blue_first = (crop - np.float32([123.675, 116.28, 103.53])) / np.float32([58.395, 57.12, 57.375])
+    np.testing.assert_allclose(recorder.seen[0], blue_first.transpose(2, 0, 1), atol=1e-5)

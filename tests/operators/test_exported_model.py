@@ -106,8 +106,7 @@ def test_unknown_keys_are_passed_over(tmp_path: Path) -> None:
     [
         ("Preprocess: [", "cannot be read as YAML"),
         ("- 1", "describes no model"),
-        ("mode: paddle", "preprocessing has no Resize with a target_size"),
-        ("Preprocess: [{type: WarpAffine}]", "a step 'WarpAffine', which no detector here needs"),
+        ("Preprocess: [{type: TopDownEvalAffine}]", "a step 'TopDownEvalAffine', which no detector here needs"),
         ("Preprocess: [{target_size: [1, 2]}]", "is not laid out as PaddleDetection's exports are"),
         ("Preprocess: [{type: Resize, target_size: [1, 2, 3]}]", "is not laid out"),
     ],
@@ -116,6 +115,30 @@ def test_what_cannot_be_understood_is_refused_with_the_file_named(tmp_path: Path
     with pytest.raises(ModelError, match=message) as caught:
         read(tmp_path, text)
     assert "infer_cfg.yml" in str(caught.value)
+
+
+def test_unknown_keys_are_said_at_debug_level(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", logger="operators.exported_model"):
+        read(tmp_path, PP_YOLOE.replace("- type: Permute", "- type: Permute\n  layout: NCHW") + "\nhpi_config: {}\n")
+    assert [record.args[1:] for record in caplog.records] == [("hpi_config",), ("Permute", "layout")]
+
+
+def test_centertracks_pictures_are_warped_and_stay_blue_first(tmp_path: Path) -> None:
+    steps = "Preprocess: [{type: WarpAffine, input_h: 544, input_w: 960, keep_res: false, pad: 31}]"
+    preprocessing, _, _ = read(tmp_path, steps)
+    assert preprocessing.resizing == Resizing(544, 960, warp=True)
+    assert preprocessing.bgr
+    preprocessing, _, _ = read(tmp_path, "Preprocess: [{type: WarpAffine, keep_res: true, pad: 31}]")
+    assert preprocessing.resizing == Resizing(0, 0, pad_to=32, warp=True)
+
+
+def test_the_architecture_says_whether_embeddings_come_along(tmp_path: Path) -> None:
+    file = tmp_path / "infer_cfg.yml"
+    file.write_text("arch: FairMOT")
+    assert read_configuration(file).one_shot
+    file.write_text("mode: paddle")
+    assert not read_configuration(file).one_shot
+    assert not read_configuration(file).sized
 
 
 def test_both_names_of_the_file_are_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from operators.heads import CANDIDATES, Decoded, Distributions, Grid, Suppressed, recognise
+from operators.heads import CANDIDATES, Decoded, Distributions, Grid, Joined, Moving, OneShot, Suppressed, recognise
 
 SIZE = (64, 96)
 RANDOM = np.random.default_rng(3)
@@ -65,7 +65,7 @@ def test_distributions() -> None:
     found_rows = np.column_stack([found.classes, found.scores, found.boxes])
     assert len(expected) > 50
     np.testing.assert_allclose(found_rows, expected, rtol=1e-4, atol=1e-3)
-    assert not found.finished
+    assert not found.suppressed
 
 
 def test_grid() -> None:
@@ -104,7 +104,7 @@ def test_suppressed_rows_belong_to_their_pictures() -> None:
     assert first.classes.tolist() == [0]
     assert second.classes.tolist() == [1]
     assert second.boxes.tolist() == [[5, 6, 7, 8]]
-    assert first.finished
+    assert first.suppressed and first.in_picture
 
 
 def test_of_too_many_candidates_the_best_are_read() -> None:
@@ -124,3 +124,55 @@ def test_nothing_scores_enough() -> None:
         found = recognise(outputs, SIZE).read(outputs, 0, SIZE, 1.5)  # type: ignore[union-attr]
         assert found.boxes.shape == (0, 4)
         assert found.scores.shape == found.classes.shape == (0,)
+
+
+def test_a_network_told_the_scale_gives_boxes_of_the_picture() -> None:
+    outputs = [uniform(1, 126, 4), uniform(1, 3, 126)]
+    for scaled in (False, True):
+        head = recognise(outputs, SIZE, scaled=scaled)
+        assert head is not None
+        found = head.read(outputs, 0, SIZE, 0.5)
+        assert (found.in_picture, found.suppressed) == (scaled, False)
+
+
+def test_boxes_beside_their_scores_are_told_from_yolox_by_the_labels() -> None:
+    output = uniform(2, 126, 9)
+    head = recognise([output], SIZE, labels=5)
+    assert isinstance(head, Joined)
+    found = head.read([output], 1, SIZE, 0.9)
+    rows, classes = np.nonzero(output[1, :, 4:] >= 0.9)
+    np.testing.assert_array_equal(found.boxes, output[1, rows, :4])
+    np.testing.assert_array_equal(found.classes, classes)
+    assert isinstance(recognise([output], SIZE, labels=4), Grid)
+
+
+def test_one_shot_rows_come_with_their_looks() -> None:
+    rows = np.float32([[0, 0.9, 1, 2, 3, 4], [2, 0.3, 5, 6, 7, 8], [1, 0.8, 1, 1, 2, 2]])
+    looks = np.float32([[3, 0, 4], [1, 0, 0], [0, 2, 0]])
+    head = recognise([rows, looks], SIZE)
+    assert isinstance(head, OneShot)
+    found = head.read([rows, looks], 0, SIZE, 0.5)
+    assert found.embeddings is not None
+    assert found.classes.tolist() == [0, 1]
+    np.testing.assert_allclose(found.embeddings, [[0.6, 0, 0.8], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("looks", [np.zeros((1, 512), np.float32), np.zeros((0, 512), np.float32)], ids=["one", "none"])
+def test_jde_says_nothing_by_a_row_of_class_minus_one(looks: np.ndarray) -> None:
+    outputs = [np.float32([[-1, 0.0, 0, 0, 0, 0]]), looks]
+    head = recognise(outputs, SIZE)
+    assert head is not None
+    found = head.read(outputs, 0, SIZE, 0.0)
+    assert found.embeddings is not None
+    assert found.boxes.shape == (0, 4)
+    assert found.embeddings.shape == (0, 512)
+
+
+def test_centertrack_says_where_things_came_from() -> None:
+    outputs = [np.float32([[0, 0.9, 1, 2, 3, 4], [0, 0.1, 1, 2, 3, 4]]), uniform(2, 2), np.float32([[0.5, -1], [9, 9]])]
+    head = recognise(outputs, SIZE)
+    assert isinstance(head, Moving)
+    found = head.read(outputs, 0, SIZE, 0.5)
+    assert found.offsets is not None
+    assert found.boxes.tolist() == [[4, 8, 12, 16]]
+    assert found.offsets.tolist() == [[2, -4]]

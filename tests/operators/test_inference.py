@@ -149,6 +149,19 @@ def test_a_damaged_program_of_paddle_3_is_told(paddle_export: Path, tmp_path: Pa
         open_predictor(folder)
 
 
+def test_a_program_of_a_newer_paddle_is_tried_where_a_crash_does_no_harm(paddle_export: Path, tmp_path: Path) -> None:
+    """3.3 writes format 4; what 3.2 cannot make sense of may end the process that loads it."""
+    folder = Path(shutil.copytree(paddle_export, tmp_path / "model"))
+    program = folder / "model.json"
+    text = program.read_text()
+    assert '"version":3' in text
+    program.write_text(text.replace('"version":3', '"version":4'))
+    assert open_predictor(folder).run([np.float32([[1, 2]])] * 2)[0].tolist() == [[0, 0]]
+    program.write_text(text.replace('"version":3', '"version":4').replace("1.subtract", "1.subtract_of_tomorrow"))
+    with pytest.raises(ModelError, match=r"model\.json was exported by a newer Paddle than the .* installed here"):
+        open_predictor(folder)
+
+
 @pytest.mark.parametrize("keep", [0, 5000])
 def test_damaged_parameters_are_told(damaged: Path, keep: int) -> None:
     parameters = damaged / "model.pdiparams"

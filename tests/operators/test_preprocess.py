@@ -91,3 +91,28 @@ def test_a_crop_is_a_picture_like_any_other(picture: np.ndarray) -> None:
     preprocessing = Preprocessing(Resizing(64, 64, True, pad_to=32))
     crop = picture[:, 20:70]
     np.testing.assert_array_equal(prepared(preprocessing, crop), prepared(preprocessing, crop.copy()))
+
+
+@pytest.mark.parametrize(
+    ("resizing", "size", "shape"),
+    [(Resizing(64, 96, warp=True), (60, 90), (64, 96)), (Resizing(0, 0, pad_to=32, warp=True), (60, 96), (64, 128))],
+)
+def test_a_warped_picture_has_its_centre_in_the_centre(
+    resizing: Resizing, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    height, width = size
+    image = np.zeros((height, width, 3), np.uint8)
+    image[height // 2 - 6 : height // 2 + 6, width // 2 - 6 : width // 2 + 6] = 255
+    preprocessing = Preprocessing(resizing)
+    placement = preprocessing.placement(height, width)
+    assert placement.shape == shape
+    rows, columns = np.nonzero(prepared(preprocessing, image)[0] > 127)
+    seen = np.float32([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]])
+    box = [width // 2 - 6, height // 2 - 6, width // 2 + 6, height // 2 + 6]
+    np.testing.assert_allclose(placement.to_picture(seen), [box], atol=1)
+
+
+def test_what_sticks_out_of_a_warp_is_cut_off() -> None:
+    placement = Preprocessing(Resizing(54, 96, warp=True)).placement(96, 96)
+    assert placement.offset == (-21, 0)
+    assert placement.to_picture(np.float32([[0, 0, 96, 54]])).tolist() == [[0, 21, 96, 75]]
