@@ -5,7 +5,7 @@ The ground floor: imported by all, imports nothing of the project.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Image = NDArray[np.uint8]
@@ -93,36 +94,74 @@ class Frame:
     given: Detections | None = None
 
 
+# Columns of the table of `Tracks`.
+TOLD_BOX, TOLD_ID, TOLD_SCORE, TOLD_CLASS, TOLD_ROW = 0, 4, 5, 6, 7
+TOLD_SEEN, TOLD_VELOCITY, TOLD_AGE, TOLD_STATE = 8, 12, 14, 15
+TOLD = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Tracks:
     """The tracks of one camera after one frame.
 
+    They are kept as the tracker wrote them, in one table. A column is made from it each time it is asked for, since few
+    readers want all of them: in a loop over tracks, take the columns before it.
+
     Attributes:
-        ids: (N,) int64, local to the camera, never reused.
-        boxes: (N, 4) float32, xyxy, pixels, smoothed by the motion model.
-        measured: (N, 4) float32, xyxy, pixels, the matched detection; equals `boxes` where unmatched.
-        scores: (N,) float32, the matched detection's score; the last one seen where unmatched.
-        classes: (N,) int32.
-        velocities: (N, 2) float32, box centre, pixels a second.
-        ages: (N,) int32, frames since the track began.
-        states: (N,) int8, values of `TrackState`.
-        detections: (N,) int32, row of the matched detection in this frame, -1 where unmatched.
+        table: (N, 16) float64, a row a track; its columns are named TOLD_BOX and so on.
         ended: (K,) int64, ids that the tracker let go of in this frame.
     """
 
-    ids: Int64
-    boxes: Float32
-    measured: Float32
-    scores: Float32
-    classes: Int32
-    velocities: Float32
-    ages: Int32
-    states: NDArray[np.int8]
-    detections: Int32
-    ended: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    table: Float64
+    ended: Int64
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.table)
+
+    @property
+    def ids(self) -> Int64:
+        """(N,) int64, local to the camera, never reused."""
+        return self.table[:, TOLD_ID].astype(np.int64)
+
+    @property
+    def boxes(self) -> Float32:
+        """(N, 4) float32, xyxy, pixels, smoothed by the motion model."""
+        return self.table[:, TOLD_BOX : TOLD_BOX + 4].astype(np.float32)
+
+    @property
+    def measured(self) -> Float32:
+        """(N, 4) float32, xyxy, pixels, the matched detection; equals `boxes` where unmatched."""
+        return self.table[:, TOLD_SEEN : TOLD_SEEN + 4].astype(np.float32)
+
+    @property
+    def scores(self) -> Float32:
+        """(N,) float32, the matched detection's score; the last one seen where unmatched."""
+        return self.table[:, TOLD_SCORE].astype(np.float32)
+
+    @property
+    def classes(self) -> Int32:
+        """(N,) int32."""
+        return self.table[:, TOLD_CLASS].astype(np.int32)
+
+    @property
+    def velocities(self) -> Float32:
+        """(N, 2) float32, box centre, pixels a second."""
+        return self.table[:, TOLD_VELOCITY : TOLD_VELOCITY + 2].astype(np.float32)
+
+    @property
+    def ages(self) -> Int32:
+        """(N,) int32, frames since the track began."""
+        return self.table[:, TOLD_AGE].astype(np.int32)
+
+    @property
+    def states(self) -> NDArray[np.int8]:
+        """(N,) int8, values of `TrackState`."""
+        return self.table[:, TOLD_STATE].astype(np.int8)
+
+    @property
+    def detections(self) -> Int32:
+        """(N,) int32, row of the matched detection in this frame, -1 where unmatched."""
+        return self.table[:, TOLD_ROW].astype(np.int32)
 
 
 _NDARRAY = 1

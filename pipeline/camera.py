@@ -232,13 +232,13 @@ class CameraChain:
         if known is not None:
             detections = replace(detections, embeddings=known[0])
         tracks = self._tracker.update(detections, frame.time_ns)
-        rows = np.flatnonzero((tracks.states == TrackState.CONFIRMED) & (tracks.detections >= 0))
-        ids = tracks.ids[rows]
-        for row in rows:
-            self._point(int(tracks.ids[row]), int(tracks.classes[row]), frame, tracks.boxes[row], tracks.scores[row])
+        found = tracks.detections
+        rows = np.flatnonzero((tracks.states == TrackState.CONFIRMED) & (found >= 0))
+        found, ids, boxes, scores = found[rows], tracks.ids[rows], tracks.boxes[rows], tracks.scores[rows]
+        for track, cls, box, score in zip(ids.tolist(), tracks.classes[rows].tolist(), boxes, scores, strict=True):
+            self._point(track, cls, frame, box, score)
         due = np.array([(self._known[track].points - 1) % self._embed_every == 0 for track in ids.tolist()], bool)
         if known is not None:
-            found = tracks.detections[rows]
             self._exemplars(ids, known[0][found], known[1][found])
         elif self._embedder is not None and frame.image is not None and due.any():
             # All boxes go along, though few are due: how far one hides another is part of a crop's quality.

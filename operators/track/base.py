@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from operators.records import SECOND_NS, Detections, Float32, StateError, Tracks, pack, unpack
+from operators.records import SECOND_NS, TOLD, Detections, Float32, Float64, StateError, Tracks, pack, unpack
 from operators.track.core import life
 from operators.track.core.arguments import DT, hand_over, make_book, make_setup, open_book
 from operators.track.core.camera import warp_tracks
@@ -28,7 +28,6 @@ from operators.track.core.layout import (
     TIME_RESTART,
     TIME_STILL,
 )
-from operators.track.core.life import TOLD
 from operators.track.core.types import Floats, Ids, Ints
 from operators.track.errors import TrackerError
 
@@ -98,6 +97,7 @@ class Tracker:
         self._longest_ns = int(max(_LONGEST_GAP_S, self.lost_seconds) * SECOND_NS)
         self._frames_a_ns = self.rate_hz / SECOND_NS
         self._groups = _group_table(same_object)
+        self._given = np.empty((_FIRST_CAPACITY, 6))  # room for the detections of `update`
         self._live = 0
         self._time_ns: int | None = None
         self._counters: Ids = np.zeros(COUNTERS, np.int64)
@@ -137,21 +137,11 @@ class Tracker:
                 f"detections need boxes (N, 4), scores (N,) and classes (N,), not {np.shape(detections.boxes)}, "
                 f"{np.shape(detections.scores)} and {np.shape(detections.classes)}"
             )
-        given = np.empty((n, 6))
+        if n > len(self._given):
+            self._given = np.empty((2 * n, 6))
+        given = self._given[:n]
         given[:, :4], given[:, 4], given[:, 5] = detections.boxes, detections.scores, detections.classes
-        told, ended = self._advance(given, detections.embeddings, time_ns)
-        return Tracks(
-            told[:, life.TOLD_ID].astype(np.int64),
-            told[:, life.TOLD_BOX : life.TOLD_BOX + 4].astype(np.float32),
-            told[:, life.TOLD_SEEN : life.TOLD_SEEN + 4].astype(np.float32),
-            told[:, life.TOLD_SCORE].astype(np.float32),
-            told[:, life.TOLD_CLASS].astype(np.int32),
-            told[:, life.TOLD_VELOCITY : life.TOLD_VELOCITY + 2].astype(np.float32),
-            told[:, life.TOLD_AGE].astype(np.int32),
-            told[:, life.TOLD_STATE].astype(np.int8),
-            told[:, life.TOLD_ROW].astype(np.int32),
-            ended,
-        )
+        return Tracks(*self._advance(given, detections.embeddings, time_ns))
 
     def update_rows(self, rows: Floats, time_ns: int) -> Floats:
         """The same on bare arrays, for callers that count microseconds.
@@ -274,19 +264,19 @@ class Tracker:
 
     # Inside ---------------------------------------------------------------------------------------------------------
 
-    def _advance(self, given: Floats, embeddings: Floats | None, time_ns: int) -> tuple[Floats, Ids]:
+    def _advance(self, given: Floats, embeddings: Floats | None, time_ns: int) -> tuple[Float64, Ids]:
         """One frame: the rows told of, and the ids that ended."""
-        dt, restart = self._time_step(int(time_ns))
+        dt = self._time_step(int(time_ns))
         most = self._live + len(given)
         if most > self._capacity:
             self._reserve(most)
-        forgotten = self._forget_all() if restart else _NO_IDS
+        forgotten = self._forget_all() if dt < 0 else _NO_IDS
         looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, len(given))
         told = np.empty((most, TOLD))
-        self._setup[DT] = dt
+        self._setup[DT] = abs(dt)
         count, over, self._live = self._run(self._tracks, given, looks, self._settings, told)
         ended = self._over[:over].copy() if over else _NO_IDS
-        return told[:count], np.concatenate([forgotten, ended]) if restart else ended
+        return told[:count], np.concatenate([forgotten, ended]) if dt < 0 else ended
 
     def _within(self, name: str, value: float, low: float, high: float) -> float:
         number = float(value)
@@ -298,32 +288,32 @@ class Tracker:
         # Detections' scores are float32; a threshold is compared as the float32 that is nearest to it.
         return float(np.float32(self._within(name, value, 0.0, 1.1)))
 
-    def _time_step(self, time_ns: int) -> tuple[float, bool]:
-        """Reference frames since the last frame, and whether all tracks end because the clock or the gap says so."""
+    def _time_step(self, time_ns: int) -> float:
+        """Reference frames since the last frame; -1 where all tracks end because the clock or the gap says so."""
         last = self._time_ns
-        if last is not None:
-            step = time_ns - last
-            if step <= 0:
-                return self._no_step(time_ns, step)
+        if last is None:
             self._time_ns = time_ns
-            if step > self._longest_ns:
-                return 1.0, True
-            dt = step * self._frames_a_ns
-            whole = int(dt + 0.5)
-            return (whole if whole and -1e-3 < dt - whole < 1e-3 else dt), False
+            return 1.0
+        step = time_ns - last
+        if step <= 0:
+            return self._no_step(time_ns, step)
         self._time_ns = time_ns
-        return 1.0, False
+        if step > self._longest_ns:
+            return -1.0
+        dt = step * self._frames_a_ns
+        whole = int(dt + 0.5)
+        return whole if whole and -1e-3 < dt - whole < 1e-3 else dt
 
-    def _no_step(self, time_ns: int, step: int) -> tuple[float, bool]:
+    def _no_step(self, time_ns: int, step: int) -> float:
         if step == 0:
             self._counters[REJECTED + TIME_STILL] += 1
-            return 0.0, False
+            return 0.0
         if -step <= self._longest_ns:
             self._counters[REJECTED + TIME_BACK] += 1
-            return 0.0, False
+            return 0.0
         self._counters[REJECTED + TIME_RESTART] += 1
         self._time_ns = time_ns
-        return 1.0, True
+        return -1.0
 
     def _usable_embeddings(self, embeddings: Floats, n: int) -> Floats:
         if not n or not self._embedding_width(1):

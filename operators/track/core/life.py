@@ -8,6 +8,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.records import (
+    TOLD_AGE,
+    TOLD_BOX,
+    TOLD_CLASS,
+    TOLD_ID,
+    TOLD_ROW,
+    TOLD_SCORE,
+    TOLD_SEEN,
+    TOLD_STATE,
+    TOLD_VELOCITY,
+)
 from operators.track.core.boxes import place_boxes
 from operators.track.core.compilation import both_ways, loops_for
 from operators.track.core.layout import (
@@ -43,11 +54,6 @@ from operators.track.core.types import Floats, Ints
 # Bits of `shown`: which tracks a frame reports beside the confirmed and matched ones.
 SHOW_TENTATIVE = 1
 SHOW_LOST = 2
-
-# Columns of a frame's report.
-TOLD_BOX, TOLD_ID, TOLD_SCORE, TOLD_CLASS, TOLD_ROW = 0, 4, 5, 6, 7
-TOLD_SEEN, TOLD_VELOCITY, TOLD_AGE, TOLD_STATE = 8, 12, 14, 15
-TOLD = 16
 
 
 def open_frame(floats: Floats, ints: Ints, counters: Ints, dt: float) -> int:
@@ -209,7 +215,7 @@ def report(floats: Floats, ints: Ints, counters: Ints, told: Floats, shown: int,
     A track is told of when it is confirmed and matched in this frame; `shown` adds tentative and lost ones.
 
     Args:
-        told: (at least as many as tracks, TOLD) float64; its columns are named TOLD_BOX and so on.
+        told: (at least as many as tracks, TOLD) float64, the table of `records.Tracks`.
         rate: turns velocities a reference frame into velocities a second.
     """
     n = counters[COUNT]
