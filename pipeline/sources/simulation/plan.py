@@ -131,28 +131,28 @@ class Plan:
 
 
 def _hall() -> _Sketch:
-    """A room of 24 x 18 m with cameras in the corners and on the walls."""
-    sketch = _Sketch((32.0, 26.0))
-    inside = [sketch.node(x, y) for x in (8.0, 12.0, 16.0, 20.0, 24.0) for y in (8.0, 13.0, 18.0)]
+    """A room of 30 x 22 m with cameras in the corners and on the walls."""
+    sketch = _Sketch((38.0, 30.0))
+    inside = [sketch.node(x, y, 1.5) for x in (8.0, 13.5, 19.0, 24.5, 30.0) for y in (8.5, 15.0, 21.5)]
     sketch.stops = list(inside)
-    for x, y, x_out, y_out in ((10.0, 5.5, 10.0, 1.5), (22.0, 20.5, 22.0, 24.5)):
+    for x, y, x_out, y_out in ((11.0, 5.5, 11.0, 1.5), (27.0, 24.5, 27.0, 28.5)):
         inner, outer = sketch.node(x, y, 0.5), sketch.node(x_out, y_out, 0.3)
         inside.append(inner)
         sketch.links.append((inner, outer))
         sketch.doors.append(outer)
-    for side, x, y in (("east", 27.0, 10.0), ("west", 5.0, 10.0), ("north", 14.0, 21.0), ("south", 14.0, 5.0)):
+    for side, x, y in (("east", 33.0, 12.0), ("west", 5.0, 12.0), ("north", 16.0, 25.0), ("south", 16.0, 5.0)):
         gate = sketch.node(x, y, 0.5)
         inside.append(gate)
         sketch.gates[side] = [gate]
     sketch.links += [(a, b) for i, a in enumerate(inside) for b in inside[i + 1 :]]
-    sketch.blocks = [(0, 0, 32, 4), (0, 22, 32, 26), (0, 4, 4, 22), (28, 4, 32, 22)]
-    diagonal = math.atan2(18, 24)
+    sketch.blocks = [(0, 0, 38, 4), (0, 26, 38, 30), (0, 4, 4, 26), (34, 4, 38, 26)]
+    diagonal = math.atan2(22, 30)
     for x, y, heading in (
-        *((4.3, 4.3, diagonal), (27.7, 21.7, math.pi + diagonal)),
-        *((27.7, 4.3, math.pi - diagonal), (4.3, 21.7, -diagonal)),
-        *((16.0, 4.3, _NORTH), (16.0, 21.7, _SOUTH), (4.3, 13.0, _EAST), (27.7, 13.0, _WEST)),
+        *((4.3, 4.3, diagonal), (33.7, 25.7, math.pi + diagonal)),
+        *((33.7, 4.3, math.pi - diagonal), (4.3, 25.7, -diagonal)),
+        *((19.0, 4.3, _NORTH), (19.0, 25.7, _SOUTH), (4.3, 15.0, _EAST), (33.7, 15.0, _WEST)),
     ):
-        sketch.mounts.append(Mount(x, y, 3.4, heading, math.radians(16), 0.65, 32.0))
+        sketch.mounts.append(Mount(x, y, 5.0, heading, math.radians(28), 0.65, 40.0))
     return sketch
 
 
@@ -192,7 +192,7 @@ def _mall() -> _Sketch:
         *((7.8, 12.8, _EAST), (52.2, 11.2, _WEST), (30.8, 9.8, _NORTH), (7.8, 32.8, _EAST)),
         *((52.2, 31.2, _WEST), (9.2, 34.2, _SOUTH), (50.8, 9.8, _NORTH), (29.2, 31.0, _NORTH)),
     ):
-        sketch.mounts.append(Mount(x, y, 3.2, heading, math.radians(14), 0.7, 30.0))
+        sketch.mounts.append(Mount(x, y, 4.0, heading, math.radians(20), 0.7, 32.0))
     return sketch
 
 

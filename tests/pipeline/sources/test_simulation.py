@@ -70,13 +70,13 @@ def test_walls_hide_and_shops_cannot_be_looked_into() -> None:
 def test_the_nearer_one_hides_the_farther_one() -> None:
     plan = plan_of("hall", 8)
     camera = Pinhole(plan.mounts[6], 1280, 720)  # in the middle of the western wall, looks east
-    feet = np.array([[12.0, 13.0], [13.5, 13.05], [13.0, 9.0]])
+    feet = np.array([[18.0, 15.0], [19.0, 15.02], [19.0, 11.0]])  # the second right behind the first
     sizes = np.tile([0.2, 0.2, 1.7], (3, 1))
     sight = look(camera, plan, np.arange(3), feet[:, None], np.zeros((3, 1)), sizes)
     visible = dict(zip(sight.places.tolist(), sight.visible.tolist(), strict=True))
     assert visible[0] == visible[2] == 1.0
     assert 1 not in visible or visible[1] < 0.6
-    feet[1, 1] = 13.25
+    feet[1, 1] = 15.25
     sight = look(camera, plan, np.arange(3), feet[:, None], np.zeros((3, 1)), sizes)
     half = sight[sight.places == 1]
     assert LEAST_VISIBLE <= half.visible[0] < 1
@@ -229,9 +229,9 @@ def test_classes_are_those_that_are_wanted() -> None:
 
 
 def test_people_are_drawn() -> None:
-    first = frames_of(open_source("cam", "simulated:people=10,seconds=1,picture=1", crop=(0, 200, 640, 720)))[0]
-    assert first.image.shape == (520, 640, 3)
-    assert len(np.unique(first.image.reshape(-1, 3), axis=0)) > 5
+    first = frames_of(open_source("cam", "simulated:people=10,seconds=1,picture=1", crop=(0, 100, 1280, 720)))[0]
+    assert first.image.shape == (620, 1280, 3)
+    assert len(np.unique(first.image.reshape(-1, 3), axis=0)) > 8
     assert open_source("cam", "simulated:picture=1").brings == "frames"
 
 
