@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtmct.floor import Floor, FloorMask
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import CameraGeometry, Topology
@@ -119,6 +120,7 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
             tracker=None if source.brings == "tracks" else build_tracker(site, site.camera(camera), source),
             embedder=embedder if source.brings == "frames" else None,
             embed_every=site.embedder.every,
+            mask=build_mask(site, site.camera(camera)),
             epoch=resume.epoch,
             sequence=resume.sequence,
             state=resume.state,
@@ -136,6 +138,15 @@ def _warm_up(site: Site, sources: Mapping[str, Source], embedder: Embedder | Non
             break
     if embedder is not None:
         embedder.embed(np.zeros((64, 32, 3), np.uint8), np.array([[0, 0, 32, 64]], np.float32))
+
+
+def build_mask(site: Site, camera: Camera) -> FloorMask | None:
+    """The site's floor in this camera's picture; None where everything counts."""
+    if site.floor is None or camera.homography is None:
+        return None
+    matrix = np.asarray(camera.homography, np.float64)
+    topology = Topology([CameraGeometry(camera.id, matrix, picture_size(site, camera))])
+    return FloorMask(Floor(site.floor), topology, camera.id)
 
 
 def picture_size(site: Site, camera: Camera) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.records import CameraBatch, Record, Tracklet
 from operators.crop_quality import WORTHLESS
@@ -46,6 +47,12 @@ class Tracker(Protocol):
     def update(self, detections: Detections, time_ns: int) -> Tracks: ...
     def snapshot(self) -> bytes: ...
     def restore(self, data: bytes) -> None: ...
+
+
+class Mask(Protocol):
+    """Says which boxes count."""
+
+    def keeps(self, boxes: Float32) -> NDArray[np.bool_]: ...
 
 
 class Embedder(Protocol):
@@ -106,6 +113,7 @@ class CameraChain:
         tracker: None where the source brings tracks.
         embedder: None where no appearance is computed here.
         embed_every: a track is embedded in every n-th of its frames.
+        mask: which boxes are taken at all; the others are counted as `boxes.off_floor`. None: all.
         epoch: stamped on every batch.
         sequence: number of the next batch.
         state: as carried by the last committed batch; None at the very start.
@@ -124,6 +132,7 @@ class CameraChain:
         tracker: Tracker | None,
         embedder: Embedder | None,
         embed_every: int,
+        mask: Mask | None = None,
         epoch: int,
         sequence: int,
         state: bytes | None = None,
@@ -135,6 +144,8 @@ class CameraChain:
         self._tracker = tracker
         self._embedder = embedder
         self._embed_every = embed_every
+        self._mask = mask
+        self._off_floor = 0
         self._epoch = epoch
         self._sequence = sequence
         self._interval: int | None = None
@@ -160,6 +171,8 @@ class CameraChain:
         counts = {"decoded": 0, **self._source_counts}
         for reason, n in self._skipped.items():
             counts[f"dropped.{reason}"] = counts.get(f"dropped.{reason}", 0) + n
+        if self._mask is not None:
+            counts["boxes.off_floor"] = self._off_floor
         return {**counts, "tracked": self._tracked}
 
     def add(self, delivery: Delivery, detections: Detections) -> list[CameraBatch]:
@@ -179,6 +192,10 @@ class CameraChain:
             self._skipped["late"] = self._skipped.get("late", 0) + 1
             return closed
         self._tracked += 1
+        if self._mask is not None:
+            kept = self._mask.keeps(detections.boxes)
+            self._off_floor += int(len(kept) - kept.sum())
+            detections = detections[kept]
         if self._tracker is None:
             self._take_given(frame, detections)
         else:
@@ -349,6 +366,7 @@ class CameraChain:
                 "source_counts": self._source_counts,
                 "skipped": self._skipped,
                 "tracked": self._tracked,
+                "off_floor": self._off_floor,
             }
         )
 
@@ -366,3 +384,4 @@ class CameraChain:
         self._source_counts = state["source_counts"]
         self._skipped = state["skipped"]
         self._tracked = state["tracked"]
+        self._off_floor = state.get("off_floor", 0)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from mtmct.floor import Floor
+from mtmct.topology import TopologyError
 from operators.records import CrosscamError
 from pipeline.durations import Seconds
 
@@ -239,6 +241,8 @@ class Site(_Model):
         site: names topics, ledger and identities.
         interval: length of a commit interval in event time.
         idle_timeout: a live camera silent for so long stops holding the others back.
+        floor: corners of the ground on which somebody counts, metres as by the homographies; boxes of calibrated
+            cameras whose feet stand elsewhere are left out before anything is tracked.
         ray_address: the cluster to run on; a Ray of its own on this machine if not given.
         base: folder that relative paths start at; the YAML file's.
         file: the YAML file itself; None for a site made in code.
@@ -255,9 +259,26 @@ class Site(_Model):
     resources: Resources = Resources()
     interval: Annotated[Seconds, Field(ge=0.05, le=60)] = 1.0
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
+    floor: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)] | None = None
     ray_address: str | None = None
     base: Path = Path()
     file: Path | None = None
+
+    @field_validator("floor")
+    @classmethod
+    def _floor_has_area(cls, corners: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
+        if corners is not None:
+            try:
+                Floor(corners)
+            except TopologyError as error:
+                raise ValueError(str(error)) from error
+        return corners
+
+    @model_validator(mode="after")
+    def _floor_needs_a_homography(self) -> Self:
+        if self.floor is not None and all(camera.homography is None for camera in self.cameras):
+            raise ValueError("`floor` is in metres: give at least one camera a `homography` as well, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _idle_is_longer_than_an_interval(self) -> Self:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mtmct.floor import Floor, FloorMask
 from mtmct.records import CameraBatch
+from mtmct.topology import CameraGeometry, Topology
 from operators.records import Detections, Frame, StateError, pack
 from operators.track import create
 from pipeline.camera import CameraChain, Delivery
@@ -27,7 +29,14 @@ def walker(index: int, *, tracks: bool = False, embedding: bool = False) -> Deli
     return Delivery(frame, pack(index), {"decoded": index})
 
 
-def chain(*, tracks: bool = False, state: bytes | None = None, epoch: int = 1, sequence: int = 0) -> CameraChain:
+def chain(
+    *,
+    tracks: bool = False,
+    state: bytes | None = None,
+    epoch: int = 1,
+    sequence: int = 0,
+    mask: FloorMask | None = None,
+) -> CameraChain:
     return CameraChain(
         site="plaza",
         camera="north",
@@ -36,6 +45,7 @@ def chain(*, tracks: bool = False, state: bytes | None = None, epoch: int = 1, s
         tracker=None if tracks else create("bytetrack", rate_hz=FPS),
         embedder=None,
         embed_every=3,
+        mask=mask,
         epoch=epoch,
         sequence=sequence,
         state=state,
@@ -144,3 +154,16 @@ def test_a_live_frame_that_comes_after_its_interval_was_closed_is_dropped_and_co
 def test_a_state_of_another_version_is_refused_in_a_sentence() -> None:
     with pytest.raises(StateError, match="camera 'north': its stored state is of version 99"):
         chain(state=pack({"version": 99}))
+
+
+@pytest.mark.parametrize("tracks", [False, True], ids=["boxes", "tracks"])
+def test_who_walks_off_the_floor_is_no_longer_followed_but_counted(tracks: bool) -> None:
+    topology = Topology([CameraGeometry("north", np.diag([0.01, 0.01, 1.0]), (640, 480))])
+    mask = FloorMask(Floor([(0, 0), (1.605, 0), (1.605, 4), (0, 4)]), topology, "north")
+    first = chain(mask=mask, tracks=tracks)
+    batches = feed(first, [walker(i, tracks=tracks) for i in range(1, 31)])
+    assert max(int(tracklet.frames.max()) for batch in batches for tracklet in batch.tracklets) == 20
+    (last,) = first.finish()
+    assert last.counts["boxes.off_floor"] == 10
+    (resumed,) = chain(mask=mask, tracks=tracks, state=last.state).finish()
+    assert resumed.counts["boxes.off_floor"] == 10

@@ -105,6 +105,8 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
         (MINIMAL + "ledgr: {}\n", "line 5: ledgr: unknown field; did you mean 'ledger'?"),
         (MINIMAL + "resources: {gpus: 1}\n", "line 5: resources.gpus: unknown field; "),
         ("site: p\ncameras:\n  - {id: a, source: b, range: [1, 2]}\n", "line 3: cameras[0].range: a range needs"),
+        (MINIMAL + "floor: [[0, 0], [9, 0], [9, 9]]\n", "plaza.yaml: `floor` is in metres: give at least one camera"),
+        (MINIMAL + "floor: [[0, 0], [1, 1], [2, 2]]\n", "line 5: floor: the floor encloses nothing"),
         (MINIMAL + "idle_timeout: 1s\n", "plaza.yaml: idle_timeout must be at least twice the interval"),
         (MINIMAL + "base: /etc\n", "line 5: base: unknown field"),
         (
