@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct import state as stored
+from mtmct.album import closed_key
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity
 from mtmct.provisional import GUESSES, pack_guesses, read_guesses
@@ -41,14 +42,20 @@ class Erasure:
     changes: dict[str, bytes | None]
 
 
-def erase(state: Mapping[str, bytes], number: int, site: str, settings: FusionSettings, now_ns: int) -> Erasure:
+def erase(
+    state: Mapping[str, bytes],
+    number: int,
+    site: str,
+    settings: FusionSettings,
+    now_ns: int,
+    last_said: Mapping[str, Any] | None = None,
+) -> Erasure:
     """Take an identity out of a state.
 
     Its record, its tracks and their positions go. The gallery is filed anew from what is remembered of the others:
     that also removes what lay there under the numbers of identities that have been merged or closed since, and what
-    a track had taught an identity that it was split from later. An identity that is not open any more (closed, or
-    merged into another one, which is to be erased under its own number) leaves no tombstone, but the same cleared
-    gallery.
+    a track had taught an identity that it was split from later. Of an identity that is not open any more the state
+    does not know enough for a tombstone: it needs `last_said`.
 
     Args:
         state: all keys of fusion.
@@ -56,6 +63,7 @@ def erase(state: Mapping[str, bytes], number: int, site: str, settings: FusionSe
         site: site name.
         settings: of the engine to which the state belongs.
         now_ns: event time of the request, for the tombstone.
+        last_said: the identity's latest `identities` record.
 
     Raises:
         ErasureError: no identity ever had this number.
@@ -88,6 +96,10 @@ def erase(state: Mapping[str, bytes], number: int, site: str, settings: FusionSe
         going_on = {track.name: track.last_ns for track in family if not track.ended}
         if going_on:
             changes[ERASED + f"{number:06d}"] = _pack_going_on(going_on)
+    elif last_said is not None:
+        records = (_tombstone_after(last_said, now_ns),)
+    if closed_key(number) in state:
+        changes[closed_key(number)] = None
     changes |= _without_uids(state, uids)
     for old, _ in _of(state, stored.GALLERY):
         changes[old] = None
@@ -142,6 +154,12 @@ def _tombstone(identity: Identity, family: Sequence[LocalTrack], site: str, now_
         "runner_up": None,
     }
     return Record(IDENTITIES, name, value, now_ns)
+
+
+def _tombstone_after(said: Mapping[str, Any], now_ns: int) -> Record:
+    nothing = {"since": None, "until": None, "into": None, "evidence": None, "runner_up": None}
+    new = {"revision": said["revision"] + 1, "event": "retracted", "time": now_ns // 1000}
+    return Record(IDENTITIES, said["identity"], {**said, **new, **nothing}, now_ns)
 
 
 def _without_uids(state: Mapping[str, bytes], uids: Int64) -> dict[str, bytes | None]:

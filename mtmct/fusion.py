@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
 from mtmct import provisional
 from mtmct import state as stored
+from mtmct.album import Album
 from mtmct.association import Candidates, Verdict, assign
 from mtmct.coincidence import CommitPairs, PairWindow, compare
 from mtmct.correction import Misfit, Reviewer, at_one_time
@@ -56,6 +58,7 @@ class FusionEngine:
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
         self._erased = ErasedTracks(state)
+        self._album = Album(state)
         self._pair_keys: dict[int, list[str]] = {}
         self._stale_cameras: set[str] = set()
         self._sequence = 0
@@ -336,7 +339,10 @@ class FusionEngine:
             if flush or (self._book.last_seen(identity) < gone and identity.number not in guessed):
                 for track in self._book.tracks_of(identity):
                     self._forget_track(track)
+                if flush or settings.searchable_s > 0:
+                    self._album.keep(identity, self._journal)
                 self._book.close(identity, self._now_ns)
+        self._album.forget(self._now_ns - round(settings.searchable_s * SECOND_NS) if not flush else 0, self._journal)
         self._erased.forget(END_OF_TIME if flush else silent, self._journal)
         # Nothing can be found again after the end: not even the newest shard is kept.
         self._filing.expire(END_OF_TIME if flush else self._now_ns, self._journal)
@@ -386,7 +392,7 @@ class FusionEngine:
         self._book.changed.clear()
         provisional.write(self._book.guesses, journal)
 
-    def erase(self, number: int, now_ns: int) -> Commit:
+    def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit:
         """Forget an identity on request; see `mtmct.erasure` for what goes and what stays.
 
         Between two calls of `advance`. The site's output is as complete afterwards as it was before.
@@ -394,15 +400,17 @@ class FusionEngine:
         Args:
             number: the identity's number.
             now_ns: the watermark of the last commit.
+            last_said: the identity's latest `identities` record, from which the tombstone of one is made that is
+                not open any more.
 
         Returns:
-            A commit of its own: a `retracted` record if the identity was open, and the changed state keys.
+            A commit of its own: a `retracted` record, and the changed state keys.
 
         Raises:
             ErasureError: no identity ever had this number.
         """
         before = self._journal.state
-        erasure = erase(before, number, self._site, self._settings, now_ns)
+        erasure = erase(before, number, self._site, self._settings, now_ns, last_said)
         after = {**before, **erasure.changes}
         self.restore({key: data for key, data in after.items() if data is not None})
         return Commit(now_ns, erasure.records, erasure.changes)

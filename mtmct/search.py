@@ -1,4 +1,4 @@
-"""Who looks like this? Query by example over the identities that are open."""
+"""Who looks like this? Query by example over the identities that are open, and those whose looks are still kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from mtmct import state as stored
-from mtmct.exemplars import Exemplars, likeness
+from mtmct.album import CLOSED, unpack_closed
+from mtmct.exemplars import Exemplars
 from mtmct.settings import AppearanceCalibration
-from operators.records import CrosscamError, Float32
+from operators.records import CrosscamError, Float32, Int64
 
 
 class SearchError(CrosscamError):
@@ -34,11 +35,13 @@ class Found:
         number: its number.
         cosine: of the look most like the example, among all that are kept of it.
         score: what that says, log-likelihood ratio in nats.
+        open: it can still be linked; false: it is closed.
     """
 
     number: int
     cosine: float
     score: float
+    open: bool = True
 
 
 def search(
@@ -47,10 +50,11 @@ def search(
     k: int = 10,
     calibration: AppearanceCalibration | None = None,
 ) -> list[Found]:
-    """The `k` open identities most like an example, best first; of equals the older one.
+    """The `k` identities most like an example, best first; of equals the older one.
 
-    Every look that is kept of every open identity is compared, so nobody is missed who has left the gallery's
-    shortlists. Who is closed, retracted or erased is in no state and so is never found.
+    Every look that is kept of every identity is compared, so nobody is missed who has left the gallery's shortlists:
+    of all that are open, and of the closed ones in the album (see `mtmct.album`). Who is merged, retracted or erased
+    is in no state and so is never found.
 
     Args:
         source: an engine, or all keys of its stored state.
@@ -67,27 +71,71 @@ def search(
     norm = float(np.linalg.norm(query))
     if query.ndim != 1 or not np.isfinite(norm) or norm == 0:
         raise SearchError(f"the example is not one finite vector other than zero (its shape is {list(query.shape)})")
-    numbers, owners, looks = _looks(state)
-    if not numbers or k < 1:
-        return []
-    if looks.shape[1] != len(query):
+    kept = _looks(state)
+    if kept.numbers and kept.vectors.shape[1] != len(query):
         raise SearchError(
-            f"the example has {len(query)} numbers, the embeddings of this site {looks.shape[1]}: embed it with the "
-            "model that the site uses"
+            f"the example has {len(query)} numbers, the embeddings of this site {kept.vectors.shape[1]}: embed it with "
+            "the model that the site uses"
         )
-    cosines = likeness((query / norm)[None], np.ones(1, np.float32), looks, owners, len(numbers))
+    return _nearest(kept, (query / norm)[None], k, calibration, state)
+
+
+def search_identity(
+    source: Remembering | Mapping[str, bytes],
+    number: int,
+    k: int = 10,
+    calibration: AppearanceCalibration | None = None,
+) -> list[Found]:
+    """Who else looks like an identity? Like `search`, by the best pair of looks; the identity itself is left out.
+
+    Raises:
+        SearchError: nothing is kept of what the identity looks like.
+        StateError: the state is damaged or of another version.
+    """
+    state = source if isinstance(source, Mapping) else source.snapshot()
+    kept = _looks(state)
+    if number not in kept.numbers:
+        raise SearchError(
+            f"nothing is kept of what identity number {number} looks like: it is unknown, was merged or erased or has "
+            "been closed for too long (fusion: searchable), or the site has no embeddings"
+        )
+    mine = kept.vectors[kept.owners == kept.numbers.index(number)]
+    return [one for one in _nearest(kept, mine, k + 1, calibration, state) if one.number != number][:k]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """All looks in a state: (L, D) float32 vectors, the row of its owner in `numbers` for each, ascending."""
+
+    numbers: list[int]
+    owners: Int64
+    vectors: Float32
+
+
+def _nearest(
+    kept: _Looks, queries: Float32, k: int, calibration: AppearanceCalibration | None, state: Mapping[str, bytes]
+) -> list[Found]:
+    if not kept.numbers or k < 1:
+        return []
+    cosines = (queries @ kept.vectors.T).astype(np.float64).max(axis=0)
+    best = np.maximum.reduceat(cosines, np.searchsorted(kept.owners, np.arange(len(kept.numbers))))
     calibration = calibration or AppearanceCalibration()
-    best = np.argsort(-cosines, kind="stable")[:k]
-    return [Found(numbers[row], float(cosines[row]), calibration.llr(float(cosines[row]))) for row in best.tolist()]
+    found = []
+    for row in np.argsort(-best, kind="stable")[:k].tolist():
+        number, cosine = kept.numbers[row], float(best[row])
+        found.append(Found(number, cosine, calibration.llr(cosine), open=stored.identity_key(number) in state))
+    return found
 
 
-def _looks(state: Mapping[str, bytes]) -> tuple[list[int], np.ndarray, Float32]:
-    """Numbers of the identities that have looks, ascending; the row of its owner for each look; (L, D) looks."""
+def _looks(state: Mapping[str, bytes]) -> _Looks:
     kept: dict[int, list[Exemplars]] = {}
     for key in sorted(state):
         if key.startswith(stored.IDENTITY):
             identity = stored.unpack_identity(key, state[key])
             kept.setdefault(identity.number, []).append(identity.looks)
+        elif key.startswith(CLOSED):
+            closed = unpack_closed(key, state[key])
+            kept.setdefault(closed.number, []).append(closed.looks)
         elif key.startswith(stored.TRACK):
             track = stored.unpack_track(key, state[key])
             if track.identity:
@@ -98,7 +146,7 @@ def _looks(state: Mapping[str, bytes]) -> tuple[list[int], np.ndarray, Float32]:
         if any(len(looks) for looks in kept[number])
     }
     if not vectors:
-        return [], np.zeros(0), np.zeros((0, 0), np.float32)
+        return _Looks([], np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
     per_identity = [np.concatenate(each) for each in vectors.values()]
-    owners = np.repeat(np.arange(len(per_identity), dtype=np.float64), [len(each) for each in per_identity])
-    return list(vectors), owners, np.concatenate(per_identity)
+    owners = np.repeat(np.arange(len(per_identity)), [len(each) for each in per_identity])
+    return _Looks(list(vectors), owners, np.concatenate(per_identity))

@@ -68,6 +68,8 @@ class FusionSettings:
         silence_s: a track without points for this long is taken for ended even if its camera never said so.
         window_s: how far back simultaneous positions are kept and looked at again.
         memory_s: how long an ended track stays open to correction.
+        searchable_s: how long after it was last seen a closed identity can be searched for by its looks; it is
+            never linked again.
         slot_s: grid on which positions of different cameras are compared.
         decorrelation_s: foot-point errors closer in time than this are one error, counted once.
         surprise: share of positions that fit no model (occluded feet, wrong boxes).
@@ -108,6 +110,7 @@ class FusionSettings:
     silence_s: float = 30.0
     window_s: float = 10.0
     memory_s: float = 30.0
+    searchable_s: float = 0.0
     slot_s: float = 0.25
     decorrelation_s: float = 1.0
     surprise: float = 0.03

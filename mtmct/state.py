@@ -159,7 +159,7 @@ def pack_track(track: LocalTrack) -> bytes:
             "linked": track.linked_ns,
             "announced": track.announced,
             "filed": [track.filed_shard, track.filed_looks, track.looked_at],
-            **_pack_looks(track.looks),
+            **pack_looks(track.looks),
         }
     )
 
@@ -187,7 +187,7 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
         looked_at=value["filed"][2],
         since_ns=value["part"][0],
         until_ns=value["part"][1],
-        looks=_unpack_looks(value),
+        looks=unpack_looks(value),
     )
 
 
@@ -228,7 +228,7 @@ def pack_identity(identity: Identity) -> bytes:
             "votes": list(identity.votes.items()),
             "past": [[member.camera, member.track, member.start_ns, member.end_ns] for member in identity.past],
             "last": identity.last_ns,
-            **_pack_looks(identity.looks),
+            **pack_looks(identity.looks),
         }
     )
 
@@ -243,15 +243,17 @@ def unpack_identity(key: str, data: bytes) -> Identity:
         votes=dict(value["votes"]),
         past=[Member(*member) for member in value["past"]],
         last_ns=value["last"],
-        looks=_unpack_looks(value),
+        looks=unpack_looks(value),
     )
 
 
-def _pack_looks(looks: Exemplars) -> dict[str, Any]:
+def pack_looks(looks: Exemplars) -> dict[str, Any]:
+    """Looks as part of a value."""
     return {"sums": looks.sums, "weights": looks.weights}
 
 
-def _unpack_looks(value: dict[str, Any]) -> Exemplars:
+def unpack_looks(value: dict[str, Any]) -> Exemplars:
+    """The looks in a value."""
     return Exemplars(value["sums"], value["weights"])
 
 

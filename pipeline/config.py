@@ -137,7 +137,7 @@ Odds = Annotated[float, Field(ge=-20, le=20)] | None
 class Fusion(_Model):
     """How identities are made. What is not given is fusion's own, see `mtmct.settings.FusionSettings`.
 
-    Odds are log-likelihood ratios in nats. `crosscam tune fusion` finds those below `publish` from ground truth.
+    Odds are log-likelihood ratios in nats. `crosscam tune fusion` finds those below `searchable` from ground truth.
 
     Attributes:
         max_gap: an identity not seen for so long is closed.
@@ -145,6 +145,7 @@ class Fusion(_Model):
         max_wait: a track is linked after so long, with whatever evidence there is.
         publish: `decided` holds a track back until it is linked; `provisional` publishes it at once under a guess
             that is marked as one.
+        searchable: so long after it was last seen a closed identity can still be found by `crosscam search`.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         merge_odds: two identities that share positions are merged at this score.
         second_look_odds: two that look alike are merged if that beats all else by this much.
@@ -166,6 +167,7 @@ class Fusion(_Model):
     min_evidence: Annotated[int, Field(ge=1)] = 3
     max_wait: Annotated[Seconds, Field(ge=0)] = 2.0
     publish: Literal["decided", "provisional"] = "decided"
+    searchable: Annotated[Seconds, Field(ge=0)] = 0.0
     link_odds: Odds = None
     merge_odds: Odds = None
     second_look_odds: Odds = None

@@ -5,6 +5,7 @@ import pytest
 from fusion_scenes import camera, events, look, play, records, script, straight, topology
 
 from mtmct import state as stored
+from mtmct.album import CLOSED
 from mtmct.corrections import IdentityResolver
 from mtmct.erasure import ERASED, ErasureError
 from mtmct.exemplars import Exemplars
@@ -51,7 +52,7 @@ def embeddings(state: dict[str, bytes]) -> list[np.ndarray]:
     for key, data in state.items():
         if key.startswith(stored.GALLERY):
             found += list(stored.unpack_gallery(key, data)[2])
-        elif key.startswith((stored.TRACK, stored.IDENTITY)):
+        elif key.startswith((stored.TRACK, stored.IDENTITY, CLOSED)):
             value = stored.unpacked(key, data)
             found += list(Exemplars(value["sums"], value["weights"]).vectors)
     return found
@@ -134,8 +135,20 @@ def test_erasing_somebody_without_looks_or_twice_does_no_harm():
 def test_what_the_gallery_still_holds_of_closed_identities_goes_with_any_erasure():
     running = engine()
     play(running, two_people())
+    assert any(vector @ look(2) > 0.9 for vector in embeddings(running.snapshot()))
     assert running.erase(2, NOW).records == ()
-    assert embeddings(running.snapshot()) == []
+    assert not any(vector @ look(2) > 0.9 for vector in embeddings(running.snapshot()))
+    assert any(vector @ look(1) > 0.9 for vector in embeddings(running.snapshot())), "others are kept"
+
+
+def test_the_tombstone_of_a_closed_identity_is_made_from_what_was_said_last():
+    running = engine()
+    commits = play(running, two_people())
+    last = [value for value in records(commits, "identities") if value["number"] == 2][-1]
+    assert last["event"] == "closed"
+    (tombstone,) = records([running.erase(2, 21 * SECOND_NS, last)], "identities")
+    assert (tombstone["event"], tombstone["revision"]) == ("retracted", last["revision"] + 1)
+    assert tombstone["tracks"] == last["tracks"] and tombstone["time"] == 21_000_000
 
 
 def test_the_erased_with_a_track_that_falls_silent_is_forgotten_in_time():

@@ -5,8 +5,9 @@ import pytest
 from fusion_scenes import camera, look, play, script, straight, topology
 
 from mtmct.fusion import FusionEngine
-from mtmct.search import Found, SearchError, search
-from mtmct.settings import AppearanceCalibration
+from mtmct.search import Found, SearchError, search, search_identity
+from mtmct.settings import AppearanceCalibration, FusionSettings
+from operators.records import SECOND_NS
 
 
 def crowd(people: int = 6) -> FusionEngine:
@@ -45,11 +46,43 @@ def test_where_nobody_is_known_nobody_is_found():
     assert search(engine, look(1)) == [], "somebody without looks cannot be found by them"
 
 
-def test_the_closed_are_not_found():
+def test_the_closed_are_found_while_their_looks_are_kept_and_no_longer():
+    walks = {("a", 1): {"path": straight(3, 3), "start": 0, "end": 4, "look": look(1)}}
+
+    def after(minutes: int, kept_s: float) -> list:
+        settings = FusionSettings(searchable_s=kept_s)
+        engine = FusionEngine("plaza", topology(camera("a")), settings)
+        play(engine, script(walks, {"a": (0.0, 0.0)}, 5)[:-1])
+        engine.advance([], minutes * 60 * SECOND_NS)
+        restored = FusionEngine("plaza", topology(camera("a")), settings)
+        restored.restore(engine.snapshot())
+        restored.advance([], minutes * 60 * SECOND_NS + 1)
+        return search(restored, look(1))
+
+    assert [(found.number, found.open) for found in after(10, 3600)] == [(1, False)]
+    assert after(10, 0) == [] and after(62, 3600) == []
+
+
+def test_who_was_open_at_the_end_is_still_found():
     walks = {("a", 1): {"path": straight(3, 3), "start": 0, "end": 4, "look": look(1)}}
     engine = FusionEngine("plaza", topology(camera("a")))
     play(engine, script(walks, {"a": (0.0, 0.0)}, 5))
-    assert search(engine, look(1)) == []
+    assert [(found.number, found.open) for found in search(engine, look(1))] == [(1, False)]
+
+
+def test_who_else_looks_like_somebody():
+    near = look(1) + 0.1 * look(3)
+    looks = {1: look(1), 2: look(2), 3: near / np.linalg.norm(near)}
+    walks = {
+        ("a", person): {"path": straight(3 * person, 3), "start": 0, "end": 4, "look": looks[person]}
+        for person in looks
+    }
+    engine = FusionEngine("plaza", topology(camera("a")))
+    play(engine, script(walks, {"a": (0.0, 0.0)}, 5)[:3])
+    assert [found.number for found in search_identity(engine, 1)] == [3, 2]
+    assert [found.number for found in search_identity(engine, 1, 1)] == [3]
+    with pytest.raises(SearchError, match="nothing is kept of what identity number 9 looks like"):
+        search_identity(engine, 9)
 
 
 @pytest.mark.parametrize(
