@@ -31,6 +31,7 @@ class Engine(Protocol):
 
     def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit: ...
     def restore(self, state: Mapping[str, bytes]) -> None: ...
+    def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit: ...
 
 
 class FusionService:
@@ -185,6 +186,35 @@ class FusionService:
         """Whether the ledger holds a finished run of this site."""
         await self.start()
         return self._finished
+
+    async def erase(self, number: int, last_said: Mapping[str, Any] | None = None) -> str | None:
+        """Erase an identity, in a commit of its own between two others.
+
+        Args:
+            number: the identity's number.
+            last_said: its latest `identities` record.
+
+        Returns:
+            What is left of the embeddings where, as a sentence; see `LedgerWriter.scrub`.
+
+        Raises:
+            CrosscamError: there is no such identity, or committing has become impossible.
+        """
+        await self.start()
+        async with self._committing:
+            if self._error is not None:
+                raise self._error
+            now_ns = 0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns
+            commit = await self._call(self._engine.erase, number, now_ns, last_said)
+            try:
+                await self._call(self._ledger.commit, [self._encode(record) for record in commit.records], commit.state)
+            except CrosscamError as error:
+                # The engine has forgotten what the ledger may not have: only a restart can go on from there.
+                self._fail(error)
+                raise
+            self._commits += 1
+            left: str | None = await self._call(self._ledger.scrub)
+            return left
 
     async def status(self) -> dict[str, Any]:
         """Commits so far, and per camera: counts, watermark, batches waiting, late tracklets, failure."""

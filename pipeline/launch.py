@@ -18,6 +18,7 @@ from pipeline.assembly import build_service, build_shard
 from pipeline.config import Site
 from pipeline.lane import Resume
 from pipeline.link import RayLink
+from pipeline.running import Door
 from pipeline.shard import Shard
 
 NAMESPACE = "crosscam"
@@ -53,6 +54,9 @@ class FusionActor:
 
     async def status(self) -> dict[str, Any]:
         return {**await self._service.status(), "pid": os.getpid()}
+
+    async def erase(self, number: int, last_said: Mapping[str, Any] | None) -> str | None:
+        return await self._service.erase(number, last_said)
 
     async def stop(self) -> None:
         await self._service.stop()
@@ -181,6 +185,7 @@ class Supervisor:
         self._progress = Progress()
         self._failures: dict[str, str] = {}
         self._deaths: dict[str, list[float]] = {}
+        self._door: Door | None = None
         ids = [camera.id for camera in site.cameras]
         size = site.resources.cameras_per_worker
         self._shards = [tuple(ids[i : i + size]) for i in range(0, len(ids), size)]
@@ -207,6 +212,7 @@ class Supervisor:
         gpus = self._site.resources.gpus_per_worker
         restart = {"max_restarts": -1, "max_task_retries": 0}
         self._fusion = ray.remote(FusionActor).options(num_cpus=0, max_concurrency=10_000, **restart).remote(self._site)
+        self._door = Door(self._site, {"erase": self._erase})
         cpus = self._site.resources.threads
         worker = ray.remote(CameraWorker).options(num_cpus=cpus, num_gpus=gpus, max_concurrency=4, **restart)
         self._workers = [worker.remote() for _ in self._shards]
@@ -248,6 +254,18 @@ class Supervisor:
                 ref = self._fusion.complete.remote()
             self._poll(asked)
             self._on_progress(self._progress)
+
+    def _erase(self, number: int, last_said: Mapping[str, Any] | None) -> str | None:
+        """For whoever asks at the door, in a thread of the door's."""
+        try:
+            left: str | None = ray.get(self._fusion.erase.remote(number, last_said))
+        except RayTaskError as error:
+            if isinstance(error.cause, CrosscamError):
+                raise error.cause from None
+            raise LaunchError(f"fusion of site {self._site.site!r} broke ({error.cause}); see Ray's logs") from None
+        except RayError as error:
+            raise LaunchError(f"fusion of site {self._site.site!r} did not answer ({error}); ask again") from None
+        return left
 
     def _answer(self, ref: Any, actor: str) -> tuple[Any] | None:
         """What the actor answered; None where it died, after giving it time to come back.
@@ -318,6 +336,8 @@ class Supervisor:
         """Let every actor put its things in order, then end it."""
         if self._fusion is None:
             return
+        if self._door is not None:
+            self._door.close()
         stops = [worker.stop.remote() for worker in self._workers]
         ray.wait(stops, num_returns=len(stops), timeout=3)
         ray.wait([self._fusion.stop.remote()], timeout=5)

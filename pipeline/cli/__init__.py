@@ -1,4 +1,4 @@
-"""The command line: crosscam demo | run | tail | export | render | track | eval | tune | simulate."""
+"""The command line; `crosscam --help` names the commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from operators.records import CrosscamError
+from pipeline.cli.identity import erase_command, explain_command, search_command
 from pipeline.cli.offline import eval_command, track_command, tune_tracker_command
 from pipeline.cli.read import export_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
@@ -27,6 +28,9 @@ app.command("demo")(demo_command)
 app.command("run")(run_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)
+app.command("explain")(explain_command)
+app.command("search")(search_command)
+app.command("erase")(erase_command)
 app.command("render")(render_command)
 app.command("track")(track_command)
 app.command("eval")(eval_command)

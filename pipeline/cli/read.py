@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TRACKS
+from pipeline.explain import evidence
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -82,28 +83,28 @@ def describe(topic: Topic, value: Mapping[str, Any]) -> str:
             if last[6] is not None:
                 where += f" at {last[6]:.1f}, {last[7]:.1f} m"
         end = (" (a guess so far)" if value.get("provisional") else "") + (" (ended)" if value["ended"] else "")
-        return (
-            f"{_time(value['end'])} {value['identity']} {value['class']} in {value['camera']} track {value['track']}: "
-            f"{len(points)} points{where}{end}"
-        )
+        who = f"{value['identity']} {value['class']} in {value['camera']} track {value['track']}"
+        return f"{clock_time(value['end'])} {who}: {len(points)} points{where}{end}"
     if topic is Topic.IDENTITIES:
         into = f" into {value['into']}" if value["into"] else ""
         tracks = ", ".join(f"{camera}/{track}" for camera, track in value["tracks"])
-        return (
-            f"{_time(value['time'])} {value['identity']} {value['event']}{into} (revision {value['revision']}) {tracks}"
-        )
+        why = value["evidence"]
+        reason = "" if why is None else f": {evidence(why['score'], why['terms'], value.get('runner_up'))}"
+        when = clock_time(value["time"])
+        return f"{when} {value['identity']} {value['event']}{into} (revision {value['revision']}) {tracks}{reason}"
     if topic is Topic.EVENTS:
         rest = {k: v for k, v in value.items() if k not in {"schema", "site", "camera", "type", "time"}}
         text = ", ".join(f"{k} {v}" for k, v in rest.items())
-        return f"{_time(value['time'])} {value['camera']} {value['type']}: {text}"
-    return f"{_time(value['time'])} {value['camera']} {value['reason']}: {value['detail']}"
+        return f"{clock_time(value['time'])} {value['camera']} {value['type']}: {text}"
+    return f"{clock_time(value['time'])} {value['camera']} {value['reason']}: {value['detail']}"
 
 
 def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _time(us: int) -> str:
+def clock_time(us: int) -> str:
+    """Event time for people, UTC."""
     return f"{datetime.fromtimestamp(us / 1e6, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 

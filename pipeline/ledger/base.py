@@ -106,6 +106,14 @@ class LedgerWriter(ABC):
             LedgerError: waiting would not help. After any error but `FencedError` the writer has to be opened again.
         """
 
+    def scrub(self) -> str | None:
+        """Make state that has been deleted unreadable at once, as far as this kind of ledger can.
+
+        Returns:
+            What is left of it where, as a sentence; None if nothing is.
+        """
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Release what is held; safe to call twice."""

@@ -159,6 +159,18 @@ class SqliteWriter(LedgerWriter):
             except sqlite3.Error as error:
                 self._wait_out(error, outage.wait)
 
+    def scrub(self) -> str | None:
+        """Empty the write-ahead log, where old pages stand; what is deleted in the file itself is zeroed anyway."""
+        if self._database is None:
+            raise LedgerError("the ledger is not open: call open() before scrub()")
+        try:
+            ((busy, _, _),) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            raise _plain(error, self._path) from error
+        if busy:
+            return f"somebody reads {self._path}: its write-ahead log holds deleted state until it is written over"
+        return None
+
     def close(self) -> None:
         """Release the file; safe to call twice."""
         if self._database is not None:
@@ -177,6 +189,7 @@ class SqliteWriter(LedgerWriter):
         if database.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
             raise LedgerError(f"the file system of {self._path} cannot hold a ledger: use a local disk")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA secure_delete = ON")  # an erased identity's embeddings must not lie in free pages
         database.execute("BEGIN IMMEDIATE")
         if database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             for statement in _SCHEMA.split(";"):

@@ -107,6 +107,13 @@ class KafkaWriter(LedgerWriter):
                 self._drop()
                 raise
 
+    def scrub(self) -> str | None:
+        """Kafka deletes on its own time; see `LedgerWriter.scrub`."""
+        return (
+            f"Kafka's log of {self._state_topic} holds what was deleted until the broker compacts it, in segments of "
+            "32 MiB at most; max.compaction.lag.ms sets a bound to that"
+        )
+
     def commit(self, records: Sequence[Encoded], state: Mapping[str, bytes | None]) -> None:
         """Make records and state visible together, or not at all; see `LedgerWriter.commit`.
 

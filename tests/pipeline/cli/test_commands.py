@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,47 @@ def test_a_run_that_is_stopped_says_so_and_can_be_run_again(signal_number: signa
         assert "Stopped. What was committed stays" in output
         assert "Traceback" not in errors
         reached = commits(ledger)
+
+
+def test_explain_search_and_erase_speak_of_a_finished_run(finished: Path, tmp_path: Path) -> None:
+    for file in finished.glob("run/plaza/ledger.sqlite*"):
+        shutil.copy(file, tmp_path)
+    explained = crosscam("explain", "plaza-000001", "--ledger", str(tmp_path), cwd=finished)
+    assert "plaza-000001  person, closed" in explained.stdout and "somebody new" in explained.stdout
+    assert json.loads(crosscam("explain", "plaza-000001", "--json", cwd=finished).stdout)["visits"]
+    nobody = refused(crosscam("explain", "plaza-000999", cwd=finished))
+    assert nobody.startswith("there is no plaza-000999 in this ledger")
+    assert "the site has no embeddings" in refused(crosscam("search", "--identity", "plaza-000001", cwd=finished))
+    assert "give one of --identity and --picture" in crosscam("search", cwd=finished).stderr
+    erased = crosscam("erase", "plaza-000001", "--yes", "--ledger", str(tmp_path), cwd=finished)
+    assert "plaza-000001 is erased in its ledger" in erased.stdout and "What stays" in erased.stdout
+    assert "retracted" in crosscam("explain", "plaza-000001", "--ledger", str(tmp_path), cwd=finished).stdout
+
+
+def test_a_running_site_finds_and_erases_while_it_runs(tmp_path: Path) -> None:
+    source = "simulated:people=2,seconds=0,paced=1"
+    (tmp_path / "site.yaml").write_text(f"site: endless\ncameras: [{{id: a, source: '{source}', fps: 10}}]\n")
+    ledger = tmp_path / "run" / "endless" / "ledger.sqlite"
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", "site.yaml"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        while commits(ledger) < 3:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        erased = crosscam("erase", "endless-000001", "--yes", "--ledger", "site.yaml", cwd=tmp_path)
+        assert erased.returncode == 0, erased.stderr
+        assert "endless-000001 is erased by the running site" in erased.stdout
+        reached = commits(ledger)
+        while commits(ledger) < reached + 2:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        events = [(r.value["event"], r.value["number"]) for r in SqliteReader(ledger).read("identities")]
+        assert ("retracted", 1) in events
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not ledger.with_name("ledger.sqlite.running").exists()
 
 
 def commits(ledger: Path) -> int:

@@ -1,0 +1,77 @@
+"""A ledger of two people who walk past two cameras, one of them twice, made by the real engine; and how to make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mtmct.fusion import END_OF_TIME, FusionEngine
+from mtmct.records import CameraBatch, Tracklet
+from mtmct.topology import Topology
+from operators.records import pack
+from pipeline.fusion_service import SITE_KEY
+from pipeline.ledger.base import LedgerWriter
+from pipeline.schema.codec import open_codec
+
+SECOND = 1_000_000_000
+FPS = 10
+# camera, track, person, first second, last second (exclusive)
+VISITS = (("east", 1, 1, 0, 6), ("east", 2, 2, 0, 6), ("west", 1, 1, 8, 14), ("west", 2, 2, 8, 14))
+
+
+def look(person: int, dim: int = 32) -> np.ndarray:
+    vector = np.random.default_rng(person).normal(size=dim)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def batches() -> Iterator[tuple[int, list[CameraBatch]]]:
+    """Watermark and batches, second by second."""
+    for second in range(16):
+        yield (
+            (second + 1) * SECOND,
+            [
+                CameraBatch(
+                    camera,
+                    1,
+                    second,
+                    second,
+                    (second + 1) * SECOND,
+                    tuple(
+                        _tracklet(camera, track, person, second, last)
+                        for name, track, person, first, last in VISITS
+                        if name == camera and first <= second < last
+                    ),
+                )
+                for camera in ("east", "west")
+            ],
+        )
+
+
+def _tracklet(camera: str, track: int, person: int, second: int, last: int) -> Tracklet:
+    frames = np.arange(second * FPS, (second + 1) * FPS) + 1
+    x = 100.0 + 200 * person + 0.5 * frames
+    boxes = np.stack([x, np.full(FPS, 50.0), x + 40, np.full(FPS, 160.0)], axis=1).astype(np.float32)
+    times = (frames - 1) * (SECOND // FPS)
+    scores = np.full(FPS, 0.9, np.float32)
+    one = np.ones(1, np.float32)
+    return Tracklet(camera, track, "person", frames, times, boxes, scores, look(person)[None], one, second + 1 == last)
+
+
+def write(writer: LedgerWriter, *, seconds: int = 16, end: bool = True) -> None:
+    """Commit the first `seconds`; with `end` as a site that has ended."""
+    engine = FusionEngine("plaza", Topology([]))
+    writer.open()
+    steps = [*batches()][:seconds] + ([(END_OF_TIME, [])] if end else [])
+    for watermark, made in steps:
+        commit = engine.advance(made, watermark)
+        site = {
+            "version": 1,
+            "interval_ns": SECOND,
+            "interval": min(seconds, 16) - 1,
+            "finished": watermark == END_OF_TIME,
+        }
+        writer.commit(
+            [open_codec().encode(record) for record in commit.records], {**commit.state, SITE_KEY: pack(site)}
+        )
+    writer.close()
