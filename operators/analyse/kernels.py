@@ -1,0 +1,384 @@
+"""The hot path of the analysis: all tracks of a frame against all lines, zones and limits, in one compiled pass.
+
+Crossings and insides are decided by half-open rules: a point on a line belongs to the side that a tiny step to its
+positive side would lead to. Two segments that share a point therefore never both count, nor both miss, a path through
+it, and cutting a segment in two changes nothing.
+"""
+
+# mypy: disable-error-code="untyped-decorator, unused-ignore"
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+Int8 = NDArray[np.int8]
+Bool = NDArray[np.bool_]
+
+# Kinds of limits: what has to be so of a track, in a zone, for how long.
+RESTRICTED, CONFINED, LOITERING, STOPPED, WRONG_WAY, SPEEDING = range(6)
+
+# Who moves less than this part of his height stands still.
+STILL = 0.25
+# Slower than this part of his height a second, nobody goes anywhere.
+UNDER_WAY = 0.25
+# More than 120 degrees off the direction is against it.
+AGAINST = -0.5
+# An incident is over once it has not been so for this long: a limit that is touched again and again is one incident.
+LAPSE_NS = 1_000_000_000
+# Memory of a track's speed in the picture, and on the ground, where a box's foot jitters by decimetres.
+PICTURE_MEMORY_S = 0.5
+GROUND_MEMORY_S = 1.0
+NEVER = -(2**62)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _right_of(px: float, py: float, qx: float, qy: float, x: float, y: float) -> bool:
+    """Whether (x, y) lies on the right-hand side (y downwards) of the line from p to q, or on it."""
+    return (qx - px) * (y - py) - (qy - py) * (x - px) >= 0.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _meets(edge: Float64, ax: float, ay: float, bx: float, by: float) -> int:
+    """How the step from a to b crosses an edge (x1, y1, x2, y2): 1 to its right-hand side, -1 to its left, 0 not."""
+    before = _right_of(edge[0], edge[1], edge[2], edge[3], ax, ay)
+    after = _right_of(edge[0], edge[1], edge[2], edge[3], bx, by)
+    if before == after:
+        return 0
+    if _right_of(ax, ay, bx, by, edge[0], edge[1]) == _right_of(ax, ay, bx, by, edge[2], edge[3]):
+        return 0
+    return 1 if after else -1
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _share(edge: Float64, ax: float, ay: float, bx: float, by: float) -> float:
+    """Which part of the step from a to b lies before the edge's line, 0 to 1."""
+    dx, dy = edge[2] - edge[0], edge[3] - edge[1]
+    one = dx * (ay - edge[1]) - dy * (ax - edge[0])
+    other = dx * (by - edge[1]) - dy * (bx - edge[0])
+    return min(max(one / (one - other), 0.0), 1.0) if one != other else 1.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _beyond(edges: Float64, low: int, high: int, x: float, y: float, reach: float) -> bool:
+    """Whether (x, y) is farther than `reach` from every edge."""
+    for e in range(low, high):
+        px, py = edges[e, 0], edges[e, 1]
+        dx, dy = edges[e, 2] - px, edges[e, 3] - py
+        length = dx * dx + dy * dy
+        along = min(max(((x - px) * dx + (y - py) * dy) / length, 0.0), 1.0) if length > 0 else 0.0
+        rx, ry = x - (px + along * dx), y - (py + along * dy)
+        if rx * rx + ry * ry <= reach * reach:
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _inside(edges: Float64, low: int, high: int, x: float, y: float) -> bool:
+    """Whether (x, y) is inside the polygon of these edges: even-odd rule, edges half-open in y."""
+    odd = False
+    for e in range(low, high):
+        y1, y2 = edges[e, 1], edges[e, 3]
+        if (y1 > y) != (y2 > y):
+            x1, x2 = edges[e, 0], edges[e, 2]
+            if x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+                odd = not odd
+    return odd
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def move(
+    rows: Int64,
+    fresh: Bool,
+    now: int,
+    anchors: Float64,
+    heights: Float64,
+    ground: Float64,
+    last: Int64,
+    at: Float64,
+    velocity: Float64,
+    place: Float64,
+    pace: Float64,
+    still: Float64,
+    still_since: Int64,
+) -> tuple[Int64, Float64]:
+    """Take the tracks of a frame to where they are now.
+
+    Args:
+        rows: (N,) slots of the tracks. fresh: (N,) those that are new.
+        now: event time. anchors: (N, 3, 2) foot, centre and head. heights: (N,) of the boxes.
+        ground: (N, 2) metres, NaN where unknown.
+        last, at: (C,) and (C, 3, 2) of all slots, when and where they were last; brought up to date.
+        velocity: (C, 2) of the foot, pixels a second. place, pace: (C, 2) metres and metres a second.
+        still, still_since: (C, 2) and (C,) where and since when a track has not moved.
+
+    Returns:
+        (N,) when and (N, 3, 2) where they were before.
+    """
+    n = len(rows)
+    before = np.empty(n, np.int64)
+    whence = np.empty((n, 3, 2))
+    for i in range(n):
+        s = rows[i]
+        if fresh[i]:
+            last[s], velocity[s], pace[s] = now, 0.0, 0.0
+            at[s], place[s] = anchors[i], ground[i]
+            still[s], still_since[s] = anchors[i, 0], now
+        before[i] = last[s]
+        whence[i] = at[s]
+        seconds = (now - last[s]) / 1e9
+        if seconds > 0:
+            keep = np.exp(-seconds / PICTURE_MEMORY_S)
+            keep_ground = np.exp(-seconds / GROUND_MEMORY_S)
+            for k in range(2):
+                step = (anchors[i, 0, k] - at[s, 0, k]) / seconds
+                velocity[s, k] = keep * velocity[s, k] + (1 - keep) * step
+                on_ground = (ground[i, k] - place[s, k]) / seconds
+                if np.isfinite(on_ground):
+                    pace[s, k] = keep_ground * pace[s, k] + (1 - keep_ground) * on_ground
+        dx, dy = anchors[i, 0, 0] - still[s, 0], anchors[i, 0, 1] - still[s, 1]
+        if dx * dx + dy * dy > (STILL * heights[i]) ** 2:
+            still[s], still_since[s] = anchors[i, 0], now
+        last[s] = now
+        at[s], place[s] = anchors[i], ground[i]
+    return before, whence
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def cross(
+    rows: Int64,
+    classes: Int64,
+    before: Int64,
+    now: int,
+    whence: Float64,
+    anchors: Float64,
+    heights: Float64,
+    edges: Float64,
+    ends: Int64,
+    bounds: Float64,
+    anchor: Int64,
+    counts: Bool,
+    band: Float64,
+    settle: Int64,
+    net: Int8,
+    crossed: Int64,
+    touched: Int64,
+    spot: Float64,
+) -> tuple[Int64, Int64]:
+    """All tracks of a frame against all L lines.
+
+    What a track has crossed is summed up with its sign while it is near the line, and told once it is clear of it.
+
+    Args:
+        rows, classes, before, now, whence, anchors, heights: see `move`; classes (N,).
+        edges: (E, 4) segments, those of line l being [ends[l], ends[l + 1]). bounds: (L, 4) around each line.
+        anchor: (L,) which of the three anchors. counts: (L, K) which classes. band, settle: (L,) see `Line`.
+        net, crossed, touched, spot: (C, L), the last with 2 more: crossings in hand, the time of the one that counts,
+            of the last one, and the place.
+
+    Returns:
+        (M, 3) slot, line, and 1 for forward or -1; (M,) when. Where is in `spot`.
+    """
+    n, lines = len(rows), len(anchor)
+    found = np.empty((n * lines, 3), np.int64)
+    times = np.empty(n * lines, np.int64)
+    m = 0
+    for i in range(n):
+        s = rows[i]
+        for line in range(lines):
+            if not counts[line, classes[i]]:
+                continue
+            k = anchor[line]
+            ax, ay, bx, by = whence[i, k, 0], whence[i, k, 1], anchors[i, k, 0], anchors[i, k, 1]
+            low, high = ends[line], ends[line + 1]
+            if not (
+                max(ax, bx) < bounds[line, 0]
+                or min(ax, bx) > bounds[line, 2]
+                or max(ay, by) < bounds[line, 1]
+                or min(ay, by) > bounds[line, 3]
+            ):
+                total, where, any_at = 0, -1.0, -1.0
+                forward, backward = -1.0, -1.0
+                for e in range(low, high):
+                    sign = _meets(edges[e], ax, ay, bx, by)
+                    if sign != 0:
+                        share = _share(edges[e], ax, ay, bx, by)
+                        total += sign
+                        any_at = max(any_at, share)
+                        if sign > 0:
+                            forward = max(forward, share)
+                        else:
+                            backward = max(backward, share)
+                if any_at >= 0:
+                    touched[s, line] = before[i] + np.int64(np.rint(any_at * (now - before[i])))
+                if total != 0:
+                    where = forward if total > 0 else backward
+                    was = net[s, line]
+                    net[s, line] = was + total
+                    if net[s, line] != 0 and (was == 0 or (was > 0) != (net[s, line] > 0)):
+                        crossed[s, line] = before[i] + np.int64(np.rint(where * (now - before[i])))
+                        spot[s, line, 0] = ax + where * (bx - ax)
+                        spot[s, line, 1] = ay + where * (by - ay)
+            if net[s, line] != 0 and (
+                now - touched[s, line] >= settle[line] or _beyond(edges, low, high, bx, by, band[line] * heights[i])
+            ):
+                found[m, 0], found[m, 1] = s, line
+                found[m, 2] = 1 if net[s, line] > 0 else -1
+                times[m] = crossed[s, line]
+                net[s, line] = 0
+                m += 1
+    return found[:m], times[:m]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def occupy(
+    rows: Int64,
+    fresh: Bool,
+    classes: Int64,
+    before: Int64,
+    now: int,
+    whence: Float64,
+    anchors: Float64,
+    heights: Float64,
+    edges: Float64,
+    ends: Int64,
+    bounds: Float64,
+    anchor: Int64,
+    counts: Bool,
+    band: Float64,
+    settle: Int64,
+    raw: Bool,
+    changed: Int64,
+    inside: Bool,
+    since: Int64,
+) -> tuple[Int64, Int64]:
+    """All tracks of a frame against all Z zones.
+
+    Args:
+        rows to heights: see `move`. edges to settle: see `cross`.
+        raw, changed: (C, Z) whether the anchor is inside by geometry alone, and since when.
+        inside, since: (C, Z) whether the track counts as inside, and since when.
+
+    Returns:
+        (M, 3) slot, zone, and 1 for in or 0 for out; (M,) when.
+    """
+    n, zones = len(rows), len(anchor)
+    found = np.empty((n * zones, 3), np.int64)
+    times = np.empty(n * zones, np.int64)
+    m = 0
+    for i in range(n):
+        s = rows[i]
+        for zone in range(zones):
+            if not counts[zone, classes[i]]:
+                continue
+            k = anchor[zone]
+            x, y = anchors[i, k, 0], anchors[i, k, 1]
+            low, high = ends[zone], ends[zone + 1]
+            within = bounds[zone, 0] <= x <= bounds[zone, 2] and bounds[zone, 1] <= y <= bounds[zone, 3]
+            now_inside = within and _inside(edges, low, high, x, y)
+            if fresh[i]:
+                raw[s, zone], changed[s, zone] = now_inside, now
+                inside[s, zone], since[s, zone] = now_inside, now
+                told = now_inside
+            else:
+                if now_inside != raw[s, zone]:
+                    share = -1.0
+                    for e in range(low, high):
+                        if _meets(edges[e], whence[i, k, 0], whence[i, k, 1], x, y) != 0:
+                            share = max(share, _share(edges[e], whence[i, k, 0], whence[i, k, 1], x, y))
+                    share = share if share >= 0 else 1.0
+                    raw[s, zone] = now_inside
+                    changed[s, zone] = before[i] + np.int64(np.rint(share * (now - before[i])))
+                told = now_inside != inside[s, zone] and (
+                    now - changed[s, zone] >= settle[zone] or _beyond(edges, low, high, x, y, band[zone] * heights[i])
+                )
+                if told:
+                    inside[s, zone], since[s, zone] = now_inside, changed[s, zone]
+            if told:
+                found[m, 0], found[m, 1], found[m, 2] = s, zone, 1 if now_inside else 0
+                times[m] = since[s, zone]
+                m += 1
+    return found[:m], times[:m]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def limit(
+    rows: Int64,
+    now: int,
+    heights: Float64,
+    velocity: Float64,
+    pace: Float64,
+    still_since: Int64,
+    inside: Bool,
+    been: Bool,
+    since: Int64,
+    zone_of: Int64,
+    kind: Int64,
+    hold: Int64,
+    value: Float64,
+    begun: Int64,
+    last_so: Int64,
+    active: Bool,
+) -> tuple[Int64, Int64]:
+    """All tracks of a frame against all R limits.
+
+    Args:
+        rows to still_since: see `move`. inside, been, since: (C, Z) see `occupy`; been: inside at some time.
+        zone_of, kind, hold: (R,) the zone, what has to be so, and for how long (ns).
+        value: (R, 2) unit vector of the direction (WRONG_WAY), or the most metres a second (SPEEDING).
+        begun, last_so, active: (C, R) since when it is so, when it last was, and whether it is an incident.
+
+    Returns:
+        (M, 3) slot, limit, and 1 where an incident starts or 0 where it ends; (M,) when it began or ended.
+    """
+    n, limits = len(rows), len(zone_of)
+    found = np.empty((n * limits, 3), np.int64)
+    times = np.empty(n * limits, np.int64)
+    m = 0
+    for i in range(n):
+        s = rows[i]
+        for r in range(limits):
+            zone = zone_of[r]
+            here = inside[s, zone]
+            start = since[s, zone]
+            by_zone = True
+            if kind[r] == CONFINED:
+                so = been[s, zone] and not here
+            elif kind[r] == STOPPED:
+                so, start, by_zone = here, max(start, still_since[s]), False
+            elif kind[r] == WRONG_WAY:
+                vx, vy = velocity[s, 0], velocity[s, 1]
+                speed = np.sqrt(vx * vx + vy * vy)
+                so = here and speed > UNDER_WAY * heights[i]
+                so = so and vx * value[r, 0] + vy * value[r, 1] < AGAINST * speed
+                start, by_zone = now, False
+            elif kind[r] == SPEEDING:
+                so = here and pace[s, 0] ** 2 + pace[s, 1] ** 2 > value[r, 0] ** 2
+                start, by_zone = now, False
+            else:
+                so = here
+            if so:
+                # A limit of no zone's own time begins when it first is so; one that has stood still, when it stopped.
+                if begun[s, r] == NEVER or (kind[r] == STOPPED and not active[s, r]):
+                    begun[s, r] = start
+                if kind[r] == STOPPED and active[s, r] and start > begun[s, r]:
+                    so = False
+            if so:
+                last_so[s, r] = now
+                if not active[s, r] and now - begun[s, r] >= hold[r]:
+                    active[s, r] = True
+                    found[m, 0], found[m, 1], found[m, 2] = s, r, 1
+                    times[m] = begun[s, r]
+                    m += 1
+            elif not active[s, r]:
+                begun[s, r] = NEVER
+            elif by_zone or now - last_so[s, r] >= LAPSE_NS or not here:
+                active[s, r] = False
+                begun[s, r] = NEVER
+                found[m, 0], found[m, 1], found[m, 2] = s, r, 0
+                times[m] = since[s, zone] if by_zone else last_so[s, r]
+                m += 1
+    return found[:m], times[:m]
