@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,13 +85,22 @@ def build_embedder(site: Site) -> Embedder | None:
 def build_tracker(site: Site, camera: Camera, source: Source) -> Tracker:
     """The site's tracker for one camera. Its parameters count in frames of the camera's own rate, where that is known.
 
+    A tracker that goes by the ground plane gets the camera's homography.
+
     Raises:
-        TrackerError: there is no such tracker or parameter.
+        TrackerError: there is no such tracker or parameter, or the camera lacks the homography that it goes by.
     """
-    from operators.track import create
+    from operators.track import TrackerError, create, find, parameters_of
 
     rate = source.rate() or camera.fps
-    known = {} if rate is None else {"rate_hz": rate}
+    known: dict[str, Any] = {} if rate is None else {"rate_hz": rate}
+    if "homography" in parameters_of(find(site.tracker.name)) and "homography" not in site.tracker.parameters:
+        if camera.homography is None:
+            raise TrackerError(
+                f"camera {camera.id}: the tracker {site.tracker.name} goes by the ground plane: "
+                "give the camera a `homography`, or take another tracker"
+            )
+        known["homography"] = camera.homography
     return create(site.tracker.name, **{**known, **site.tracker.parameters})
 
 

@@ -22,6 +22,7 @@ _BUILT_IN = {
     "jde": "operators.track.jde:Jde",
     "fairmot": "operators.track.jde:FairMot",
     "centertrack": "operators.track.centertrack:CenterTrack",
+    "ucmctrack": "operators.track.ucmctrack:UcmcTrack",
 }
 
 

@@ -37,6 +37,10 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "coast_seconds": (0.2, 10.0),
     "lost_seconds": (0.1, 5.0),
     "position_noise": (0.01, 0.3),
+    "gate": (0.0, 60.0),
+    "doubtful_gate": (0.0, 60.0),
+    "acceleration_noise": (0.01, 20.0),
+    "top_speed": (0.1, 10.0),
     "velocity_noise": (0.001, 0.05),
 }
 

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/track_speed.py [--rounds 5] [--peers a,b] > speed.json
 
-Needs the shared bench and its environments (`peers.py setup`). Every tracker runs on one thread; the rounds are
-interleaved, and ratios are ratios of medians.
+Needs the shared bench and its environments (`peers.py setup`), and beside them `venv/ds` with deep-sort-realtime 1.3.2
+and setuptools below 81; which peers there are for which tracker stands in `track_plugin.py`. Every tracker runs on one
+thread; the rounds are interleaved, and ratios are ratios of medians.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ OURS = {
     "ours-bytetrack-records": "pyxtrackers-byte",
     "ours-ocsort": "pyxtrackers-ocsort",
     "ours-botsort": "trackers-botsort",
+    "ours-deepsort": "deep-sort-realtime",
+    "ours-jde": "motpy-looks",
+    "ours-fairmot": "motpy-looks",
+    "ours-centertrack": "norfair-euclid",
     "ours-steady": "pyxtrackers-byte",
     "ours-steady-records": "pyxtrackers-byte",
 }

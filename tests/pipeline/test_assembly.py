@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from operators.embed import NeuralEmbedder, StripeEmbedder
+from operators.track import TrackerError
 from pipeline import assembly
-from pipeline.assembly import build_engine, check
+from pipeline.assembly import build_engine, build_source, build_tracker, check
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import parse
 from pipeline.sources.factory import open_source
@@ -74,3 +75,24 @@ def test_fusion_is_calibrated_for_the_embeddings_that_come(
     monkeypatch.setattr(assembly, "FusionEngine", lambda site, topology, settings: settings.appearance)
     appearance: Any = build_engine(make_site(tmp_path, source, extra=extra))
     assert (appearance.slope, appearance.offset) == calibration
+
+
+def test_a_tracker_on_the_ground_gets_the_cameras_homography_and_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parameters(camera: str, tracker: str = "") -> Any:
+        site = parse(
+            f"site: p\ntracker: {{name: ucmctrack{tracker}}}\n"
+            f"cameras: [{{id: a, source: 'simulated:people=1'{camera}}}]",
+            tmp_path / "p.yaml",
+        )
+        check(site)
+        with monkeypatch.context() as patch:
+            patch.setattr("operators.track.create", lambda name, **known: known)
+            return build_tracker(site, site.camera("a"), build_source(site, site.camera("a")))
+
+    ground = "[[0.01, 0, 1], [0, 0.02, 2], [0, 0, 1]]"
+    assert parameters(f", homography: {ground}")["homography"] == ((0.01, 0, 1), (0, 0.02, 2), (0, 0, 1))
+    assert parameters("", f", homography: {ground}")["homography"][0] == [0.01, 0, 1]
+    with pytest.raises(TrackerError, match=r"camera a: .* give the camera a `homography`"):
+        parameters("")

@@ -124,7 +124,7 @@ def test_a_jerk_of_the_camera_is_read_from_the_boxes() -> None:
     assert held == {True: True, False: False}
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [name for name in names() if name != "ucmctrack"])
 def test_a_camera_motion_given_from_outside_carries_the_tracks(name: str) -> None:
     tracker = create(name)
     for k in range(12):
