@@ -20,6 +20,7 @@ from mtmct.topology import CameraGeometry, Topology
 from operators.exported_model import find_configuration, read_configuration
 from operators.inference import find_model_file
 from operators.records import Detections
+from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import PROFILES, Camera, ConfigError, Site
 from pipeline.fusion_service import FusionService
@@ -131,6 +132,7 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
             embedder=embedder if source.brings == "frames" else None,
             embed_every=site.embedder.every,
             mask=build_mask(site, site.camera(camera)),
+            analysis=build_analysis(site, site.camera(camera), source),
             epoch=resume.epoch,
             sequence=resume.sequence,
             state=resume.state,
@@ -146,6 +148,10 @@ def _warm_up(site: Site, sources: Mapping[str, Source], embedder: Embedder | Non
         if source.brings != "tracks":
             build_tracker(site, site.camera(camera), source).update(Detections.empty(), 0)
             break
+    if any(site.rules(site.camera(camera)) for camera in sources):
+        from operators.analyse.analyser import warm_up
+
+        warm_up()
     if embedder is not None:
         embedder.embed(np.zeros((64, 32, 3), np.uint8), np.array([[0, 0, 32, 64]], np.float32))
 
@@ -157,6 +163,21 @@ def build_mask(site: Site, camera: Camera) -> FloorMask | None:
     matrix = np.asarray(camera.homography, np.float64)
     topology = Topology([CameraGeometry(camera.id, matrix, picture_size(site, camera))])
     return FloorMask(Floor(site.floor), topology, camera.id)
+
+
+def build_analysis(site: Site, camera: Camera, source: Source) -> CameraAnalysis | None:
+    """What is looked for in the camera's picture; None where that is nothing."""
+    rules = site.rules(camera)
+    if not rules:
+        return None
+    return CameraAnalysis(
+        site=site.site,
+        camera=camera.id,
+        rules=rules,
+        classes=source.classes or site.classes,
+        homography=None if camera.homography is None else np.asarray(camera.homography, np.float64),
+        size=picture_size(site, camera),
+    )
 
 
 def picture_size(site: Site, camera: Camera) -> tuple[int, int] | None:
@@ -260,12 +281,36 @@ def check(site: Site) -> None:
         source.check()
     _check_times(site, sources)
     _check_embeddings(site, sources)
+    _check_rules(site, sources)
     for model in (site.detector.model, site.embedder.model):
         path = model_path(site, model)
         if isinstance(path, Path):
             find_model_file(path)
     if any(source.brings == "frames" for source in sources.values()):
         _check_classes(site)
+
+
+def _check_rules(site: Site, sources: Mapping[str, Source]) -> None:
+    """Lines and zones that lie outside a picture whose size is known by now, or ask for classes nobody has."""
+    for camera in site.cameras:
+        rules = site.rules(camera)
+        if not (rules.lines or rules.zones):
+            continue
+        classes = sources[camera.id].classes or site.classes
+        asked = [(line.name, line.classes) for line in rules.lines] + [
+            (zone.name, zone.classes) for zone in rules.zones
+        ]
+        for name, wanted in asked:
+            unknown = [cls for cls in wanted or () if cls not in classes]
+            if unknown:
+                reason = f"camera {camera.id!r}, {name}: unknown class {unknown[0]!r}; it has {', '.join(classes)}"
+                raise _refusal(site, reason)
+        size = picture_size(site, camera)
+        if size is None and sources[camera.id].brings == "frames":
+            continue  # a live camera; whoever sees its first picture will say so
+        wrong = rules.placed(size)[1]
+        if wrong:
+            raise _refusal(site, f"camera {camera.id!r}, {wrong[0]}")
 
 
 def _check_times(site: Site, sources: Mapping[str, Source]) -> None:

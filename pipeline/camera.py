@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from operators.records import (
     pack,
     unpack,
 )
+from pipeline.analysis import CameraAnalysis
 from pipeline.notes import dead_letter, source_event
 from pipeline.sources.base import Rejected
 
@@ -113,6 +114,7 @@ class CameraChain:
         tracker: None where the source brings tracks.
         embedder: None where no appearance is computed here.
         embed_every: a track is embedded in every n-th of its frames.
+        analysis: what is counted in its picture; None for nothing.
         mask: which boxes are taken at all; the others are counted as `boxes.off_floor`. None: all.
         epoch: stamped on every batch.
         sequence: number of the next batch.
@@ -133,6 +135,7 @@ class CameraChain:
         embedder: Embedder | None,
         embed_every: int,
         mask: Mask | None = None,
+        analysis: CameraAnalysis | None = None,
         epoch: int,
         sequence: int,
         state: bytes | None = None,
@@ -145,6 +148,7 @@ class CameraChain:
         self._embedder = embedder
         self._embed_every = embed_every
         self._mask = mask
+        self._analysis = analysis
         self._off_floor = 0
         self._epoch = epoch
         self._sequence = sequence
@@ -225,6 +229,8 @@ class CameraChain:
         self._take_rest(rejected, counts)
         for track in sorted(self._known):
             self._end(track)
+        if self._analysis is not None:
+            self._events += self._analysis.finish()
         return [self._close(END_OF_TIME, final=True)]
 
     def fail(
@@ -263,6 +269,7 @@ class CameraChain:
             self._exemplars(ids[due], embeddings[due], qualities[due])
         for track in tracks.ended.tolist():
             self._end(track)
+        self._analyse(frame, ids, boxes, tracks.classes[rows], tracks.ended.tolist())
 
     def _looks_before_tracking(self, frame: Frame, detections: Detections) -> tuple[Float32, Float32] | None:
         """Embedding and quality of every detection, where the source gives them or the tracker goes by them."""
@@ -280,8 +287,18 @@ class CameraChain:
         if detections.embeddings is not None:
             known = np.isfinite(detections.embeddings).all(axis=1)
             self._exemplars(detections.ids[known], detections.embeddings[known], np.ones(int(known.sum()), np.float32))
-        for track in [t for t, k in self._known.items() if frame.time_ns - k.last_ns > GIVEN_TRACK_LIFE_NS]:
+        ended = [t for t, k in self._known.items() if frame.time_ns - k.last_ns > GIVEN_TRACK_LIFE_NS]
+        for track in ended:
             self._end(track)
+        self._analyse(frame, detections.ids, detections.boxes, detections.classes, ended)
+
+    def _analyse(
+        self, frame: Frame, ids: Int64, boxes: Float32, classes: NDArray[np.integer[Any]], ended: Sequence[int]
+    ) -> None:
+        if self._analysis is not None:
+            self._events += self._analysis.frame(frame, ids, boxes, classes, ended)
+            self._deadletters += self._analysis.letters
+            self._analysis.letters = []
 
     def _point(self, track: int, cls: int, frame: Frame, box: Float32, score: float) -> None:
         known = self._known.setdefault(track, _Known(cls, 0, frame.time_ns))
@@ -315,7 +332,10 @@ class CameraChain:
     def _close_before(self, interval: int) -> list[CameraBatch]:
         if self._interval is None or interval <= self._interval:
             return []
-        return [self._close(interval * self._interval_ns, final=False)]
+        watermark_ns = interval * self._interval_ns
+        if self._analysis is not None:
+            self._events += self._analysis.advance_to(watermark_ns)
+        return [self._close(watermark_ns, final=False)]
 
     def _close(self, watermark_ns: int, *, final: bool, failed: str | None = None) -> CameraBatch:
         assert self._interval is not None
@@ -363,6 +383,7 @@ class CameraChain:
                 "tracker": None if self._tracker is None else self._tracker.snapshot(),
                 "position": self._position,
                 "known": [[track, k.cls, k.points, k.last_ns] for track, k in self._known.items()],
+                "analysis": None if self._analysis is None else self._analysis.snapshot(),
                 "source_counts": self._source_counts,
                 "skipped": self._skipped,
                 "tracked": self._tracked,
@@ -379,6 +400,8 @@ class CameraChain:
             )
         if self._tracker is not None and state["tracker"] is not None:
             self._tracker.restore(state["tracker"])
+        if self._analysis is not None:
+            self._analysis.restore(state.get("analysis"))
         self._position = state["position"]
         self._known = {track: _Known(cls, points, last) for track, cls, points, last in state["known"]}
         self._source_counts = state["source_counts"]

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from mtmct.floor import Floor
 from mtmct.topology import TopologyError
+from operators.analyse.rules import Rules
 from operators.records import CrosscamError
+from pipeline.config_rules import LineRule, ZoneRule
 from pipeline.durations import Seconds
 
 
@@ -31,7 +33,9 @@ PROFILES: dict[str, tuple[str, ...]] = {
     "multiclass": ("person", "bicycle", "car", "motorcycle", "bus", "truck"),
 }
 
+USUAL_FLOW_INTERVAL_S = 60.0
 Row = tuple[float, float, float]
+RuleName = Annotated[str, Field(min_length=1, max_length=64)]
 CameraId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 
 
@@ -47,6 +51,8 @@ class Camera(_Model):
         start: event time of a file's first frame; the start of 1970 if not given.
         clock_offset_ms: added to the camera's event time.
         homography: 3x3, box bottom centre in pixels of the cropped picture to metres on the site's ground plane.
+        lines, zones: by name, what is counted in the picture and what is an incident; points are pixels of the cropped
+            picture.
     """
 
     id: CameraId
@@ -56,6 +62,8 @@ class Camera(_Model):
     start: datetime | None = None
     clock_offset_ms: int = 0
     homography: tuple[Row, Row, Row] | None = None
+    lines: dict[RuleName, LineRule] = Field(default_factory=dict)
+    zones: dict[RuleName, ZoneRule] = Field(default_factory=dict)
 
     @field_validator("source", mode="before")
     @classmethod
@@ -242,6 +250,7 @@ class Site(_Model):
     Attributes:
         site: names topics, ledger and identities.
         interval: length of a commit interval in event time.
+        flow_interval: length of the intervals that are counted; a minute where a camera has lines or zones.
         idle_timeout: a live camera silent for so long stops holding the others back.
         floor: corners of the ground on which somebody counts, metres as by the homographies; boxes of calibrated
             cameras whose feet stand elsewhere are left out before anything is tracked.
@@ -260,6 +269,7 @@ class Site(_Model):
     ledger: Ledger = Ledger()
     resources: Resources = Resources()
     interval: Annotated[Seconds, Field(ge=0.05, le=60)] = 1.0
+    flow_interval: Annotated[Seconds, Field(ge=0.1, le=86400)] | None = None
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
     floor: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)] | None = None
     ray_address: str | None = None
@@ -303,6 +313,15 @@ class Site(_Model):
         """The SQLite ledger's file."""
         chosen = self.ledger.sqlite.path if self.ledger.sqlite else None
         return chosen or Path("run") / self.site / "ledger.sqlite"
+
+    def rules(self, camera: Camera) -> Rules:
+        """What is looked for in the camera's picture."""
+        drawn = bool(camera.lines or camera.zones)
+        return Rules(
+            lines=tuple(line.rule(name) for name, line in camera.lines.items()),
+            zones=tuple(zone.rule(name) for name, zone in camera.zones.items()),
+            interval_s=self.flow_interval or (USUAL_FLOW_INTERVAL_S if drawn else None),
+        )
 
     def camera(self, camera_id: str) -> Camera:
         """The camera of that id.

@@ -6,6 +6,7 @@ import difflib
 import math
 import os
 import re
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from operators.analyse.rules import Line, RuleError, Zone
 from pipeline.config import (
     Camera,
     CameraEntry,
@@ -30,6 +32,7 @@ from pipeline.config import (
     Sqlite,
     Tracker,
 )
+from pipeline.config_rules import CrowdingRule, LineRule, ProximityRule, ZoneRule
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NUMBER = re.compile(r"\{n(?::([^{}]*))?\}")
@@ -123,11 +126,13 @@ def _expand_ranges(file: SiteFile, path: Path, document: Any) -> Site:
             # Numbers are filled into what stands in the file: a secret from the environment may hold anything.
             values = fields if n is None else fields | _numbered(n, path, document, ("cameras", index))
             try:
-                cameras.append(Camera.model_validate(values))
+                camera = Camera.model_validate(values)
             except ValidationError as error:
                 item = error.errors()[0]
                 loc = ("cameras", index, *item["loc"])
                 raise ConfigError(_explain(path, document, {**item, "loc": loc})) from None
+            _check_rules(camera, file.classes, path, document, index)
+            cameras.append(camera)
     seen: set[str] = set()
     for camera in cameras:
         if camera.id in seen:
@@ -139,6 +144,34 @@ def _expand_ranges(file: SiteFile, path: Path, document: Any) -> Site:
         seen.add(camera.id)
     fields = {name: getattr(file, name) for name in Site.model_fields if name != "cameras"}
     return Site(**fields, cameras=tuple(cameras))
+
+
+def _check_rules(camera: Camera, classes: Sequence[str], path: Path, document: Any, index: int) -> None:
+    """Refuse lines and zones that the camera cannot have."""
+    size = None if camera.crop is None else (camera.crop[2] - camera.crop[0], camera.crop[3] - camera.crop[1])
+    rules: list[tuple[str, str, Line | Zone]] = [
+        ("lines", name, line.rule(name)) for name, line in camera.lines.items()
+    ]
+    rules += [("zones", name, zone.rule(name)) for name, zone in camera.zones.items()]
+    for kind, name, rule in rules:
+        loc = ("cameras", index, kind, name)
+        if kind == "zones" and name in camera.lines:
+            reason = f"{name!r} is the name of a line as well; names must differ within a camera"
+            raise ConfigError(_sentence(path, document, loc, reason))
+        if isinstance(rule, Zone) and rule.needs_ground and camera.homography is None:
+            reason = "metres need a calibrated camera: give it a `homography`, or take out max_speed and proximity"
+            raise ConfigError(_sentence(path, document, loc, reason))
+        unknown = [cls for cls in rule.classes or () if cls not in classes]
+        # Files of detections may have classes of their own, which are known once they are opened.
+        if unknown and not camera.source.startswith("detections:"):
+            near = difflib.get_close_matches(unknown[0], classes, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the site keeps {', '.join(classes)}"
+            raise ConfigError(_sentence(path, document, (*loc, "classes"), f"unknown class {unknown[0]!r}; {hint}"))
+        try:
+            if size is not None:
+                rule.placed(size)
+        except RuleError as error:
+            raise ConfigError(_sentence(path, document, loc, str(error))) from None
 
 
 def _numbered(n: int, path: Path, document: Any, loc: tuple[int | str, ...]) -> dict[str, str]:
@@ -207,7 +240,8 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
             continue
         annotation = str(model.model_fields[part].annotation) if part in model.model_fields else ""
         candidates: list[type[BaseModel]] = [
-            *(CameraEntry, Detector, Embedder, Tracker, Fusion, Sqlite, Kafka, Ledger, Resources)
+            *(CameraEntry, Detector, Embedder, Tracker, Fusion, Sqlite, Kafka, Ledger, Resources),
+            *(LineRule, ZoneRule, CrowdingRule, ProximityRule),
         ]
         model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)
     hidden = {"base", "file"} if model is SiteFile else set()

@@ -1,6 +1,8 @@
-"""Counting in one camera: lines, zones, intervals and incidents. Event time only; state that travels as bytes."""
+"""Counting in one camera: lines, zones, intervals and incidents. Event time only; state that travels as bytes.
 
-from operators.analyse.analyser import Analyser
+`operators.analyse.analyser` does it; here are the words to ask with, which load without the compiler.
+"""
+
 from operators.analyse.rules import (
     Across,
     Anchor,
@@ -16,7 +18,6 @@ from operators.analyse.rules import (
 
 __all__ = [
     "Across",
-    "Analyser",
     "Anchor",
     "Crowding",
     "Event",

@@ -363,3 +363,13 @@ def _anchors(boxes: Float64) -> Float64:
     anchors[:, 1, 1] = (boxes[:, 1] + boxes[:, 3]) / 2
     anchors[:, 2, 1] = boxes[:, 1]
     return anchors
+
+
+def warm_up() -> None:
+    """Have the kernels compiled, which takes seconds the first time, before a live camera is read."""
+    rules = Rules(
+        lines=(Line("a", ((0.0, 0.0), (1.0, 1.0))),),
+        zones=(Zone("b", ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0)), restricted=True),),
+    )
+    box = np.array([[0, 0, 5, 5]], np.float32)
+    Analyser(rules, ("any",)).update(np.ones(1, np.int64), box, np.zeros(1, np.int32), 0)

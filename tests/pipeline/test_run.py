@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -56,8 +57,11 @@ def make_site(
     file.write_text(
         f"site: {name}\n"
         "cameras:\n"
-        f"  - {{id: east, source: 'detections:east.txt', fps: {FPS}, homography: [[0.01,0,0],[0,0.01,0],[0,0,1]]}}\n"
+        f"  - {{id: east, source: 'detections:east.txt', fps: {FPS}, homography: [[0.01,0,0],[0,0.01,0],[0,0,1]],\n"
+        "     lines: {door: [[300, 0], [300, 500]]}, zones: {till: {points: [[200, 100], [400, 100], [400, 300]],\n"
+        "     restricted: true}}}\n"
         f"  - {{id: west, source: 'detections:west.txt', fps: {FPS}, homography: [[0.01,0,3],[0,0.01,0],[0,0,1]]}}\n"
+        "flow_interval: 10s\n"
         f"resources: {{cameras_per_worker: {cameras_per_worker}}}\n"
         f"ledger: {ledger}\n"
     )
@@ -111,6 +115,7 @@ def test_one_worker_and_two_write_the_same_bytes(tmp_path: Path) -> None:
         run(site)
         written.append(contents(site))
     assert written[0]["tracks"]
+    assert {json.loads(raw)["type"] for _, raw in written[0]["events"]} >= {"crossing", "entry", "exit", "counts"}
     assert written[0] == written[1]
 
 

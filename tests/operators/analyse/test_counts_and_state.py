@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from walks import SECOND, feed, run, straight
 
-from operators.analyse import Analyser, Crowding, Event, Line, Proximity, Rules, Zone
+from operators.analyse import Crowding, Event, Line, Proximity, Rules, Zone
+from operators.analyse.analyser import Analyser
 
 SQUARE = ((200, 200), (400, 200), (400, 400), (200, 400))
 DOOR = Line("door", ((0, 300), (640, 300)))

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from walks import SECOND, crossings, run, straight
 
-from operators.analyse import Across, Analyser, Anchor, Line, RuleError, Rules
+from operators.analyse import Across, Anchor, Line, RuleError, Rules
+from operators.analyse.analyser import Analyser
 from operators.records import pack
 
 DOOR = Line("door", ((100, 300), (500, 300)))

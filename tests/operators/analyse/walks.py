@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from operators.analyse import Analyser, Event, Rules
+from operators.analyse import Event, Rules
+from operators.analyse.analyser import Analyser
 
 SECOND = 1_000_000_000
 Path = Sequence[tuple[float, float]]
