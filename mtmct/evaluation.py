@@ -281,13 +281,13 @@ def settling(
     _refuse_missing(ground_truth, as_published)
     _refuse_missing(ground_truth, corrected)
     cameras = sorted(ground_truth)
-    right = _right_identities(
-        np.concatenate([_on_truth(ground_truth[camera], corrected[camera], iou) for camera in cameras])
+    right = right_identities(
+        np.concatenate([on_truth(ground_truth[camera], corrected[camera], iou) for camera in cameras])
     )
     waits: list[float] = []
     never = 0
     for camera in cameras:
-        seen = _on_truth(ground_truth[camera], as_published[camera], iou)
+        seen = on_truth(ground_truth[camera], as_published[camera], iou)
         for person in np.unique(seen[:, 1]):
             visit = seen[seen[:, 1] == person]
             frames = visit[visit[:, 2] == right.get(person), 0]
@@ -304,7 +304,7 @@ def settling(
     )
 
 
-def _on_truth(truth: Boxes, found: Boxes, iou: float) -> Float64:
+def on_truth(truth: Boxes, found: Boxes, iou: float) -> Float64:
     """Every found box that is on a true one: (K, 3) of frame, true id and found id, by frame."""
     pieces = [np.zeros((0, 3))]
     truth = truth[truth.confidences != 0]
@@ -318,8 +318,8 @@ def _on_truth(truth: Boxes, found: Boxes, iou: float) -> Float64:
     return np.concatenate(pieces)
 
 
-def _right_identities(pairs: Float64) -> dict[float, float]:
-    """For each true id the found one that is on it most often, one to one. `pairs`: see `_on_truth`."""
+def right_identities(pairs: Float64) -> dict[float, float]:
+    """For each true id the found one that is on it most often, one to one. `pairs`: see `on_truth`."""
     truth, rows = np.unique(pairs[:, 1], return_inverse=True)
     found, columns = np.unique(pairs[:, 2], return_inverse=True)
     together = np.zeros((len(truth), len(found)))

@@ -95,6 +95,19 @@ def test_export_writes_mot_text_that_eval_scores_as_perfect_against_its_own_trut
     assert scores["combined"]["mota"] > 95 and scores["combined"]["idf1"] > 95
 
 
+def test_eval_sites_scores_a_ledger_and_an_export_of_it(finished: Path) -> None:
+    (finished / "gt").mkdir(exist_ok=True)
+    for camera in ("east", "west"):
+        write_walkers(finished / "gt" / f"{camera}.txt", id_column="given")
+    crosscam("export", "run/plaza", "--output", "boxes", cwd=finished)
+    result = crosscam("eval", "sites", "run/plaza", "boxes", "--gt", "gt", "--json", cwd=finished)
+    ledger, export = json.loads(result.stdout).values()
+    assert ledger["corrected"] == export["corrected"] and ledger["people"] == 2
+    assert ledger["seconds_median"] is not None and export["seconds_median"] is None
+    table = crosscam("eval", "sites", "run/plaza", "--gt", "gt", cwd=finished).stdout
+    assert "IDF1 as published" in table and "seconds to the right identity, median" in table
+
+
 def test_run_again_says_that_the_ledger_is_complete(finished: Path) -> None:
     result = crosscam("run", "plaza.yaml", cwd=finished)
     assert result.returncode == 0
