@@ -140,7 +140,7 @@ def _problem(camera: str, truth: Boxes, found: Boxes, preset: Preset | None) -> 
     if preset:
         found = found[found.classes <= _PEDESTRIAN]  # -1, too, stands for "the only class there is"
     problem: _Problem = []
-    for rows_t, rows_f in _by_frame(truth, found):
+    for rows_t, rows_f in by_frame(truth, found):
         overlap = box_ious(truth.xywh[rows_t], found.xywh[rows_f])
         counts = truth.confidences[rows_t] != 0
         if preset:
@@ -168,7 +168,7 @@ def _refuse_repeated_ids(what: str, boxes: Boxes) -> None:
         )
 
 
-def _by_frame(truth: Boxes, found: Boxes) -> Iterator[tuple[Int64, Int64]]:
+def by_frame(truth: Boxes, found: Boxes) -> Iterator[tuple[Int64, Int64]]:
     """For each frame in which there is anything, in order: the rows of both."""
     frames = np.union1d(truth.frames, found.frames)
     pieces = []
@@ -308,7 +308,7 @@ def on_truth(truth: Boxes, found: Boxes, iou: float) -> Float64:
     """Every found box that is on a true one: (K, 3) of frame, true id and found id, by frame."""
     pieces = [np.zeros((0, 3))]
     truth = truth[truth.confidences != 0]
-    for rows_t, rows_f in _by_frame(truth, found):
+    for rows_t, rows_f in by_frame(truth, found):
         overlap = box_ious(truth.xywh[rows_t], found.xywh[rows_f])
         overlap[overlap < iou] = 0
         rows, columns = linear_sum_assignment(overlap, maximize=True)

@@ -210,8 +210,8 @@ def build_topology(site: Site) -> Topology:
     )
 
 
-def build_engine(site: Site) -> FusionEngine:
-    """The site's fusion engine, calibrated for the embeddings that its workers send."""
+def appearance_of(site: Site) -> AppearanceCalibration:
+    """What cosines of the embeddings say that the site's workers send."""
     from operators.embed import NeuralEmbedder, StripeEmbedder
 
     sources = [build_source(site, camera) for camera in site.cameras]
@@ -222,8 +222,12 @@ def build_engine(site: Site) -> FusionEngine:
     of_sources = {source.calibration for source in sources if source.brings_embeddings}
     known = of_sources.pop() if len(of_sources) == 1 else None
     slope, offset = site.embedder.calibration or known or of_model
-    settings = fusion_settings(site.fusion, AppearanceCalibration(slope, offset))
-    return FusionEngine(site.site, build_topology(site), settings)
+    return AppearanceCalibration(slope, offset)
+
+
+def build_engine(site: Site) -> FusionEngine:
+    """The site's fusion engine."""
+    return FusionEngine(site.site, build_topology(site), fusion_settings(site.fusion, appearance_of(site)))
 
 
 def build_writer(site: Site, on_wait: Callable[[str], None]) -> LedgerWriter:

@@ -15,6 +15,7 @@ from pipeline.cli.read import export_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
 from pipeline.cli.signals import install_sigterm
 from pipeline.cli.simulate import simulate_command
+from pipeline.cli.tuning import tune_fusion_command
 from pipeline.config import ConfigError
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.add_typer(evaluation_app, name="eval")
 app.command("simulate")(simulate_command)
 tune = typer.Typer(help="Find parameters from ground truth.", no_args_is_help=True)
 tune.command("tracker")(tune_tracker_command)
+tune.command("fusion")(tune_fusion_command)
 app.add_typer(tune, name="tune")
 
 # What a shell expects: 1 it failed, 2 the call or the configuration is wrong. Ctrl-C gives 130, by Typer.
