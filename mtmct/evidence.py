@@ -158,7 +158,7 @@ class Judge:
             min(subject.tracks, key=lambda track: (track.start_ns, track.uid)),
             max(subject.tracks, key=lambda track: (track.last_ns, track.uid)),
         )
-        terms = [self._terms(question, self._gathered.of(candidate, without)) for candidate in candidates]
+        terms = [self._terms(question, candidate, self._gathered.of(candidate, without)) for candidate in candidates]
         possible = [candidate for candidate, known in zip(candidates, terms, strict=True) if known is not None]
         cosines = iter(self._likeness(subject, possible, without))
         scores = []
@@ -188,13 +188,16 @@ class Judge:
                     owners += [owner] * len(looks)
         if not vectors:
             return [math.nan] * len(candidates)
-        found = likeness(mine, weights, np.concatenate(vectors), np.asarray(owners, np.float64), len(candidates))
+        everybody, slope = np.asarray(owners, np.float64), self._settings.appearance.slope
+        found = likeness(mine, weights, np.concatenate(vectors), everybody, len(candidates), slope)
         return [float(value) for value in found]
 
-    def _terms(self, question: _Question, known: _Known) -> dict[str, float] | None:
+    def _terms(self, question: _Question, candidate: Identity, known: _Known) -> dict[str, float] | None:
         settings, subject = self._settings, question.subject
         agreement = settings.class_llr(subject.cls, known.cls)
         if agreement == NEVER or not _alone_in_each_camera(subject, known):
+            return None
+        if self._were_apart(subject, candidate, known):
             return None
         ground, compared, unseen = 0.0, False, False
         for track in subject.tracks:
@@ -232,7 +235,8 @@ class Judge:
         """How many open identities the subject could be for all that the cameras show now.
 
         Whoever is in view of the same camera, or on the ground of a calibrated one while the subject is, too, is
-        somebody else unless the positions agree, and then no prior is needed.
+        somebody else unless the positions agree, and then no prior is needed. Where only one or two are away, it
+        is not they who come back in two of three cases: newcomers do not become fewer for that.
         """
         if self._away is None:
             self._away = self._presence()
@@ -240,7 +244,7 @@ class Judge:
         away = self._away.get(camera)
         if away is None:
             away = self._away[_ON_THE_GROUND] if self._topology.calibrated(camera) else 0
-        return max(1, len(self._book) - away)
+        return max(self._settings.least_rivals, len(self._book) - away)
 
     def _presence(self) -> dict[str, int]:
         """How many identities whoever is in a camera cannot be, as they are in view elsewhere or beside it."""
@@ -270,6 +274,26 @@ class Judge:
         until = min(track.last_ns, other.last_ns)
         # Both were on the ground at once, and yet never near enough to be compared.
         return NEVER if until - since > 2 * settings.slot_ns else None
+
+    def _were_apart(self, subject: Subject, candidate: Identity, known: _Known) -> bool:
+        """Whether both were on the ground at once, longer ago than positions are kept, and were not found to be one.
+
+        What was seen of the two is forgotten then, but not what was concluded from it.
+        """
+        settings = self._settings
+        horizon = self._now_ns - round(settings.window_s * SECOND_NS)
+        if any(track.identity == candidate.number for track in subject.tracks):
+            return False
+        mine = [span for span in subject.spans if self._topology.calibrated(span[0])]
+        for camera, spans in known.spans.items():
+            if not self._topology.calibrated(camera):
+                continue
+            for start, end in spans:
+                for elsewhere, since, until in mine:
+                    common = min(end, until, horizon) - max(start, since)
+                    if elsewhere != camera and common > 2 * settings.slot_ns:
+                        return True
+        return False
 
     def _transitions(self, question: _Question, known: Sequence[LocalTrack], rivals: int) -> float | None:
         """From the identity's last track before the subject to the subject, and from it to the next one after it."""

@@ -96,11 +96,16 @@ def due(offered: int) -> bool:
     return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
 
 
-def likeness(queries: Float32, query_weights: Float32, looks: Float32, owners: Float64, count: int) -> Float64:
+def likeness(
+    queries: Float32, query_weights: Float32, looks: Float32, owners: Float64, count: int, slope: float = 0.0
+) -> Float64:
     """Cosine between one object and many, each with several looks.
 
-    For each look of the query the best look of the other object counts (they need not share every pose);
-    the query's looks are averaged by weight.
+    For each look of the query the best look of the other object counts (they need not share every pose). Of the
+    query's looks the likelihood ratios are averaged by weight, not the cosines: whoever was half hidden or in a
+    shadow for a while does not look like himself then, but that says less against him than a look that agrees says
+    for him. Whatever the looks have to do with each other, such a mean is a valid ratio still: where the two are
+    different its expectation is 1 (Vovk and Wang, "E-values: calibration, combination and applications", 2021).
 
     Args:
         queries: (Q, D) float32, L2-normalised looks of the one.
@@ -108,9 +113,10 @@ def likeness(queries: Float32, query_weights: Float32, looks: Float32, owners: F
         looks: (L, D) float32, L2-normalised looks of the many, grouped by owner, owners ascending.
         owners: (L,) integers in [0, count).
         count: how many others there are.
+        slope: nats a unit of cosine, of the model's calibration; 0 averages the cosines.
 
     Returns:
-        (count,) float64; NaN for those without looks.
+        (count,) float64, cosines that say as much as all the looks together; NaN for those without looks.
     """
     result = np.full(count, np.nan)
     if len(queries) == 0 or len(looks) == 0:
@@ -119,5 +125,10 @@ def likeness(queries: Float32, query_weights: Float32, looks: Float32, owners: F
     present, starts = np.unique(owners, return_index=True)
     best = np.maximum.reduceat(cosines, starts, axis=1)
     share = query_weights.astype(np.float64) / float(query_weights.sum())
-    result[present.astype(np.int64)] = (share[:, None] * best).sum(axis=0)
+    if slope > 0:
+        top = best.max(axis=0)
+        together = top + np.log((share[:, None] * np.exp(slope * (best - top))).sum(axis=0)) / slope
+    else:
+        together = (share[:, None] * best).sum(axis=0)
+    result[present.astype(np.int64)] = together
     return result

@@ -85,6 +85,7 @@ class FusionSettings:
             are never one identity.
         class_mismatch: what different classes of one group say.
         returns: log-odds that a new track is somebody known rather than a new arrival: two in three are.
+        least_rivals: with fewer known identities away than this, each is as likely to return as one of so many.
         inside: added where the track begins away from the picture's edges, where nobody arrives.
         border: how near to the edge counts as at the edge, part of the picture's width or height.
         unseen_overlap: what it says that someone is seen by two cameras at once of which it is not known
@@ -129,6 +130,7 @@ class FusionSettings:
     )
     class_mismatch: float = -2.0
     returns: float = 0.7
+    least_rivals: int = 3
     inside: float = 1.5
     border: float = 0.04
     unseen_overlap: float = -1.0
