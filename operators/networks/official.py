@@ -41,7 +41,7 @@ def read_convolutions(file: Path) -> list[Weights]:
 
     for node in graph.node:
         if node.op_type == "Constant":
-            stored.update({node.output[0]: item.t for item in node.attribute if item.name == "value"})
+            stored[node.output[0]] = next(item for item in node.attribute if item.name.startswith("value")).t
 
     def value(name: str) -> NDArray[np.float32]:
         while name not in stored:  # a bias may reach its convolution through a reshape

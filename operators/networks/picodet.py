@@ -79,13 +79,13 @@ class Pyramid(nn.Layer):  # type: ignore[misc]
         self.top_of_neck = Separable(width, width, 5, 2)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        maps = [lateral(x) for lateral, x in zip(self.laterals, maps, strict=True)]
+        maps = [lateral(x) for lateral, x in zip(self.laterals, maps)]
         inner = [maps[-1]]
-        for level, fuse in zip((1, 0), self.down, strict=True):
+        for level, fuse in zip((1, 0), self.down):
             larger = F.interpolate(inner[0], size=paddle.shape(maps[level])[2:], mode="nearest")
             inner.insert(0, fuse(paddle.concat([larger, maps[level]], axis=1)))
         outs = [inner[0]]
-        for level, (halve, fuse) in enumerate(zip(self.halve, self.up, strict=True)):
+        for level, (halve, fuse) in enumerate(zip(self.halve, self.up)):
             outs.append(fuse(paddle.concat([halve(outs[-1]), inner[level + 1]], axis=1)))
         outs.append(self.top_of_backbone(maps[-1]) + self.top_of_neck(outs[-1]))
         return outs
@@ -152,7 +152,7 @@ class PicoDet(nn.Layer):  # type: ignore[misc]
     def levels(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Per level scores (B, HW, C) in [0, 1], and bins (B, HW, 32) of left, top, right, bottom: the raw export."""
         scores, sides = [], []
-        for x, branch in zip(self.neck(self.backbone(image)), self.branches, strict=True):
+        for x, branch in zip(self.neck(self.backbone(image)), self.branches):
             score, side = branch(x)
             scores.append(score.flatten(2).transpose([0, 2, 1]))
             sides.append(side.flatten(2).transpose([0, 2, 1]))

@@ -1,0 +1,186 @@
+"""Every family as its users own it: our network, exported, loaded and decoded, against the network's own decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import paddle
+import pytest
+
+from operators.detect import open_detector
+from operators.embed import open_embedder
+from operators.networks.centertrack import CenterTrack
+from operators.networks.export import IMAGENET, PERMUTE, UNIT, Raw, Suppressing, letterbox, normalise, resize, save
+from operators.networks.fairmot import FairMot
+from operators.networks.jde import Jde
+from operators.networks.picodet import PicoDet
+from operators.networks.ppyoloe import SIZES, PPYoloE, Size
+from operators.networks.reid import LCNetEmbedding, PyramidEmbedding
+from operators.records import Detections
+
+IMAGE = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (90, 160, 3), dtype=np.uint8), (9, 9), 2)
+SIDE = 64
+STEPS = [resize(SIDE, SIDE), normalise(UNIT), PERMUTE]
+LABELS = ["pedestrian", "car", "bus"]
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    paddle.seed(7)
+
+
+def livened(network: paddle.nn.Layer) -> paddle.nn.Layer:
+    """Random weights say "nothing" everywhere; these say all kinds of things, of a sensible size."""
+    if isinstance(network, FairMot | CenterTrack):
+        with paddle.no_grad():
+            for _ in range(20):
+                network.neck(network.backbone(paddle.rand([2, 3, 64, 64])))
+            for head in (network.heat, network.size, network.offset):
+                head.predict.weight.set_value(head.predict.weight * 0.05)
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias") and ("predict" in name or "heat" in name):
+            middle = 2.0 if name == "size.predict.bias" else 0.0  # boxes have an extent
+            parameter.set_value(np.random.default_rng(3).normal(middle, 0.5, parameter.shape).astype(np.float32))
+    network.eval()
+    return network
+
+
+def stretched(side: int = SIDE) -> paddle.Tensor:
+    prepared = cv2.resize(IMAGE, (side, side), interpolation=2)[:, :, ::-1].astype(np.float32) / 255
+    return paddle.to_tensor(np.ascontiguousarray(prepared.transpose(2, 0, 1)[None]))
+
+
+def rows_of(detections: Detections) -> np.ndarray:
+    return np.column_stack([detections.classes, detections.scores, detections.boxes])
+
+
+def expected(rows: np.ndarray, floor: float) -> np.ndarray:
+    """Rows as a detector is to give them: clipped to the picture, best first."""
+    rows = rows[rows[:, 1] >= floor]
+    rows = rows[np.argsort(-rows[:, 1], kind="stable")]
+    rows[:, 2:] = np.clip(rows[:, 2:], 0, [160, 90, 160, 90])
+    return rows[(rows[:, 4] > rows[:, 2]) & (rows[:, 5] > rows[:, 3])]
+
+
+DETECTORS = {"PP-YOLOE": lambda: PPYoloE(3, Size(0.1, 0.125)), "PicoDet": lambda: PicoDet(3, "xs")}
+
+
+@pytest.mark.parametrize("family", DETECTORS)
+def test_detectors_that_suppress_by_themselves(family: str, tmp_path: Path) -> None:
+    network = Suppressing(livened(DETECTORS[family]()), floor=0.3)
+    inputs: dict[str, Sequence[int | None]] = {"image": [None, 3, SIDE, SIDE], "scale_factor": [None, 2]}
+    save(network, tmp_path, inputs=inputs, architecture="YOLO", labels=LABELS, preprocess=STEPS)
+    rows, counts = network(stretched(), paddle.to_tensor([[SIDE / 90, SIDE / 160]]))
+    assert int(counts) > 3
+    found, again = open_detector(tmp_path, score_threshold=0.35, max_batch=2).detect([IMAGE, IMAGE])
+    np.testing.assert_allclose(rows_of(found), expected(rows.numpy(), 0.35), atol=2e-3)
+    np.testing.assert_array_equal(rows_of(again), rows_of(found))
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_picodet_without_suppression_and_with_raw_heads(raw: bool, tmp_path: Path) -> None:
+    network = livened(PicoDet(3, "xs"))
+    steps = [resize(SIDE, SIDE), normalise(IMAGENET), PERMUTE]
+    inputs = {"image": [None, 3, SIDE, SIDE]}
+    arch = "PicoDet"
+    save(Raw(network) if raw else network, tmp_path, inputs=inputs, architecture=arch, labels=LABELS, preprocess=steps)
+    mean, std = (np.float32(IMAGENET[key]).reshape(1, 3, 1, 1) for key in ("mean", "std"))
+    image = paddle.to_tensor((stretched().numpy() - mean) / std)
+    own, _ = Suppressing(network, floor=0.3, iou=0.5)(image, paddle.to_tensor([[SIDE / 90, SIDE / 160]]))
+    (found,) = open_detector(tmp_path, score_threshold=0.3, iou_threshold=0.5, classes=["bus"]).detect([IMAGE])
+    buses = own.numpy()[own.numpy()[:, 0] == 2] * [0, 1, 1, 1, 1, 1]
+    assert len(found) > 3
+    np.testing.assert_allclose(rows_of(found), expected(buses, 0.3), atol=2e-3)
+
+
+def boxed(height: int, width: int) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
+    """The picture in the middle of grey, its size and its scale."""
+    ratio = min(height / 90, width / 160)
+    size = (round(90 * ratio), round(160 * ratio))
+    canvas = np.full((height, width, 3), 127.5, np.float32)
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    canvas[top : top + size[0], left : left + size[1]] = cv2.resize(IMAGE, size[::-1], interpolation=3)[:, :, ::-1]
+    image = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None] / np.float32(255))
+    values = (image, np.float32([size]), np.float32([[size[0] / 90, size[1] / 160]]))
+    return tuple(paddle.to_tensor(value) for value in values)  # type: ignore[return-value]
+
+
+ONE_SHOTS = {
+    "FairMOT on DLA": lambda: FairMot(1, "dla34", top=30, tiny=True),
+    "MCFairMOT on HRNet": lambda: FairMot(3, "hrnet18", top=30, tiny=True),
+    "JDE": lambda: Jde(4, (1, 1, 1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("family", ONE_SHOTS)
+def test_one_shot_trackers_give_looks_with_their_boxes(family: str, tmp_path: Path) -> None:
+    network = livened(ONE_SHOTS[family]())
+    inputs = {"image": [1, 3, 64, 96], "im_shape": [1, 2], "scale_factor": [1, 2]}
+    steps = [letterbox(64, 96), normalise(UNIT), PERMUTE]
+    labels = LABELS if "MC" in family else LABELS[:1]
+    architecture = "JDE" if family == "JDE" else "FairMOT"
+    save(network, tmp_path, inputs=inputs, architecture=architecture, labels=labels, preprocess=steps)
+    rows, looks = (output.numpy() for output in network(*boxed(64, 96)))
+    floor = float(np.median(rows[:, 1]))
+    (found,) = open_detector(tmp_path, score_threshold=floor).detect([IMAGE])
+    wanted = expected(rows, floor)
+    assert len(found) > 3
+    np.testing.assert_allclose(rows_of(found), wanted, atol=2e-2)
+    assert found.embeddings is not None
+    nearest = looks[[np.abs(rows[:, 1] - score).argmin() for score in wanted[:, 1]]]
+    np.testing.assert_allclose((found.embeddings * nearest).sum(axis=1), 1, atol=1e-3)
+
+
+def test_centertrack_looks_at_one_picture_alone_when_there_is_no_other(tmp_path: Path) -> None:
+    network = livened(CenterTrack(3, top=20, tiny=True))
+    shape = [1, 3, SIDE, SIDE]
+    inputs = {"image": shape, "pre_image": shape, "pre_hm": [1, 1, SIDE, SIDE]}
+    steps = [{"type": "WarpAffine", "input_h": SIDE, "input_w": SIDE, "keep_res": False}, normalise(UNIT), PERMUTE]
+    save(network, tmp_path, inputs=inputs, architecture="CenterTrack", labels=LABELS, preprocess=steps)
+    ratio, top = SIDE / 160, (SIDE - 90 * SIDE / 160) / 2
+    warped = cv2.warpAffine(IMAGE, np.float64([[ratio, 0, 0], [0, ratio, top]]), (SIDE, SIDE)).astype(np.float32) / 255
+    image = paddle.to_tensor(np.ascontiguousarray(warped.transpose(2, 0, 1)[None]))
+    rows = network(image, image, paddle.zeros([1, 1, SIDE, SIDE]))[0].numpy()
+    rows[:, 2:] = (rows[:, 2:] * 4 - [0, top, 0, top]) / ratio
+    (found,) = open_detector(tmp_path, score_threshold=0.01).detect([IMAGE])
+    assert len(found) > 3
+    np.testing.assert_allclose(rows_of(found), expected(rows, 0.01), atol=2e-2)
+    assert found.embeddings is None
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "shape", "dim"),
+    [
+        pytest.param(lambda: LCNetEmbedding(0.35, 64, 96), "x", [None, 3, 256, 128], 64, id="PP-LCNet"),
+        pytest.param(lambda: PyramidEmbedding(50, 8), "crops", [None, 3, 192, 64], 168, id="PCB"),
+    ],
+)
+def test_reid_networks(make: object, name: str, shape: list[int | None], dim: int, tmp_path: Path) -> None:
+    network = make()  # type: ignore[operator]
+    if isinstance(network, LCNetEmbedding):
+        with paddle.no_grad():
+            for _ in range(10):  # so that norms know what they are to normalise, and something comes out
+                network(paddle.randn([2, 3, 64, 32]))
+    network.eval()
+    save(network, tmp_path, inputs={name: shape}, architecture="DeepSORT", preprocess=[normalise(IMAGENET), PERMUTE])
+    embedder = open_embedder(tmp_path)
+    assert embedder is not None
+    assert embedder.dim == dim
+    boxes = np.float32([[10, 10, 40, 80], [50, 5, 90, 85]])
+    looks, _ = embedder.embed(IMAGE, boxes)
+    for look, (x1, y1, x2, y2) in zip(looks, boxes.astype(int), strict=True):
+        crop = cv2.resize(IMAGE[y1:y2, x1:x2], (shape[3], shape[2]))[:, :, ::-1] / np.float32(255)
+        crop = (crop - np.float32(IMAGENET["mean"])) / np.float32(IMAGENET["std"])
+        own = network(paddle.to_tensor(np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32))).numpy()[0]
+        np.testing.assert_allclose(look, own / np.linalg.norm(own), atol=1e-3)
+
+
+@pytest.mark.parametrize(("size", "millions"), [("s", 7.93), ("m", 23.43)])
+def test_pp_yoloe_has_its_published_number_of_parameters(size: str, millions: float) -> None:
+    assert size in SIZES
+    network = PPYoloE(80, size)
+    ours = sum(int(np.prod(p.shape)) for p in network.parameters() if not p.stop_gradient) / 1e6
+    assert ours == pytest.approx(millions, rel=0.06)
