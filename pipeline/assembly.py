@@ -17,16 +17,17 @@ from mtmct.floor import Floor, FloorMask
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import CameraGeometry, Topology
-from operators.exported_model import find_configuration, read_configuration
+from operators.exported_model import Description, find_configuration, plain_name, read_configuration
 from operators.inference import find_model_file
 from operators.records import Detections
 from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Embedder, Tracker
-from pipeline.config import PROFILES, Camera, ConfigError, Site
+from pipeline.config import Camera, ConfigError, Site
 from pipeline.fusion_service import FusionService
 from pipeline.fusion_settings import fusion_settings
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
+from pipeline.profiles import SIX
 from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
 from pipeline.shard import Detector, Member, Shard
@@ -58,8 +59,9 @@ def device_of(site: Site) -> str:
 def build_detector(site: Site) -> Detector:
     """The site's detector; its class indices refer to `site.classes`."""
     from operators.detect import open_detector
+    from operators.tiles import TiledDetector
 
-    return open_detector(
+    detector = open_detector(
         model_path(site, site.detector.model),
         device=device_of(site),
         threads=site.resources.threads,
@@ -67,11 +69,12 @@ def build_detector(site: Site) -> Detector:
         score_threshold=site.detector.score_threshold,
         classes=site.classes,
     )
+    return TiledDetector(detector) if site.tiled else detector
 
 
 def build_embedder(site: Site) -> Embedder | None:
-    """The site's embedder; None where it wants none."""
-    if site.embedder.model == "none":
+    """The site's embedder; None where it wants none, or where its detector says how things look."""
+    if site.embedder.model == "none" or gives_looks(site):
         return None
     from operators.embed import open_embedder
 
@@ -81,6 +84,21 @@ def build_embedder(site: Site) -> Embedder | None:
         threads=site.resources.threads,
         precision=site.resources.precision,
     )
+
+
+def describe_detector(site: Site) -> Description | None:
+    """What stands beside the site's own detector; None for the bundled one, or where nothing does."""
+    path = model_path(site, site.detector.model)
+    if not isinstance(path, Path):
+        return None
+    configuration = find_configuration(find_model_file(path).parent)
+    return None if configuration is None else read_configuration(configuration)
+
+
+def gives_looks(site: Site) -> bool:
+    """Its detector is a one-shot network (FairMOT, JDE): embeddings come along with the boxes."""
+    description = describe_detector(site)
+    return description is not None and description.one_shot
 
 
 def build_tracker(site: Site, camera: Camera, source: Source) -> Tracker:
@@ -217,7 +235,7 @@ def appearance_of(site: Site) -> AppearanceCalibration:
     sources = [build_source(site, camera) for camera in site.cameras]
     # Embeddings that stand in files are a network's; the built-in descriptor's are ours.
     own = any(source.brings == "frames" for source in sources) or not any(s.brings_embeddings for s in sources)
-    described = own and site.embedder.model == "default"
+    described = own and site.embedder.model == "default" and not gives_looks(site)
     of_model = StripeEmbedder.calibration if described else NeuralEmbedder.calibration
     of_sources = {source.calibration for source in sources if source.brings_embeddings}
     known = of_sources.pop() if len(of_sources) == 1 else None
@@ -339,7 +357,7 @@ def _check_embeddings(site: Site, sources: Mapping[str, Source]) -> None:
     """The built-in descriptor's embeddings cannot be compared with those of a network."""
     given = [name for name, source in sources.items() if source.brings_embeddings]
     seen = [name for name, source in sources.items() if source.brings == "frames"]
-    if given and seen and site.embedder.model == "default":
+    if given and seen and site.embedder.model == "default" and not gives_looks(site):
         raise _refusal(
             site,
             f"embedder.model: the embeddings of camera {given[0]!r} come from its file and those of {seen[0]!r} from "
@@ -349,16 +367,30 @@ def _check_embeddings(site: Site, sources: Mapping[str, Source]) -> None:
 
 
 def _check_classes(site: Site) -> None:
-    known: Collection[str] = PROFILES["multiclass"]
-    path = model_path(site, site.detector.model)
-    if isinstance(path, Path):
-        configuration = find_configuration(find_model_file(path).parent)
-        known = () if configuration is None else read_configuration(configuration).labels
-    unknown = [name for name in site.detector.classes or () if known and name not in known]
-    if unknown:
+    """What the profile or the file asks for is what the detector can do."""
+    chosen, description = site.choices, describe_detector(site)
+    own = site.detector.model != "default"
+    if chosen.one_shot and not gives_looks(site):
         raise _refusal(
-            site, f"detector.classes: the model does not know {unknown[0]!r}; it knows {', '.join(sorted(known))}"
+            site,
+            f"profile {site.profile}: it needs an exported network that gives embeddings along with boxes; give the "
+            f"folder of one as detector.model, such as {chosen.model} ({chosen.figures}; crosscam models list)",
         )
+    known: Collection[str] = SIX if not own else () if description is None else description.labels
+    names = {plain_name(name) for name in known} | set(known)
+    unknown = [name for name in site.classes if known and name not in names and plain_name(name) not in names]
+    if not unknown:
+        return
+    if site.detector.classes is None:
+        raise _refusal(
+            site,
+            f"profile {site.profile}: {'the model' if own else 'the bundled model'} does not know {unknown[0]!r}; give "
+            f"an exported model that does as detector.model, such as {chosen.model} ({chosen.figures}; crosscam models "
+            f"list), or the names that yours uses as detector.classes: it knows {', '.join(sorted(known))}",
+        )
+    raise _refusal(
+        site, f"detector.classes: the model does not know {unknown[0]!r}; it knows {', '.join(sorted(known))}"
+    )
 
 
 def _refusal(site: Site, reason: str) -> ConfigError:

@@ -16,6 +16,7 @@ from operators.analyse.rules import Rules
 from operators.records import CrosscamError
 from pipeline.config_rules import LineRule, ZoneRule
 from pipeline.durations import Seconds
+from pipeline.profiles import PROFILES, Profile
 
 
 class ConfigError(CrosscamError):
@@ -25,13 +26,6 @@ class ConfigError(CrosscamError):
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
-
-# What a profile chooses; every choice can be overridden.
-PROFILES: dict[str, tuple[str, ...]] = {
-    "pedestrian": ("person",),
-    "vehicle": ("bicycle", "car", "motorcycle", "bus", "truck"),
-    "multiclass": ("person", "bicycle", "car", "motorcycle", "bus", "truck"),
-}
 
 USUAL_FLOW_INTERVAL_S = 60.0
 Row = tuple[float, float, float]
@@ -105,11 +99,13 @@ class Detector(_Model):
         model: `default` (bundled), or the path of an exported model.
         classes: names to keep; the profile's if not given.
         score_threshold: boxes below are dropped; low ones help ByteTrack through occlusion.
+        tiles: look at large pictures tile by tile as well, for small objects; the profile's choice if not given.
     """
 
     model: str = "default"
     classes: tuple[str, ...] | None = None
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.1
+    tiles: bool | None = None
 
 
 class Embedder(_Model):
@@ -128,10 +124,18 @@ class Embedder(_Model):
 
 
 class Tracker(_Model):
-    """Which tracker; every further field is a parameter of that tracker."""
+    """Which tracker, the profile's if not given; every further field is a parameter of that tracker.
+
+    Its name alone will do, too: `tracker: bytetrack`.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = "steady"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -260,7 +264,7 @@ class Site(_Model):
     """
 
     site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
-    profile: Literal["pedestrian", "vehicle", "multiclass"] = "pedestrian"
+    profile: Annotated[str, Field(json_schema_extra={"enum": list(PROFILES)})] = "pedestrian"
     cameras: Annotated[tuple[Camera, ...], Field(min_length=1)]
     detector: Detector = Detector()
     embedder: Embedder = Embedder()
@@ -275,6 +279,23 @@ class Site(_Model):
     ray_address: str | None = None
     base: Path = Path()
     file: Path | None = None
+
+    @field_validator("profile")
+    @classmethod
+    def _profile_exists(cls, name: str) -> str:
+        if name not in PROFILES:
+            raise ValueError(f"there is no such profile: choose one of {', '.join(PROFILES)}")
+        return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tracker_of_the_profile(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("profile") not in PROFILES:
+            return data
+        chosen = data.get("tracker")
+        if chosen is None or (isinstance(chosen, dict) and "name" not in chosen):
+            data = {**data, "tracker": {"name": PROFILES[data["profile"]].tracker, **(chosen or {})}}
+        return data
 
     @field_validator("floor")
     @classmethod
@@ -301,7 +322,17 @@ class Site(_Model):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that are kept."""
-        return self.detector.classes or PROFILES[self.profile]
+        return self.detector.classes or self.choices.classes
+
+    @property
+    def choices(self) -> Profile:
+        """What the profile chooses."""
+        return PROFILES[self.profile]
+
+    @property
+    def tiled(self) -> bool:
+        """Whether large pictures are looked at tile by tile."""
+        return self.choices.tiled if self.detector.tiles is None else self.detector.tiles
 
     @property
     def interval_ns(self) -> int:
