@@ -41,7 +41,7 @@ _FAIRMOT = ("fairmot_dla34_30e_1088x608", "MOT17 MOTA 75.3, IDF1 74.2")
 PROFILES: dict[str, Profile] = {
     "pedestrian": Profile(("person",), "mot_ppyoloe_l_36e_pipeline", "used by PP-Human"),
     "vehicle": Profile(
-        ("bicycle", "car", "motorcycle", "bus", "truck"), "mot_ppyoloe_l_36e_ppvehicle", "used by PP-Vehicle"
+        ("bicycle", "car", "motorcycle", "bus", "truck"), "mot_ppyoloe_l_36e_ppvehicle", "mAP 63.9, MOTA 50.1"
     ),
     "multiclass": Profile(SIX, "ppyoloe_plus_crn_l_80e_coco", "COCO mAP 52.9"),
     "visdrone": Profile(VISDRONE, "mcfairmot_dla34_30e_1088x608_visdrone", "VisDrone MOTA 24.3, IDF1 41.6"),

@@ -10,6 +10,7 @@ from rich.console import Console
 from operators.records import CrosscamError
 from pipeline.cli.evaluation import app as evaluation_app
 from pipeline.cli.identity import erase_command, explain_command, search_command
+from pipeline.cli.models import app as models_app
 from pipeline.cli.offline import track_command, tune_tracker_command
 from pipeline.cli.read import export_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
@@ -36,6 +37,7 @@ app.command("erase")(erase_command)
 app.command("render")(render_command)
 app.command("track")(track_command)
 app.add_typer(evaluation_app, name="eval")
+app.add_typer(models_app, name="models")
 app.command("simulate")(simulate_command)
 tune = typer.Typer(help="Find parameters from ground truth.", no_args_is_help=True)
 tune.command("tracker")(tune_tracker_command)

@@ -1,0 +1,138 @@
+"""`crosscam models`: what there is, fetch it, bring in your own, see whether it works."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False, soft_wrap=True)
+app = typer.Typer(help="Official models and your own: list, pull, import, check.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option("--to", help="Folder that models are kept in.")]
+_DEFAULT_FOLDER = Path("models")
+
+
+@app.command("list")
+def list_command() -> None:
+    """The official models that are known here, with their publishers' figures."""
+    from pipeline.catalogue import CATALOGUE
+
+    table = Table()
+    for column in ("model", "task", "published figures", "how to get it"):
+        table.add_column(column, overflow="fold")
+    table.add_row("default", "detect persons and vehicles", "operators/models/nanodet_g/README.md", "comes along")
+    for name, model in CATALOGUE.items():
+        how = "crosscam models pull" if model.address else "export it with PaddleDetection, then import it"
+        table.add_row(name, model.task, model.figures, how)
+    console.print(table)
+
+
+@app.command("pull")
+def pull_command(
+    model: Annotated[str, typer.Argument(help="A name of the catalogue, or the address of an archive.")],
+    to: Folder = _DEFAULT_FOLDER,
+    name: Annotated[str | None, typer.Option(help="Name of its folder.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="What the archive has to be.")] = None,
+) -> None:
+    """Fetch a model and unpack it. Broken off, the same command goes on."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from pipeline.catalogue import CATALOGUE
+    from pipeline.model_store import ModelStoreError, bring_in, download
+
+    known = CATALOGUE.get(model)
+    address = model if known is None else known.address
+    if known is None and "://" not in model:
+        raise ModelStoreError(f"the catalogue has no model {model!r}: see crosscam models list, or give an address")
+    if address is None:
+        raise ModelStoreError(
+            f"the publishers of {model} offer its weights only: export it with PaddleDetection's export_model.py, then "
+            "crosscam models import"
+        )
+    file_name = address.rsplit("/", 1)[-1].partition("?")[0] or "model"
+    folder = to / (name or (model if known else file_name.partition(".")[0]))
+    if folder.exists():
+        raise ModelStoreError(f"{folder} is there already: remove it, or choose another name by --name")
+    archive = to / file_name
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(file_name, total=None)
+        found = download(
+            address,
+            archive,
+            sha256=sha256 or (known.sha256 if known else None),
+            progress=lambda done, whole: progress.update(task, completed=done, total=whole),
+        )
+    bring_in(archive, folder)
+    archive.unlink()
+    console.print(f"{folder}: ready (SHA-256 of the archive {found})", markup=False)
+
+
+@app.command("import")
+def import_command(
+    source: Annotated[Path, typer.Argument(help="An exported model's folder, or a .tar, .tar.gz or .zip of one.")],
+    to: Folder = _DEFAULT_FOLDER,
+    name: Annotated[str | None, typer.Option(help="Name of its folder.")] = None,
+) -> None:
+    """Bring in a model of your own, and look whether it can be read."""
+    from operators.exported_model import find_configuration, read_configuration
+    from pipeline.model_store import bring_in
+
+    folder = bring_in(source, to / (name or source.name.partition(".")[0]))
+    configuration = find_configuration(folder)
+    if configuration is None:
+        told = "it has no infer_cfg.yml, so classes and preprocessing must be known for its family"
+    else:
+        known = read_configuration(configuration)
+        told = f"{known.architecture or 'unknown architecture'}, {len(known.labels) or 'no'} class names"
+    console.print(f"{folder}: {told}", markup=False)
+
+
+@app.command("check")
+def check_command(
+    model: Annotated[str, typer.Argument(help="`default`, or the folder or file of a detector.")],
+    picture: Annotated[Path, typer.Argument(help="A picture to try it on.")],
+    output: Annotated[Path, typer.Option(help="Picture to write, with the boxes.")] = Path("checked.jpg"),
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score of what is drawn.")] = 0.4,
+    device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
+    tiles: Annotated[bool, typer.Option(help="Look at large pictures tile by tile, too.")] = False,
+) -> None:
+    """Run a detector on a picture, draw what it finds, and say how long it takes."""
+    import cv2
+
+    from operators.detect import open_detector
+    from operators.tiles import TiledDetector
+    from pipeline.model_store import ModelStoreError
+
+    image = cv2.imread(str(picture))
+    if image is None:
+        raise ModelStoreError(f"{picture} cannot be read as a picture")
+    exported = open_detector(model, device=device, score_threshold=threshold)
+    detector = TiledDetector(exported) if tiles else exported
+    detector.detect([image])  # the first picture pays for what later ones do not
+    start = time.perf_counter()
+    (found,) = detector.detect([image])
+    took = time.perf_counter() - start
+    table = Table()
+    for column in ("class", "score", "x1", "y1", "x2", "y2"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for box, score, number in zip(found.boxes, found.scores, found.classes, strict=True):
+        label = f"{detector.classes[number]} {score:.2f}"
+        table.add_row(detector.classes[number], f"{score:.2f}", *(f"{side:.0f}" for side in box))
+        x1, y1, x2, y2 = (round(float(side)) for side in box)
+        cv2.rectangle(image, (x1, y1), (x2, y2), (60, 200, 80), 2)
+        cv2.putText(image, label, (x1, max(y1 - 4, 10)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (60, 200, 80), 1, cv2.LINE_AA)
+    try:
+        written = cv2.imwrite(str(output), image)
+    except cv2.error:
+        written = False
+    if not written:
+        raise ModelStoreError(f"{output} cannot be written: choose a .jpg or .png in a folder that exists")
+    console.print(table)
+    looks = "" if found.embeddings is None else f", embeddings of {found.embeddings.shape[1]}"
+    console.print(f"{output}: {len(found)} objects{looks}, {took * 1000:.0f} ms", markup=False)
