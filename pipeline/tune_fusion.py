@@ -165,7 +165,12 @@ def people_of(camera: str, truth: Boxes, batches: Sequence[CameraBatch]) -> dict
 
 def score(recorded: Recorded, parameters: Mapping[str, float]) -> SiteScore:
     """How well fusion does on a recording at some parameters."""
-    return _idf1(recorded, fuse(fusion_engine(recorded, parameters), recorded.steps))
+    return score_of(recorded, recorded.steps, parameters)
+
+
+def score_of(recorded: Recorded, todo: Sequence[Step], parameters: Mapping[str, float] | None = None) -> SiteScore:
+    """The same with the recording's batches given in other steps."""
+    return _idf1(recorded, fuse(fusion_engine(recorded, parameters or {}), todo))
 
 
 def fusion_engine(recorded: Recorded, parameters: Mapping[str, float]) -> FusionEngine:

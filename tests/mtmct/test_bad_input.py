@@ -1,0 +1,110 @@
+"""What cameras should never say, and what becomes of it: a rule, a count, and everybody else unharmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fusion_scenes import camera, look, play, records, script, straight, topology, tracklet
+
+from mtmct.fusion import END_OF_TIME, FusionEngine
+from mtmct.records import CameraBatch, Tracklet
+from operators.records import SECOND_NS
+
+ORIGINS = {"a": (0.0, 0.0), "b": (10.0, 0.0)}
+
+
+def engine() -> FusionEngine:
+    return FusionEngine("plaza", topology(camera("a"), camera("b", 10)))
+
+
+def one_camera(*tracklets: Tracklet) -> list:
+    batch = CameraBatch(tracklets[0].camera, 1, 0, 0, SECOND_NS, tracklets)
+    return [(SECOND_NS, [batch]), (END_OF_TIME, [])]
+
+
+def usual() -> Tracklet:
+    return tracklet("a", 1, straight(5, 5), 0, 1, look=look(1), ended=True)
+
+
+def letters(commits) -> list[tuple[str, str]]:
+    return [(value["reason"], value["detail"]) for value in records(commits, "deadletter")]
+
+
+def published(commits) -> dict[tuple[str, int], int]:
+    counts: dict[tuple[str, int], int] = {}
+    for value in records(commits, "tracks"):
+        name = (value["camera"], value["track"])
+        counts[name] = counts.get(name, 0) + len(value["points"])
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "said", "left"),
+    [
+        (lambda t: {"boxes": np.where(np.arange(10)[:, None] == 3, np.nan, t.boxes)}, "bad_box", "1 of 10 boxes", 9),
+        (lambda t: {"boxes": t.boxes[:, [2, 3, 0, 1]]}, "bad_box", "10 of 10 boxes", 0),
+        (lambda t: {"times_ns": t.times_ns[[0, 1, 2, 3, 2, 1, 4, 5, 6, 7]]}, "time_backwards", "2 of 10 points", 8),
+        (lambda t: {"times_ns": np.full(10, 5)}, "time_backwards", "9 of 10 points", 1),
+        (lambda t: {"embeddings": np.full((1, 16), np.inf, np.float32)}, "nan_embedding", "1 of 1 embeddings", 10),
+        (lambda t: {"qualities": np.full(1, np.nan, np.float32)}, "nan_embedding", "1 of 1 embeddings", 10),
+        (lambda t: {"embeddings": np.ones((2, 16), np.float32)}, "wrong_embedding", r"shape [2, 16]", 10),
+    ],
+)
+def test_useless_rows_are_left_out_counted_and_explained(change, reason, said, left):
+    bad = usual()
+    good = tracklet("a", 2, straight(9, 5), 0, 1, ended=True)
+    commits = play(engine(), one_camera(replace(bad, **change(bad)), good))
+    ((why, detail),) = letters(commits)
+    assert why == reason and said in detail and "track 1 of camera a" in detail
+    assert published(commits).get(("a", 1), 0) == left
+    assert published(commits)["a", 2] == 10, "others are unharmed"
+
+
+def test_another_length_of_embeddings_than_the_sites_first_is_set_aside():
+    first, other = usual(), tracklet("a", 2, straight(9, 5), 0, 1, look=look(2, dim=8), ended=True)
+    commits = play(engine(), one_camera(first, other))
+    ((why, detail),) = letters(commits)
+    assert why == "wrong_embedding" and "[1, 8] at a site of length 16" in detail
+    assert published(commits) == {("a", 1): 10, ("a", 2): 10}
+
+
+def test_a_camera_that_the_topology_does_not_know_counts_as_not_calibrated():
+    stranger = tracklet("z", 1, straight(5, 5), 0, 1, look=look(1), ended=True)
+    commits = play(engine(), one_camera(stranger))
+    assert published(commits) == {("z", 1): 10} and letters(commits) == []
+    assert all(point[6] is None for value in records(commits, "tracks") for point in value["points"])
+
+
+def test_boxes_outside_the_picture_are_published_and_disturb_nobody():
+    path = straight(5, 5)
+    far = tracklet("a", 2, straight(2000, 900), 0, 6, ended=True)
+    walks = {(name, 1): {"path": path if name == "a" else straight(12, 5), "start": 0, "end": 6} for name in "ab"}
+    steps = script(walks, ORIGINS, 7)
+    with_far = [*steps]
+    watermark, made = steps[5]
+    with_far[5] = (watermark, [replace(each, tracklets=(*each.tracklets, far)) if each.camera == "a" else each
+                               for each in made])  # fmt: skip
+    plain, disturbed = play(engine(), steps), play(engine(), with_far)
+    assert published(disturbed).pop(("a", 2)) == 60
+    assert {k: v for k, v in published(disturbed).items() if k != ("a", 2)} == published(plain)
+
+
+def test_clocks_minutes_apart_cost_recognition_and_nothing_else():
+    late = 240
+    walks = {
+        ("a", 1): {"path": straight(15, 5), "start": 0, "end": 8, "look": look(1)},
+        ("b", 1): {"path": straight(15, 5), "start": late, "end": late + 8, "look": look(1)},
+    }
+    commits = play(engine(), script(walks, ORIGINS, late + 10))
+    assert published(commits) == {("a", 1): 80, ("b", 1): 80} and letters(commits) == []
+    starts = [value["start"] for value in records(commits, "tracks")]
+    assert starts == sorted(starts)
+
+
+def test_a_batch_of_a_worker_thought_dead_counts_as_the_repetition_that_it_is():
+    batch = CameraBatch("a", 1, 0, 0, SECOND_NS, (usual(),))
+    again = replace(batch, epoch=2)
+    commits = play(engine(), [(SECOND_NS, [again, batch, batch]), (END_OF_TIME, [])])
+    assert published(commits) == {("a", 1): 10} and letters(commits) == []
