@@ -19,9 +19,9 @@ from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Gathered, Judge
 from mtmct.filing import Filing
 from mtmct.identities import IdentityBook, Why
-from mtmct.intake import take_in
+from mtmct.intake import by_interval, take_in
 from mtmct.publication import Issue, Link, publish
-from mtmct.records import CameraBatch, Commit
+from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, Placed, Samples, TrackMemory, in_order
@@ -71,7 +71,8 @@ class FusionEngine:
         """Take in everything up to a watermark and say what became of it.
 
         Args:
-            batches: those of the next commit interval; their order does not matter.
+            batches: those of the next commit interval; their order does not matter. Those of several intervals are
+                fused one interval after the other, so that it is the same people however much comes at once.
             watermark_ns: event time up to which the site is complete; `END_OF_TIME` decides all that waits and
                 closes every identity.
 
@@ -79,6 +80,15 @@ class FusionEngine:
             The commit: records in the order for consumers (what the batches brought, dead letters, identities,
             tracks) and the changed state keys.
         """
+        records: list[Record] = []
+        slices = by_interval(batches)
+        for part in slices[:-1]:
+            reached = min(batch.watermark_ns for batch in part)
+            records += self._fuse(part, 0 if reached == END_OF_TIME else min(reached, watermark_ns))
+        records += self._fuse(slices[-1], watermark_ns)
+        return Commit(watermark_ns, tuple(records), self._journal.changes())
+
+    def _fuse(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Sequence[Record]:
         flush = watermark_ns == END_OF_TIME
         self._sequence += 1
         # 1. Take in.
@@ -105,8 +115,7 @@ class FusionEngine:
         self._forget(flush)
         # 6. Write down.
         self._write()
-        records = (*intake.passed, *intake.letters, *self._book.said(), *tracks)
-        return Commit(watermark_ns, records, self._journal.changes())
+        return (*intake.passed, *intake.letters, *self._book.said(), *tracks)
 
     def _note_ends(self, ended: Iterable[tuple[str, int]]) -> None:
         for camera, track_id in ended:

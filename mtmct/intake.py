@@ -35,6 +35,14 @@ class Intake:
     dim: int
 
 
+def by_interval(batches: Sequence[CameraBatch]) -> list[list[CameraBatch]]:
+    """The batches of each interval, in order of time; one empty list if there are none."""
+    slices: dict[int, list[CameraBatch]] = {}
+    for batch in batches:
+        slices.setdefault(batch.interval, []).append(batch)
+    return [slices[interval] for interval in sorted(slices)] or [[]]
+
+
 def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, site: str, dim: int) -> Intake:
     """Sort and check. The order of `batches` leaves no mark: they are sorted by camera and sequence number.
 

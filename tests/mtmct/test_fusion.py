@@ -271,3 +271,15 @@ def test_a_quality_without_an_embedding_is_harmless():
     odd = type(walk)(*(getattr(walk, name) for name in walk.__slots__[:7]), np.zeros((0, 16), np.float32), np.ones(1))
     commit = overlapping().advance([CameraBatch("a", 1, 0, 0, 10**9, (odd,))], 10**9)
     assert len(records([commit], "tracks")) == 1
+
+
+def test_everything_in_one_commit_is_the_same_people_and_restarts_as_well():
+    steps = script(two_walk_through(), ORIGINS, 21)
+    everything = [batch for _, batches in steps for batch in batches]
+    once = overlapping()
+    commits = [once.advance(everything[::-1], steps[-2][0]), once.advance([], END_OF_TIME)]
+    assert who(commits) == who(play(overlapping(), steps))
+    assert records(commits, "tracks") == records(play(overlapping(), steps), "tracks")
+    restored = overlapping()
+    restored.restore({key: data for key, data in commits[0].state.items() if data is not None})
+    assert restored.advance([], END_OF_TIME) == commits[1], "the one commit carries the whole state"
