@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from mtmct.settings import FusionSettings
 from pipeline.config import (
     CameraEntry,
     Detector,
@@ -22,6 +23,7 @@ from pipeline.config import (
     Tracker,
 )
 from pipeline.config_file import load, parse
+from pipeline.fusion_settings import fusion_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTRUCTIONS = {"ARG", "FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "ENTRYPOINT", "CMD"}
@@ -64,6 +66,16 @@ def test_the_large_example_names_every_field() -> None:
     models = (Site, CameraEntry, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, Resources)
     fields = {name for model in models for name in model.model_fields} - {"base", "file"}
     assert {name for name in fields if not re.search(rf"\b{name}:", text)} == set()
+
+
+def test_the_large_example_tells_what_fusion_believes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORTH_PASSWORD", "x")
+    monkeypatch.setenv("KAFKA_PASSWORD", "x")
+    text = (ROOT / "configs" / "site.yaml").read_text()
+    uncommented = re.sub(r"^  # (\w+: -?[\d.]+s? +#)", r"  \1", text, flags=re.MULTILINE)
+    told = parse(uncommented, ROOT / "configs" / "site.yaml").fusion
+    assert [name for name in Fusion.model_fields if getattr(told, name) is None] == []
+    assert fusion_settings(told) == FusionSettings()
 
 
 def test_the_example_of_the_readme_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
