@@ -12,7 +12,7 @@ from pipeline.cli.evaluation import app as evaluation_app
 from pipeline.cli.identity import erase_command, explain_command, search_command
 from pipeline.cli.models import app as models_app
 from pipeline.cli.offline import track_command, tune_tracker_command
-from pipeline.cli.read import export_command, tail_command
+from pipeline.cli.read import export_command, report_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
 from pipeline.cli.signals import install_sigterm
 from pipeline.cli.simulate import simulate_command
@@ -31,6 +31,7 @@ app.command("demo")(demo_command)
 app.command("run")(run_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)
+app.command("report")(report_command)
 app.command("explain")(explain_command)
 app.command("search")(search_command)
 app.command("erase")(erase_command)

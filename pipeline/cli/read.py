@@ -141,3 +141,33 @@ def export_command(
         console.print(f"{file.path}: {file.rows} rows{note}", markup=False)
     if summary.retracted:
         console.print(f"{summary.retracted} points left out: their identity was retracted")
+
+
+def report_command(
+    ledger: Annotated[
+        str | None,
+        typer.Argument(help="File, folder, site's YAML file, or kafka://HOST:PORT/SITE. The last run's if not given."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("report"),
+    interval: Annotated[str, typer.Option(help="Visitors are counted per so long, e.g. 10s, 5m.")] = "1m",
+    half_life: Annotated[
+        str | None, typer.Option(help="Heat maps: points so much older than the newest count half.")
+    ] = None,
+) -> None:
+    """Write a page of a run's figures: visitors, lines, zones, journeys, heat maps; with CSV and Parquet beside it."""
+    from pipeline.address import open_reader
+    from pipeline.durations import seconds
+    from pipeline.report import write_report
+
+    try:
+        every, half = seconds(interval), None if half_life is None else seconds(half_life)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if every <= 0 or (half is not None and half <= 0):
+        raise typer.BadParameter("write a duration above zero, such as 10s or 5m")
+    reader = open_reader(ledger)
+    try:
+        files = write_report(reader, output, interval_s=every, half_life_s=half)
+    finally:
+        reader.close()
+    console.print(f"{files[0]}: the page; {len(files) - 1} files with its figures beside it", markup=False)

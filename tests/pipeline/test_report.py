@@ -1,0 +1,75 @@
+"""`crosscam report`: one page that needs no network, and the same figures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pyarrow import csv, parquet
+from two_people import write
+from typer.testing import CliRunner
+
+from mtmct.records import EVENTS, Record
+from operators.heat import heat_map
+from pipeline.cli import app
+from pipeline.ledger.sqlite import SqliteWriter
+from pipeline.report import ReportError, write_report
+from pipeline.schema.codec import open_codec
+from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
+
+
+def ledger() -> MemoryLedger:
+    """Two people who pass two cameras, with a line that each crosses in each."""
+    kept = MemoryLedger()
+    write(MemoryWriter(kept))
+    for camera, second in (("east", 3), ("west", 11)):
+        for track in (1, 2):
+            value = {"schema": "crosscam.events/1", "site": "plaza", "camera": camera, "time": second * 1_000_000}
+            value |= {"line": "<door>", "direction": "in", "track": track, "type": "crossing"}
+            kept.records.append(open_codec().encode(Record(EVENTS, camera, value, second * 1_000_000_000)))
+    return kept
+
+
+def test_the_page_and_its_files_say_the_same(tmp_path: Path) -> None:
+    files = write_report(MemoryReader(ledger()), tmp_path / "report", interval_s=10)
+    page = files[0].read_text()
+    assert "<h1>plaza: 2 visitors</h1>" in page
+    assert "&lt;door&gt;" in page and "<door>" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    visitors = csv.read_csv(tmp_path / "report" / "visitors.csv").to_pylist()
+    assert [row["visitors"] for row in visitors] == [2, 2]
+    ways = parquet.read_table(tmp_path / "report" / "ways.parquet").to_pylist()
+    assert [(row["from"], row["to"], row["people"]) for row in ways] == [("east", "west", 2)]
+    assert parquet.read_table(tmp_path / "report" / "crossings.parquet").to_pylist() == [
+        {"line": "<door>", "direction": "in", "people": 4}
+    ]
+    assert cv2.imread(str(tmp_path / "report" / "heat-east.png")).any()
+
+
+def test_two_reports_of_one_ledger_are_the_same_bytes(tmp_path: Path) -> None:
+    pages = [write_report(MemoryReader(ledger()), tmp_path / name)[0].read_bytes() for name in ("a", "b")]
+    assert pages[0] == pages[1]
+
+
+def test_a_ledger_without_tracks_has_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="no tracks in this ledger"):
+        write_report(MemoryReader(MemoryLedger()), tmp_path)
+
+
+def test_the_command_reports_a_ledger_file(tmp_path: Path) -> None:
+    write(SqliteWriter(tmp_path / "ledger.sqlite", "plaza"))
+    arguments = ["report", str(tmp_path / "ledger.sqlite"), "--output", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert (tmp_path / "out" / "index.html").exists()
+    assert CliRunner().invoke(app, [*arguments, "--interval", "0s"]).exit_code == 2
+
+
+def test_heat_fades_by_event_time() -> None:
+    points = np.array([[25.0, 50.0], [75.0, 50.0]])
+    times = np.array([0, 60_000_000_000])
+    even = heat_map(points, times, (0, 0, 100, 100), 100, None).sum(axis=2)
+    faded = heat_map(points, times, (0, 0, 100, 100), 100, 10.0).sum(axis=2)
+    assert even[50, 25] == even[50, 75]
+    assert faded[50, 25] < faded[50, 75] / 2
