@@ -85,7 +85,7 @@ def crowd(frames: int, tracks: int = 100) -> Frames:
     made = []
     for _ in range(frames):
         places = np.clip(places + random.normal(0, 8, places.shape), (50, 150), (1870, 1080))
-        made.append((ids, np.hstack([places - (20, 100), places + (20, 0)]).astype(np.float32)))
+        made.append((ids, np.hstack([places - np.array([20, 100]), places + np.array([20, 0])]).astype(np.float32)))
     return made
 
 
