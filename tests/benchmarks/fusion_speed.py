@@ -55,6 +55,13 @@ def batch(camera: int, second: int, people: int, overlap: float, looks: np.ndarr
     return CameraBatch(f"c{camera:04d}", 1, second, second, (second + 1) * SECOND_NS, tuple(tracklets))
 
 
+def row_of_cameras(count: int, overlap: float, *, calibrated: bool = True) -> list[CameraGeometry]:
+    """Cameras straight above a corridor, 50 pixels a metre."""
+    lefts = [n * (WIDTH - overlap) for n in range(count)]
+    places = [np.array([[0.02, 0, left], [0, 0.02, 0], [0, 0, 1]]) if calibrated else None for left in lefts]
+    return [CameraGeometry(f"c{n:04d}", place, (1000, 500)) for n, place in enumerate(places)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cameras", type=int, default=100)
@@ -64,12 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     looks = np.random.default_rng(0).normal(size=(100_000, DIM)).astype(np.float32)
     looks /= np.linalg.norm(looks, axis=1, keepdims=True)
-    spacing = WIDTH - options.overlap
-    cameras = [
-        CameraGeometry(f"c{n:04d}", np.array([[0.02, 0, n * spacing], [0, 0.02, 0], [0, 0, 1]]), (1000, 500))
-        for n in range(options.cameras)
-    ]
-    engine = FusionEngine("row", Topology(cameras))
+    engine = FusionEngine("row", Topology(row_of_cameras(options.cameras, options.overlap)))
     spent, written, keys = [], [], []
     for second in range(options.seconds):
         made = [batch(n, second, options.people, options.overlap, looks) for n in range(options.cameras)]
