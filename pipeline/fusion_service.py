@@ -207,7 +207,7 @@ class FusionService:
             now_ns = 0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns
             commit = await self._call(self._engine.erase, number, now_ns, last_said)
             try:
-                await self._call(self._ledger.commit, [self._encode(record) for record in commit.records], commit.state)
+                await self._call(self._store, commit.records, commit.state)
             except CrosscamError as error:
                 # The engine has forgotten what the ledger may not have: only a restart can go on from there.
                 self._fail(error)
@@ -340,16 +340,19 @@ class FusionService:
     async def _write(
         self, commit: Commit, batches: Sequence[CameraBatch], interval: int | None, *, finished: bool
     ) -> None:
-        records = [self._encode(record) for record in commit.records]
         state: dict[str, bytes | None] = dict(commit.state)
         for batch in batches:
             state[f"camera/{batch.camera}"] = self._lanes[batch.camera].packed_after(batch)
         state[SITE_KEY] = pack(
             {"version": VERSION, "interval_ns": self._interval_ns, "interval": interval, "finished": finished}
         )
-        await self._call(self._ledger.commit, records, state)
+        await self._call(self._store, commit.records, state)
         self.waiting_for = None
         self._commits += 1
+
+    def _store(self, records: Sequence[Record], state: Mapping[str, bytes | None]) -> None:
+        """In the engine's thread: while a large commit is encoded, the event loop stays free to answer."""
+        self._ledger.commit([self._encode(record) for record in records], state)
 
     def _on_time(self, batch: CameraBatch, interval: int) -> CameraBatch:
         """The batch itself, or, where its interval is already out, an empty one with its tracklets as dead letters."""
