@@ -7,8 +7,8 @@ guess, they teach identities nothing, and no decision depends on them; so a trac
 its way to a decision, and decides the same in either way of publication.
 
 Holding back is the default. On two simulated sites (4 cameras, 8 people, 2 minutes, rank-1 0.7; fusion_parity.py in
-tests/benchmarks) guessing brought the median time to the right identity from 0.7 to 0.2 s and from 0.6 to 0.5 s, and
-the 90th percentile from 1.2 to 0.9 s and from 1.4 to 0.9 s. It took 3 corrections instead of 2, and 7 instead of 3:
+tests/benchmarks) guessing brought the median time to the right identity from 0.8 to 0.2 s and from 0.6 to 0.5 s, and
+the 90th percentile from 2.1 to 0.9 s and from 1.4 to 0.9 s. It took 5 corrections instead of 4, and 9 instead of 4:
 worth it for a display that has to be quick, not for a consumer that acts on what it reads.
 
     fusion/guesses    the waiting tracks that have been published, and as whom

@@ -119,6 +119,25 @@ def test_one_worker_and_two_write_the_same_bytes(tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
+def test_one_worker_four_and_a_live_stream_write_the_same_bytes(tmp_path: Path) -> None:
+    """Simulated cameras with embeddings: as fast as can be in one worker and in four, and at the pace of a clock."""
+    written = []
+    for name, size, pace in (("one", 4, ""), ("four", 1, ""), ("live", 4, ",paced=1")):
+        settings = f"place=hall,cameras=4,people=4,seconds=5,rank1=0.8{pace}"
+        cameras = [f"  - {{id: c{n}, source: 'simulated:{settings},camera={n}', fps: 5}}\n" for n in range(1, 5)]
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(
+            "site: hall\ncameras:\n" + "".join(cameras) + f"resources: {{cameras_per_worker: {size}}}\n"
+            f"ledger: {sqlite(tmp_path / f'{name}.sqlite')}\n"
+        )
+        site = load(file)
+        run(site)
+        written.append(contents(site))
+    assert written[0]["tracks"]
+    assert written[0] == written[1], "four workers"
+    assert written[0] == written[2], "a live stream"
+
+
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     site = make_site(tmp_path, seconds=5, ledger=sqlite(tmp_path / "ledger.sqlite"))
     run(site)
