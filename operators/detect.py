@@ -19,7 +19,7 @@ from operators.heads import CANDIDATES, Distributions, Found, Grid, Head, Suppre
 from operators.inference import ModelError, Predictor, find_model_file, open_predictor
 from operators.nms import suppress
 from operators.preprocess import Placement, Preprocessing, Resizing
-from operators.records import Detections, Image
+from operators.records import Detections, Float32, Image
 
 BUNDLED = Path(__file__).parent / "models" / "nanodet_g"
 """The detector that comes along: person, bicycle, car, motorcycle, bus, truck. Its README says whence."""
@@ -129,6 +129,7 @@ class ExportedDetector:
         self._batch = self._feeding.batch or max_batch
         fixed = self._feeding.shape
         self._floor = score_threshold
+        self._memory: Float32 = np.empty(0, np.float32)
         size = _input_size(predictor.name, description, fixed, input_size)
         self._head = self._recognise(size, 0 if description is None else len(description.labels))
         if self._head.one_by_one:
@@ -156,7 +157,7 @@ class ExportedDetector:
         for shape, indices in alike.items():
             for start in range(0, len(indices), self._batch):
                 chunk = indices[start : start + self._batch]
-                inputs = np.empty((self._feeding.batch or len(chunk), 3, *shape), np.float32)
+                inputs = self._room(self._feeding.batch or len(chunk), shape)
                 inputs[len(chunk) :] = 0
                 for row, index in enumerate(chunk):
                     self._preprocessing.fill(inputs[row], images[index], placements[index])
@@ -165,6 +166,13 @@ class ExportedDetector:
                     found = self._head.read(outputs, row, shape, self._floor)
                     results[index] = self._finish(found, placements[index], images[index].shape[:2])
         return results
+
+    def _room(self, count: int, shape: tuple[int, int]) -> Float32:
+        """(count, 3, *shape) float32 to prepare pictures in: the same memory every time, it is never handed out."""
+        size = count * 3 * shape[0] * shape[1]
+        if size > len(self._memory):
+            self._memory = np.empty(size, np.float32)
+        return self._memory[:size].reshape(count, 3, *shape)
 
     def _recognise(self, size: tuple[int, int], labels: int) -> Head:
         placement = Placement(size, size, (0, 0), (1.0, 1.0))
