@@ -17,7 +17,9 @@ from mtmct.search import search
 from mtmct.topology import Topology
 from pipeline.address import Place
 from pipeline.erase import erase_identity
+from pipeline.explain import explain
 from pipeline.fusion_service import FusionService
+from pipeline.ledger.kafka import KafkaWriter
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
 from pipeline.schema.codec import open_codec
 from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
@@ -123,3 +125,17 @@ def test_a_service_that_goes_on_erases_between_two_commits() -> None:
         ("east", 1): None, ("west", 1): None, ("east", 2): "plaza-000002", ("west", 2): "plaza-000002",
     }  # fmt: skip
     assert [found.number for found in search(ledger.state, look(1))] == [2]
+
+
+@pytest.mark.kafka
+def test_an_identity_in_kafka_is_explained_and_erased(kafka_settings: dict[str, str]) -> None:
+    place = Place(kafka=("plaza", kafka_settings))
+    write(KafkaWriter("plaza", kafka_settings))
+    reader = place.reader()
+    explained = explain(reader, "plaza-000001")
+    assert [(visit.camera, visit.track) for visit in explained.visits] == [("east", 1), ("west", 1)]
+    assert search(reader.state(), look(1), 1)[0].number == 1
+    erased = erase_identity(place, "plaza-000001")
+    assert erased.tracks == 2 and erased.left is not None and "plaza.state" in erased.left
+    assert [found.number for found in search(place.reader().state(), look(1))] == [2]
+    assert explain(place.reader(), "plaza-000001").current is None
