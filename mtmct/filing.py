@@ -19,7 +19,7 @@ class Filing:
     """Keeps the gallery of the linked tracks' looks: filed once a shard, and once more when they have settled."""
 
     def __init__(self, settings: FusionSettings) -> None:
-        self.gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns)
+        self.gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns, settings.gallery)
         self._keys: dict[int, list[str]] = {}
 
     def file(self, memory: TrackMemory, now_ns: int, sequence: int, journal: stored.Journal) -> None:

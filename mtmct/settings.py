@@ -101,6 +101,7 @@ class FusionSettings:
         exemplars: embeddings kept per identity.
         track_exemplars: embeddings kept per local track.
         shard_s: length of a gallery shard; shards are dropped whole.
+        gallery: `flat` or `ivf`, see `mtmct.gallery`.
         member_limit: local tracks listed per identity; of older ones only what they taught is kept.
     """
 
@@ -145,6 +146,7 @@ class FusionSettings:
     exemplars: int = 8
     track_exemplars: int = 3
     shard_s: float = 60.0
+    gallery: str = "flat"
     member_limit: int = 512
 
     @property

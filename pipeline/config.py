@@ -158,6 +158,8 @@ class Fusion(_Model):
         publish: `decided` holds a track back until it is linked; `provisional` publishes it at once under a guess
             that is marked as one.
         searchable: so long after it was last seen a closed identity can still be found by `crosscam search`.
+        gallery: `flat` compares a look with all others; `ivf` with a part of them where there are very many: for
+            sites of hundreds of cameras, at the price of looks that are missed.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         merge_odds: two identities that share positions are merged at this score.
         second_look_odds: two that look alike are merged if that beats all else by this much.
@@ -180,6 +182,7 @@ class Fusion(_Model):
     max_wait: Annotated[Seconds, Field(ge=0)] = 2.0
     publish: Literal["decided", "provisional"] = "decided"
     searchable: Annotated[Seconds, Field(ge=0)] = 0.0
+    gallery: Literal["flat", "ivf"] | None = None
     link_odds: Odds = None
     merge_odds: Odds = None
     second_look_odds: Odds = None

@@ -65,3 +65,37 @@ def test_likeness_takes_the_best_look_of_each():
 
 def test_ever_fewer_embeddings_are_taken_in():
     assert [n for n in range(40) if due(n)] == [0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32]
+
+
+def crowd(count: int, seed: int) -> np.ndarray:
+    """Looks of forty people."""
+    dice = np.random.default_rng(seed)
+    people = np.random.default_rng(0).normal(size=(40, 32))
+    vectors = people[np.arange(count) % 40] + 0.4 * dice.normal(size=(count, 32))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def filled(kind: str) -> Gallery:
+    gallery = Gallery(10, 100, kind, ivf_from=500)
+    for shard, count in ((0, 800), (1, 200), (2, 40)):
+        gallery.add(shard, np.arange(count) % 40, crowd(count, shard))
+    return gallery
+
+
+def test_cells_find_the_same_people_and_the_same_again():
+    queries = crowd(40, 9)
+    exact, nearest = filled("flat").search(queries, 200)
+    owners, cosines = filled("ivf").search(queries, 200)
+    assert (owners[:, 0] == exact[:, 0]).mean() > 0.95
+    assert not np.array_equal(cosines, nearest), "the large shard is in cells: what is far away is not looked at"
+    again = filled("ivf").search(queries, 200)
+    assert np.array_equal(owners, again[0]) and np.array_equal(cosines, again[1])
+
+
+def test_cells_with_too_few_vectors_are_marked():
+    gallery = Gallery(10, 100, "ivf", ivf_from=20)
+    gallery.add(0, np.arange(40), crowd(40, 0))
+    gallery.add(1, np.array([7]), crowd(1, 1))
+    owners, cosines = gallery.search(crowd(1, 2), 39)
+    assert (owners[0] == -1).any() and (cosines[0][owners[0] == -1] == -1).all()
+    assert (np.diff(cosines[0]) <= 0).all()

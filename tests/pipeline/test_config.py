@@ -160,6 +160,11 @@ def test_fusion_takes_what_tuning_finds_and_refuses_what_it_does_not_know() -> N
 
 
 def test_every_number_of_fusion_reaches_the_engine() -> None:
-    for name in set(Fusion.model_fields) - {"publish"}:
+    for name in set(Fusion.model_fields) - {"publish", "gallery"}:
         value = 7 if name == "min_evidence" else 0.5
         assert getattr(fusion_settings(Fusion(**{name: value})), setting_of(name)) == value
+
+
+def test_the_gallery_s_index_is_chosen_in_the_file() -> None:
+    assert fusion_settings(Fusion()).gallery == "flat"
+    assert fusion_settings(parse(MINIMAL + "fusion: {gallery: ivf}\n", HERE).fusion).gallery == "ivf"
