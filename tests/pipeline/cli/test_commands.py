@@ -10,12 +10,18 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from mtmct.fusion import FusionEngine
+from mtmct.records import CameraBatch, Tracklet
+from mtmct.topology import Topology
+from operators.embed import StripeEmbedder
 from operators.records import unpack
 from pipeline.ledger.base import LedgerError
-from pipeline.ledger.sqlite import SqliteReader
+from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
+from pipeline.schema.codec import open_codec
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -287,3 +293,31 @@ def test_a_mistake_gets_one_clear_sentence(words: tuple[str, ...], sentence: str
     said = refused(crosscam(*words, cwd=tmp_path))
     assert sentence in said
     assert "secret" not in said
+
+
+def test_a_picture_finds_who_looks_like_it(tmp_path: Path) -> None:
+    picture = tmp_path / "somebody.png"
+    cv2.imwrite(str(picture), np.random.default_rng(1).integers(0, 255, (120, 50, 3), np.uint8))
+    image = cv2.imread(str(picture))
+    vectors, _ = StripeEmbedder().embed(image, np.array([[0, 0, 50, 120]], np.float32))
+    frames = np.arange(1, 11)
+    times = (frames - 1) * 100_000_000
+    boxes = np.tile(np.array([[100, 50, 140, 160]], np.float32), (10, 1))
+    tracklets = tuple(
+        Tracklet("north", track, "person", frames, times, boxes + 200 * np.float32(track), np.ones(10, np.float32),
+                 look[None], np.ones(1, np.float32))
+        for track, look in ((1, np.roll(vectors[0], 40)), (2, vectors[0]))
+    )  # fmt: skip
+    batch = CameraBatch("north", 1, 0, 0, 1_000_000_000, tracklets)
+    commit = FusionEngine("plaza", Topology([])).advance([batch], 1_000_000_000)
+    writer = SqliteWriter(tmp_path / "ledger.sqlite", "plaza")
+    writer.open()
+    writer.commit([open_codec().encode(record) for record in commit.records], commit.state)
+    writer.close()
+    call = ("search", "--picture", "somebody.png", "--ledger", ".")
+    found = json.loads(crosscam(*call, "--json", cwd=tmp_path).stdout)
+    assert [one["identity"] for one in found] == ["plaza-000002", "plaza-000001"]
+    assert found[0]["cosine"] > 0.999 and found[0]["open"]
+    assert "plaza-000002" in crosscam(*call, cwd=tmp_path).stdout
+    nothing = refused(crosscam("search", "--picture", "no.png", "--ledger", ".", cwd=tmp_path))
+    assert "no.png: there is no picture here" in nothing
