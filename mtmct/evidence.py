@@ -188,8 +188,9 @@ class Judge:
                     owners += [owner] * len(looks)
         if not vectors:
             return [math.nan] * len(candidates)
+        occasions = np.repeat(np.arange(len(seen)), [len(looks) for looks in seen])
         everybody, slope = np.asarray(owners, np.float64), self._settings.appearance.slope
-        found = likeness(mine, weights, np.concatenate(vectors), everybody, len(candidates), slope)
+        found = likeness(mine, weights, np.concatenate(vectors), everybody, len(candidates), occasions, slope)
         return [float(value) for value in found]
 
     def _terms(self, question: _Question, candidate: Identity, known: _Known) -> dict[str, float] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtmct.topology import Float64
-from operators.records import Float32
+from operators.records import Float32, Int64
 
 _SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
 
@@ -97,15 +97,22 @@ def due(offered: int) -> bool:
 
 
 def likeness(
-    queries: Float32, query_weights: Float32, looks: Float32, owners: Float64, count: int, slope: float = 0.0
+    queries: Float32,
+    query_weights: Float32,
+    looks: Float32,
+    owners: Float64,
+    count: int,
+    occasions: Int64 | None = None,
+    slope: float = 1.0,
 ) -> Float64:
     """Cosine between one object and many, each with several looks.
 
-    For each look of the query the best look of the other object counts (they need not share every pose). Of the
-    query's looks the likelihood ratios are averaged by weight, not the cosines: whoever was half hidden or in a
-    shadow for a while does not look like himself then, but that says less against him than a look that agrees says
-    for him. Whatever the looks have to do with each other, such a mean is a valid ratio still: where the two are
-    different its expectation is 1 (Vovk and Wang, "E-values: calibration, combination and applications", 2021).
+    For each look of the query the best look of the other object counts (they need not share every pose). The looks
+    of one occasion (a track) share its light and what stands in the way, and differ by noise: their cosines are
+    averaged, by weight. Of several occasions the likelihood ratios are: whoever was half hidden or in a shadow once
+    did not look like himself then, which says less against him than an occasion that agrees says for him. Whatever
+    the occasions have to do with each other, such a mean is a valid ratio still: where the two are different its
+    expectation is 1 (Vovk and Wang, "E-values: calibration, combination and applications", 2021).
 
     Args:
         queries: (Q, D) float32, L2-normalised looks of the one.
@@ -113,7 +120,8 @@ def likeness(
         looks: (L, D) float32, L2-normalised looks of the many, grouped by owner, owners ascending.
         owners: (L,) integers in [0, count).
         count: how many others there are.
-        slope: nats a unit of cosine, of the model's calibration; 0 averages the cosines.
+        occasions: (Q,) int64, ascending: of which track each look of the one is; None: of one.
+        slope: nats a unit of cosine, of the model's calibration.
 
     Returns:
         (count,) float64, cosines that say as much as all the looks together; NaN for those without looks.
@@ -124,11 +132,12 @@ def likeness(
     cosines = (queries @ looks.T).astype(np.float64)
     present, starts = np.unique(owners, return_index=True)
     best = np.maximum.reduceat(cosines, starts, axis=1)
-    share = query_weights.astype(np.float64) / float(query_weights.sum())
-    if slope > 0:
-        top = best.max(axis=0)
-        together = top + np.log((share[:, None] * np.exp(slope * (best - top))).sum(axis=0)) / slope
-    else:
-        together = (share[:, None] * best).sum(axis=0)
+    weights = query_weights.astype(np.float64)
+    heads = np.zeros(1, np.int64) if occasions is None else np.flatnonzero(np.diff(occasions, prepend=-1))
+    of_occasion = np.add.reduceat(weights, heads)
+    means = np.add.reduceat(weights[:, None] * best, heads, axis=0) / of_occasion[:, None]
+    top = means.max(axis=0)
+    share = of_occasion / of_occasion.sum()
+    together = top + np.log((share[:, None] * np.exp(slope * (means - top))).sum(axis=0)) / slope
     result[present.astype(np.int64)] = together
     return result

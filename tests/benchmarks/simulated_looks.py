@@ -88,18 +88,9 @@ def _calibrate(cameras: Mapping[str, CameraTable], seed: int) -> AppearanceCalib
     looks, people, where = _looks_of_tracks(cameras)
     owners = np.repeat(np.arange(len(looks)), [len(each) for each in looks]).astype(np.float64)
     everybody = np.concatenate([each.vectors for each in looks])
+    cosine = np.stack([likeness(each.vectors, each.weights, everybody, owners, len(looks)) for each in looks])
     first, second = np.nonzero(where[:, None] != where[None])
-    answer = np.zeros(2)
-    for _ in range(2):  # how looks are put together depends on the slope
-        cosine = np.stack(
-            [likeness(each.vectors, each.weights, everybody, owners, len(looks), float(answer[0])) for each in looks]
-        )
-        answer = _logistic(cosine[first, second], people[first] == people[second])
-    return AppearanceCalibration(float(answer[0]), float(answer[1]))
-
-
-def _logistic(cosine: np.ndarray, same: np.ndarray) -> np.ndarray:
-    """Slope and offset of the log-likelihood ratio."""
+    cosine, same = cosine[first, second], people[first] == people[second]
     weights = np.where(same, 0.5 / same.sum(), 0.5 / (~same).sum())
     columns = np.stack([cosine, np.ones(len(cosine))], axis=1)
     answer = np.zeros(2)
@@ -108,7 +99,7 @@ def _logistic(cosine: np.ndarray, same: np.ndarray) -> np.ndarray:
         gradient = columns.T @ (weights * (same - said))
         curvature = (columns * (weights * said * (1 - said))[:, None]).T @ columns + 1e-9 * np.eye(2)
         answer += np.linalg.solve(curvature, gradient)
-    return answer
+    return AppearanceCalibration(float(answer[0]), float(answer[1]))
 
 
 def _looks_of_tracks(cameras: Mapping[str, CameraTable]) -> tuple[list[Exemplars], np.ndarray, np.ndarray]:

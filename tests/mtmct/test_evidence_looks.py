@@ -21,24 +21,31 @@ def at(cosine: float, axis: int) -> np.ndarray:
     return vector
 
 
-def compared(looks: np.ndarray, weights: list[float], slope: float = SLOPE) -> float:
-    return float(likeness(looks, np.array(weights, np.float32), ME, np.zeros(1), 1, slope)[0])
+def compared(looks: np.ndarray, weights: list[float], occasions: list[int]) -> float:
+    given = (looks, np.array(weights, np.float32), ME, np.zeros(1), 1)
+    return float(likeness(*given, np.array(occasions), SLOPE)[0])
 
 
-def test_a_half_hidden_look_hardly_speaks_against_a_clear_one():
-    clear, hidden = at(0.95, 1), at(0.6, 2)
-    together = compared(np.concatenate([clear, hidden]), [1, 1])
-    assert 0.95 - np.log(2) / SLOPE == pytest.approx(together, abs=1e-3)
-    assert compared(np.concatenate([clear, hidden]), [1, 1], slope=0.0) == pytest.approx(0.775, abs=1e-6)
+def test_a_track_half_hidden_hardly_speaks_against_a_clear_one():
+    together = compared(np.concatenate([at(0.95, 1), at(0.6, 2)]), [1, 1], [0, 1])
+    assert together == pytest.approx(0.95 - np.log(2) / SLOPE, abs=1e-3)
+
+
+def test_looks_of_one_track_are_averaged():
+    looks = np.concatenate([at(0.95, 1), at(0.6, 2)])
+    assert compared(looks, [1, 1], [0, 0]) == pytest.approx(0.775, abs=1e-6)
+    plain = likeness(looks, np.ones(2, np.float32), ME, np.zeros(1), 1)
+    assert plain[0] == pytest.approx(0.775, abs=1e-6)
 
 
 def test_a_glimpse_that_agrees_weighs_as_little_as_it_was_seen():
-    together = compared(np.concatenate([at(0.95, 1), at(0.6, 2)]), [0.01, 0.99])
+    together = compared(np.concatenate([at(0.95, 1), at(0.6, 2)]), [0.01, 0.99], [3, 5])
     assert 0.6 < together < 0.95 - np.log(100) / SLOPE + 0.01
 
 
-def test_looks_that_agree_say_what_each_of_them_says():
-    assert compared(np.concatenate([at(0.9, 1), at(0.9, 2), at(0.9, 3)]), [1, 2, 3]) == pytest.approx(0.9, abs=1e-6)
+def test_tracks_that_agree_say_what_each_of_them_says():
+    looks = np.concatenate([at(0.9, 1), at(0.9, 2), at(0.9, 3)])
+    assert compared(looks, [1, 2, 3], [0, 1, 2]) == pytest.approx(0.9, abs=1e-6)
 
 
 def test_of_different_objects_the_mean_ratio_stays_one_however_many_looks_there_are():
