@@ -166,6 +166,7 @@ class Fusion(_Model):
         split_odds: a track leaves an identity when its positions contradict it by this much.
         move_odds: a track moves to another identity that explains its positions better by this much.
         returns: log-odds that a new track is somebody known rather than a new arrival.
+        least_rivals: with fewer known identities away than this, each is as likely to return as one of so many.
         inside: added where a track begins away from the picture's edges.
         unseen_overlap: what it says to be seen by two cameras at once of which it is not known that they overlap.
         class_mismatch: what different classes say that detectors mistake for each other.
@@ -189,6 +190,7 @@ class Fusion(_Model):
     split_odds: Annotated[float, Field(gt=0, le=100)] | None = None
     move_odds: Annotated[float, Field(gt=0, le=100)] | None = None
     returns: Odds = None
+    least_rivals: Annotated[int, Field(ge=1)] | None = None
     inside: Odds = None
     unseen_overlap: Odds = None
     class_mismatch: Odds = None

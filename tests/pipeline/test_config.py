@@ -161,7 +161,7 @@ def test_fusion_takes_what_tuning_finds_and_refuses_what_it_does_not_know() -> N
 
 def test_every_number_of_fusion_reaches_the_engine() -> None:
     for name in set(Fusion.model_fields) - {"publish", "gallery"}:
-        value = 7 if name == "min_evidence" else 0.5
+        value = 7 if name in {"min_evidence", "least_rivals"} else 0.5
         assert getattr(fusion_settings(Fusion(**{name: value})), setting_of(name)) == value
 
 
