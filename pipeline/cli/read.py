@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -36,7 +36,14 @@ class ExportFormat(StrEnum):
     MOT = "mot"
     PARQUET = "parquet"
     CSV = "csv"
+    FLOW = "flow"
 
+
+_TABLES: dict[ExportFormat, Literal["mot", "parquet", "csv"]] = {
+    ExportFormat.MOT: "mot",
+    ExportFormat.PARQUET: "parquet",
+    ExportFormat.CSV: "csv",
+}
 
 LedgerOption = Annotated[
     str | None,
@@ -113,23 +120,35 @@ def export_command(
         str | None,
         typer.Argument(help="File, folder, site's YAML file, or kafka://HOST:PORT/SITE. The last run's if not given."),
     ] = None,
-    format: Annotated[ExportFormat, typer.Option(help="mot, parquet or csv.")] = ExportFormat.MOT,
+    format: Annotated[
+        ExportFormat, typer.Option(help="mot, parquet, csv, or flow (counts a frame).")
+    ] = ExportFormat.MOT,
     output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("export"),
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Identities as first published, without corrections.")
     ] = False,
+    interval: Annotated[str | None, typer.Option(help="flow: also people per so long, e.g. 10s.")] = None,
 ) -> None:
-    """Write tracks to files: MOT text a camera, Parquet, or CSV."""
+    """Write tracks to files: MOT text a camera, Parquet, or CSV; or counts a frame as PP-Tracking does."""
     from pipeline.address import open_reader
     from pipeline.export import export
 
+    if interval is not None and format is not ExportFormat.FLOW:
+        raise typer.BadParameter("--interval goes with --format flow")
+    every = None if interval is None else _duration(interval)
     reader = open_reader(ledger)
     try:
+        if format is ExportFormat.FLOW:
+            from pipeline.flow_statistic import write_flow_statistics
+
+            for path in write_flow_statistics(reader, output, interval_s=every):
+                console.print(str(path), markup=False)
+            return
         with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
             task = progress.add_task("reading")
             summary = export(
                 reader,
-                format.value,
+                _TABLES[format],
                 output,
                 as_published=as_published,
                 progress=lambda points: progress.update(task, description=f"{points} points"),
@@ -156,18 +175,23 @@ def report_command(
 ) -> None:
     """Write a page of a run's figures: visitors, lines, zones, journeys, heat maps; with CSV and Parquet beside it."""
     from pipeline.address import open_reader
-    from pipeline.durations import seconds
     from pipeline.report import write_report
 
-    try:
-        every, half = seconds(interval), None if half_life is None else seconds(half_life)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    if every <= 0 or (half is not None and half <= 0):
-        raise typer.BadParameter("write a duration above zero, such as 10s or 5m")
+    every, half = _duration(interval), None if half_life is None else _duration(half_life)
     reader = open_reader(ledger)
     try:
         files = write_report(reader, output, interval_s=every, half_life_s=half)
     finally:
         reader.close()
     console.print(f"{files[0]}: the page; {len(files) - 1} files with its figures beside it", markup=False)
+
+
+def _duration(text: str) -> float:
+    from pipeline.durations import seconds
+
+    try:
+        if (value := seconds(text)) > 0:
+            return value
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    raise typer.BadParameter("write a duration above zero, such as 10s or 5m")
