@@ -64,23 +64,24 @@ class Pinhole:
         return seen[..., :2] / depth[..., None], depth
 
     def boxes(self, feet: Float64, headings: Float64, sizes: Float64) -> tuple[Float64, Float64]:
-        """Upright cuboids that stand on the ground, as boxes in the picture and beyond.
+        """Upright blocks that stand on the ground, as boxes in the picture and beyond.
 
         Args:
             feet: (N, 2) metres, the middles of their bases.
             headings: (N,) radians, which way they face.
-            sizes: (N, 3) half length, half width, height, metres.
+            sizes: (N, 4) half length, half width and height, metres, and how large the base is against the top.
 
         Returns:
             (N, 4) xyxy, pixels, NaN where a corner is behind the camera; (N,) how far ahead their middles are.
         """
         cos, sin = np.cos(headings), np.sin(headings)
-        along, across = _CORNERS[:, 0] * sizes[:, :1], _CORNERS[:, 1] * sizes[:, 1:2]
+        taper = np.where(_CORNERS[:, 2] > 0, 1.0, sizes[:, 3:])
+        along, across = taper * _CORNERS[:, 0] * sizes[:, :1], taper * _CORNERS[:, 1] * sizes[:, 1:2]
         corners = np.stack(
             [
                 feet[:, :1] + cos[:, None] * along - sin[:, None] * across,
                 feet[:, 1:] + sin[:, None] * along + cos[:, None] * across,
-                _CORNERS[:, 2] * sizes[:, 2:],
+                _CORNERS[:, 2] * sizes[:, 2:3],
             ],
             axis=-1,
         )

@@ -69,7 +69,7 @@ def look(camera: Pinhole, plan: Plan, places: Int64, ground: Float64, headings: 
         places: (P,) whose places they are, ascending.
         ground: (P, T, 2) where they are in each frame, metres; NaN: away.
         headings: (P, T) which way they face.
-        sizes: (P, 3) half length, half width, height.
+        sizes: (P, 4), see `Pinhole.boxes`.
     """
     mount = camera.mount
     away = ground - (mount.x, mount.y)

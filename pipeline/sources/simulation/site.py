@@ -120,7 +120,7 @@ class SimulatedSite:
         places, ground, headings = self._ground(camera, now)
         middle = np.full(len(places), now[len(now) // 2])
         bodies = [self._bodies(person) for person in self.visits.who(places, middle).tolist()]
-        sizes = np.array([body[1:] for body in bodies]).reshape(-1, 3)
+        sizes = np.array([body[1:] for body in bodies]).reshape(-1, 4)
         sight = look(camera, self.plan, places, ground, headings, sizes)
         people = self.visits.who(sight.places, now[sight.frames])
         kinds = np.array([self._bodies(person)[0] for person in people.tolist()], np.int64)
@@ -190,7 +190,7 @@ class SimulatedSite:
         angle = mount.heading + random.uniform(-0.5, 0.5, len(lengths))
         far = random.uniform(4.0, 0.8 * mount.reach, len(lengths))
         feet = np.stack([mount.x + far * np.cos(angle), mount.y + far * np.sin(angle)], axis=1)
-        sizes = np.array([self._bodies(-1 - n)[1:] for n in range(len(lengths))]).reshape(-1, 3)
+        sizes = np.array([self._bodies(-1 - n)[1:] for n in range(len(lengths))]).reshape(-1, 4)
         boxes = camera.boxes(feet, angle, sizes)[0]
         boxes = np.clip(boxes, 0, [camera.width, camera.height] * 2)
         good = (boxes[:, 2:] - boxes[:, :2] >= 4).all(axis=1)
@@ -210,15 +210,15 @@ class SimulatedSite:
             None if self._looks is None else self._looks.of_nobody(len(rows), random),
         )
 
-    def _body(self, person: int) -> tuple[int, float, float, float]:
-        """Class index, half length, half width and height of somebody."""
+    def _body(self, person: int) -> tuple[int, float, float, float, float]:
+        """Class index, half length, half width, height, and base against shoulders of somebody."""
         random = np.random.default_rng((self.settings.seed, _BODIES, abs(person), int(person < 0)))
         if self.plan.habits.vehicles:
             kind = int(random.choice(len(_TRAFFIC), p=[share for _, share, *_ in _TRAFFIC]))
             scale = random.uniform(0.9, 1.1)
             length, width, height = (float(scale) * size for size in _TRAFFIC[kind][2:])
-            return kind, length, width, height
-        return 0, 0.2, 0.2, float(np.clip(random.normal(1.7, 0.1), 1.4, 2.0))
+            return kind, length, width, height, 1.0
+        return 0, 0.2, 0.2, float(np.clip(random.normal(1.7, 0.1), 1.4, 2.0)), 0.5
 
 
 def _joined(one: Detected, other: Detected) -> Detected:

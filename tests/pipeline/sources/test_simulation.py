@@ -40,9 +40,9 @@ def test_the_homography_leads_from_the_foot_of_a_box_to_where_its_person_stands(
         off.append(np.linalg.norm(feet - sight.ground[whole], axis=1))
     distances = np.concatenate(off)
     assert len(distances) > 300
-    # The lower edge of a box is the nearest corner of a body, not its middle: half a metre, or half a bus.
-    assert np.median(distances) < (4.0 if place == "streets" else 0.4)
-    assert distances.max() < (12.0 if place == "streets" else 0.8)
+    # The lower edge of a box is the nearest corner of a body, not its middle: a step, or half a bus.
+    assert np.median(distances) < (4.0 if place == "streets" else 0.2)
+    assert distances.max() < (12.0 if place == "streets" else 0.3)
 
 
 def test_a_point_on_the_ground_and_back() -> None:
@@ -71,7 +71,7 @@ def test_the_nearer_one_hides_the_farther_one() -> None:
     plan = plan_of("hall", 8)
     camera = Pinhole(plan.mounts[6], 1280, 720)  # in the middle of the western wall, looks east
     feet = np.array([[18.0, 15.0], [19.0, 15.02], [19.0, 11.0]])  # the second right behind the first
-    sizes = np.tile([0.2, 0.2, 1.7], (3, 1))
+    sizes = np.tile([0.2, 0.2, 1.7, 0.5], (3, 1))
     sight = look(camera, plan, np.arange(3), feet[:, None], np.zeros((3, 1)), sizes)
     visible = dict(zip(sight.places.tolist(), sight.visible.tolist(), strict=True))
     assert visible[0] == visible[2] == 1.0
