@@ -41,8 +41,8 @@ def test_the_homography_leads_from_the_foot_of_a_box_to_where_its_person_stands(
     distances = np.concatenate(off)
     assert len(distances) > 300
     # The lower edge of a box is the nearest corner of a body, not its middle: a step, or half a bus.
-    assert np.median(distances) < (4.0 if place == "streets" else 0.2)
-    assert distances.max() < (12.0 if place == "streets" else 0.3)
+    assert np.median(distances) < (4.0 if place == "streets" else 0.25)
+    assert distances.max() < (12.0 if place == "streets" else 0.4)
 
 
 def test_a_point_on_the_ground_and_back() -> None:
