@@ -92,7 +92,9 @@ class FusionEngine:
         flush = watermark_ns == END_OF_TIME
         self._sequence += 1
         # 1. Take in.
-        intake = take_in(self._erased.without(batches, self._journal), self._tracks, self._site, self._dim)
+        intake = take_in(
+            self._erased.without(batches, self._journal), self._tracks, self._topology, self._site, self._dim
+        )
         self._dim = intake.dim
         placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings)
         self._gathered = Gathered(self._book)

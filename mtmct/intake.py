@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.records import DEADLETTER, CameraBatch, Record, Tracklet
+from mtmct.topology import Float64, Topology
 from mtmct.tracks import TrackMemory
 from operators.records import Float32
 
@@ -43,7 +45,7 @@ def by_interval(batches: Sequence[CameraBatch]) -> list[list[CameraBatch]]:
     return [slices[interval] for interval in sorted(slices)] or [[]]
 
 
-def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, site: str, dim: int) -> Intake:
+def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topology, site: str, dim: int) -> Intake:
     """Sort and check. The order of `batches` leaves no mark: they are sorted by camera and sequence number.
 
     A batch that comes twice counts once. The length of the first embedding ever seen is the site's.
@@ -56,8 +58,8 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, site: str, dim:
     ended = sorted({(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended})
     given = [tracklet for tracklet in everything if len(tracklet)]
     given.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
-    check = _Check(site, dim, memory)
-    survey = _survey(given)
+    check = _Check(site, dim, memory, topology)
+    survey = _survey(given, topology)
     tracklets = [usable for row, one in enumerate(given) if (usable := check(one, survey[row])) is not None]
     return Intake(tracklets, events + letters, check.letters, ended, check.dim)
 
@@ -66,7 +68,8 @@ class _Seen(NamedTuple):
     """What one pass over all tracklets says of one of them.
 
     Attributes:
-        doubtful: it has an empty or unfinite box, or times that do not increase.
+        doubtful: it has an empty or unfinite box, one outside of the picture, an unfinite score, or times that
+            do not increase.
         start_ns, end_ns: of its first and last row.
         embeddings: brought to unit length; None if there are none, or if they have to be looked at one by one.
     """
@@ -77,7 +80,7 @@ class _Seen(NamedTuple):
     embeddings: Float32 | None
 
 
-def _survey(tracklets: Sequence[Tracklet]) -> list[_Seen]:
+def _survey(tracklets: Sequence[Tracklet], topology: Topology) -> list[_Seen]:
     if not tracklets:
         return []
     lengths = np.array([len(tracklet) for tracklet in tracklets])
@@ -87,7 +90,10 @@ def _survey(tracklets: Sequence[Tracklet]) -> list[_Seen]:
     forward = np.ones(len(times), bool)
     forward[1:] = times[1:] > times[:-1]
     forward[heads] = True
-    good = np.logical_and.reduceat(_sound_boxes(boxes) & forward, heads)
+    sizes = np.repeat([_size(topology, tracklet.camera) for tracklet in tracklets], lengths, axis=0)
+    scores = np.concatenate([tracklet.scores for tracklet in tracklets])
+    sound = _sound_boxes(boxes) & _in_picture(boxes, sizes) & np.isfinite(scores)
+    good = np.logical_and.reduceat(sound & forward, heads)
     columns = (~good, times[heads], times[heads + lengths - 1])
     return list(map(_Seen, *(column.tolist() for column in columns), _units(tracklets)))
 
@@ -95,6 +101,17 @@ def _survey(tracklets: Sequence[Tracklet]) -> list[_Seen]:
 def _sound_boxes(boxes: Float32) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         return np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+
+
+def _size(topology: Topology, camera: str) -> tuple[float, float]:
+    return topology.picture_size(camera) or (math.inf, math.inf)
+
+
+def _in_picture(boxes: Float32, size: Float64) -> NDArray[np.bool_]:
+    """Which boxes have a part in the picture; `size` is (2,) or (N, 2), width and height, infinite where unknown."""
+    with np.errstate(invalid="ignore"):
+        inside = (boxes[:, 2:] > 0) & (boxes[:, :2] < size)
+    return np.logical_and(inside[:, 0], inside[:, 1])
 
 
 def _units(tracklets: Sequence[Tracklet]) -> list[Float32 | None]:
@@ -123,11 +140,12 @@ def _units(tracklets: Sequence[Tracklet]) -> list[Float32 | None]:
 
 
 class _Check:
-    def __init__(self, site: str, dim: int, memory: TrackMemory) -> None:
+    def __init__(self, site: str, dim: int, memory: TrackMemory, topology: Topology) -> None:
         self.letters: list[Record] = []
         self.dim = dim
         self._site = site
         self._memory = memory
+        self._topology = topology
         self._latest: dict[tuple[str, int], int] = {}
 
     def __call__(self, tracklet: Tracklet, seen: _Seen) -> Tracklet | None:
@@ -152,6 +170,15 @@ class _Check:
         sound = _sound_boxes(boxes)
         if not sound.all():
             self._tell(tracklet, "bad_box", f"{int((~sound).sum())} of {len(sound)} boxes are empty or not finite")
+        size = _size(self._topology, tracklet.camera)
+        inside = _in_picture(boxes, np.array(size)) | ~sound
+        if not inside.all():
+            count = int((~inside).sum())
+            detail = f"{count} of {len(inside)} boxes lie outside of the picture of {size[0]:g}x{size[1]:g}"
+            self._tell(tracklet, "outside_picture", detail)
+        scored = np.isfinite(tracklet.scores)
+        if not scored.all():
+            self._tell(tracklet, "bad_score", f"{int((~scored).sum())} of {len(scored)} scores are not finite")
         latest = np.maximum.accumulate(np.concatenate([[before], tracklet.times_ns]))
         forward = tracklet.times_ns > latest[:-1]
         if not forward.all():
@@ -159,7 +186,7 @@ class _Check:
             self._tell(
                 tracklet, "time_backwards", f"{count} of {len(forward)} points are not newer than what came before"
             )
-        keep = sound & forward
+        keep = sound & inside & scored & forward
         if not keep.any():
             return None
         self._latest[tracklet.camera, tracklet.track] = int(tracklet.times_ns[keep][-1])

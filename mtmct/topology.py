@@ -96,6 +96,11 @@ class Topology:
         """Whether the camera is one of the site's."""
         return camera in self._cameras
 
+    def picture_size(self, camera: str) -> tuple[int, int] | None:
+        """Width and height of a camera's picture, pixels; None if unknown."""
+        known = self._cameras.get(camera)
+        return None if known is None else known.picture_size
+
     def calibrated(self, camera: str) -> bool:
         """Whether the camera's pixels can be placed on the ground."""
         return camera in self._homographies

@@ -45,6 +45,7 @@ def published(commits) -> dict[tuple[str, int], int]:
     [
         (lambda t: {"boxes": np.where(np.arange(10)[:, None] == 3, np.nan, t.boxes)}, "bad_box", "1 of 10 boxes", 9),
         (lambda t: {"boxes": t.boxes[:, [2, 3, 0, 1]]}, "bad_box", "10 of 10 boxes", 0),
+        (lambda t: {"scores": np.where(np.arange(10) == 3, np.nan, t.scores)}, "bad_score", "1 of 10 scores", 9),
         (lambda t: {"times_ns": t.times_ns[[0, 1, 2, 3, 2, 1, 4, 5, 6, 7]]}, "time_backwards", "2 of 10 points", 8),
         (lambda t: {"times_ns": np.full(10, 5)}, "time_backwards", "9 of 10 points", 1),
         (lambda t: {"embeddings": np.full((1, 16), np.inf, np.float32)}, "nan_embedding", "1 of 1 embeddings", 10),
@@ -77,7 +78,7 @@ def test_a_camera_that_the_topology_does_not_know_counts_as_not_calibrated():
     assert all(point[6] is None for value in records(commits, "tracks") for point in value["points"])
 
 
-def test_boxes_outside_the_picture_are_published_and_disturb_nobody():
+def test_boxes_outside_the_picture_are_set_aside_and_disturb_nobody():
     path = straight(5, 5)
     far = tracklet("a", 2, straight(2000, 900), 0, 6, ended=True)
     walks = {(name, 1): {"path": path if name == "a" else straight(12, 5), "start": 0, "end": 6} for name in "ab"}
@@ -87,8 +88,16 @@ def test_boxes_outside_the_picture_are_published_and_disturb_nobody():
     with_far[5] = (watermark, [replace(each, tracklets=(*each.tracklets, far)) if each.camera == "a" else each
                                for each in made])  # fmt: skip
     plain, disturbed = play(engine(), steps), play(engine(), with_far)
-    assert published(disturbed).pop(("a", 2)) == 60
-    assert {k: v for k, v in published(disturbed).items() if k != ("a", 2)} == published(plain)
+    ((why, detail),) = letters(disturbed)
+    assert why == "outside_picture" and "60 of 60 boxes" in detail and "track 2 of camera a" in detail
+    assert published(disturbed) == published(plain)
+
+
+@pytest.mark.parametrize("edge", [[-30, 50, 1, 90], [499, 0, 520, 40], [0, -50, 20, 1]])
+def test_a_box_with_a_part_in_the_picture_is_inside(edge):
+    kept = replace(usual(), boxes=np.tile(np.array(edge, np.float32), (10, 1)))
+    commits = play(engine(), one_camera(kept))
+    assert published(commits) == {("a", 1): 10} and letters(commits) == []
 
 
 def test_clocks_minutes_apart_cost_recognition_and_nothing_else():
