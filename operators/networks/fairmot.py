@@ -57,7 +57,7 @@ class FairMot(nn.Layer):  # type: ignore[misc]
             self.backbone = Dla([c // 4 for c in CHANNELS] if tiny else CHANNELS)
             self.neck = AggregatingNeck(self.backbone.channels)
         elif backbone == "hrnet18":
-            self.backbone = HrNet(4, (1, 1, 1)) if tiny else HrNet(18, MODULES)
+            self.backbone = HrNet(4, (1, 1, 1), blocks=1) if tiny else HrNet(18, MODULES)
             self.neck = AggregatingNeck(self.backbone.channels, 64)
         else:
             raise ValueError(f"there is no backbone {backbone!r}: take dla34 or hrnet18")

@@ -39,9 +39,9 @@ class Basic(nn.Layer):  # type: ignore[misc]
 class Exchange(nn.Layer):  # type: ignore[misc]
     """One module: blocks on every branch, then every branch gets the sum of all, brought to its size."""
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], blocks: int = BLOCKS) -> None:
         super().__init__()
-        self.branches = nn.LayerList([nn.Sequential(*[Basic(width) for _ in range(BLOCKS)]) for width in widths])
+        self.branches = nn.LayerList([nn.Sequential(*[Basic(width) for _ in range(blocks)]) for width in widths])
         self.paths = nn.LayerList()
         for to, width in enumerate(widths):
             row = nn.LayerList()
@@ -72,7 +72,7 @@ class Exchange(nn.Layer):  # type: ignore[misc]
 class HrNet(nn.Layer):  # type: ignore[misc]
     """HRNetV2 of that width (18 is the light one); `forward` gives maps at strides 4, 8, 16 and 32."""
 
-    def __init__(self, width: int = 18, modules: tuple[int, ...] = MODULES) -> None:
+    def __init__(self, width: int = 18, modules: tuple[int, ...] = MODULES, blocks: int = BLOCKS) -> None:
         super().__init__()
         self.stem = nn.Sequential(ConvNorm(3, 64, 3, 2), ConvNorm(64, 64, 3, 2))
         self.first = nn.Sequential(*[Bottleneck(64 if k == 0 else 256, 64) for k in range(4)])
@@ -90,7 +90,7 @@ class HrNet(nn.Layer):  # type: ignore[misc]
                 else:
                     entries.append(ConvNorm(last[-1], wide, 3, 2))
             self.begin.append(entries)
-            self.stages.append(nn.LayerList([Exchange(widths) for _ in range(count)]))
+            self.stages.append(nn.LayerList([Exchange(widths, blocks) for _ in range(count)]))
             last = widths
 
     def forward(self, image: Tensor) -> list[Tensor]:

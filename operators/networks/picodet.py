@@ -133,13 +133,13 @@ class PicoDet(nn.Layer):  # type: ignore[misc]
 
     Args:
         classes: number of classes C.
-        size: one of `SIZES`.
+        size: one of `SIZES`, or one of your own.
         version: 2 (PP-LCNet, aligned head), or 1 (ESNet; size s only).
     """
 
-    def __init__(self, classes: int, size: str = "s", version: int = 2) -> None:
+    def __init__(self, classes: int, size: str | Size = "s", version: int = 2) -> None:
         super().__init__()
-        chosen = SIZES[size]
+        chosen = SIZES[size] if isinstance(size, str) else size
         if version == 1 and size != "s":
             raise ValueError("PicoDet's first version is here in size s only")
         self.classes = classes
