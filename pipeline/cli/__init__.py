@@ -16,6 +16,7 @@ from pipeline.cli.read import export_command, report_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
 from pipeline.cli.signals import install_sigterm
 from pipeline.cli.simulate import simulate_command
+from pipeline.cli.train import app as train_app
 from pipeline.cli.tuning import tune_fusion_command
 from pipeline.config import ConfigError
 
@@ -39,6 +40,7 @@ app.command("render")(render_command)
 app.command("track")(track_command)
 app.add_typer(evaluation_app, name="eval")
 app.add_typer(models_app, name="models")
+app.add_typer(train_app, name="train")
 app.command("simulate")(simulate_command)
 tune = typer.Typer(help="Find parameters from ground truth.", no_args_is_help=True)
 tune.command("tracker")(tune_tracker_command)

@@ -1,0 +1,1 @@
+"""Fitting networks to labelled pictures. Nothing here is needed at run time."""
