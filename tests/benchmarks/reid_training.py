@@ -1,4 +1,4 @@
-"""Does the ReID trainer learn? Overfits 50 frames of a real scene, and tests on later ones; prints JSON.
+"""Does the ReID trainer learn? Trains on 50 frames of a real scene, tests on later ones; prints JSON.
 
     nice python tests/benchmarks/reid_training.py [--epochs 60] [--to FOLDER]
 
@@ -9,6 +9,9 @@ thread, by the command's own code. The best epoch is chosen by the crops it trai
     later    the same network on frames 300 to 790, every 10th: largely the same people later on, in other places; not
              a score for people it has never seen
     seconds  of processor time
+
+With the defaults it does not overfit yet: the loss falls from 4.30 to 2.24, mAP on its own crops is 0.30, and later
+crops are found no better than with random weights (0.18 against 0.20).
 """
 
 from __future__ import annotations
