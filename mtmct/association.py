@@ -16,6 +16,7 @@ from mtmct.identities import Identity, IdentityBook
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X, Y
+from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
 
 
@@ -80,7 +81,10 @@ class Candidates:
         topology: Topology,
         settings: FusionSettings,
         now_ns: int,
+        travel: TravelTimes | None = None,
     ) -> None:
+        self._travel = travel
+        self._latest: tuple[Int64, list[str], Int64, Int64] | None = None
         self._tracks = tracks
         self._book = book
         self._window = window
@@ -112,11 +116,40 @@ class Candidates:
     def of(self, track: LocalTrack) -> list[Identity]:
         """Identities to score for a track, by number."""
         partners = {self._tracks[uid].identity for uid in self._window.partners(track.uid) if uid in self._tracks}
-        numbers = self._alike.get(track.uid, set()) | self._near(track) | self._new_ones(track)
+        numbers = (
+            self._alike.get(track.uid, set()) | self._near(track) | self._new_ones(track) | self._on_the_way(track)
+        )
         if self._topology.calibrated(track.camera):
             # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
             numbers -= self._left.in_view
         return [self._book[number] for number in sorted(numbers | partners) if number in self._book]
+
+    def _on_the_way(self, track: LocalTrack) -> set[int]:
+        """Identities likeliest to come into the view of the track's camera when it did."""
+        if self._travel is None or self._topology.calibrated(track.camera):
+            return set()
+        if self._latest is None:
+            self._latest = self._seen_last()
+        numbers, cameras, starts, ends = self._latest
+        if not len(numbers):
+            return set()
+        rates = self._travel.soonest(track.camera, track.start_ns, cameras, starts, ends)
+        likeliest = np.argsort(-rates, kind="stable")[: self._settings.shortlist]
+        return set(numbers[likeliest[rates[likeliest] > NEVER]].tolist())
+
+    def _seen_last(self) -> tuple[Int64, list[str], Int64, Int64]:
+        """Of every identity: its number, the camera in which it was seen last, since when and until when."""
+        numbers, cameras, starts, ends = [], [], [], []
+        for number, identity in sorted(self._book.identities.items()):
+            spans = [(track.start_ns, track.last_ns, track.camera) for track in self._book.tracks_of(identity)]
+            spans += [(member.start_ns, member.end_ns, member.camera) for member in identity.past[-1:]]
+            if spans:
+                start, end, camera = max(spans)
+                numbers.append(number)
+                cameras.append(camera)
+                starts.append(start)
+                ends.append(end)
+        return np.array(numbers, np.int64), cameras, np.array(starts, np.int64), np.array(ends, np.int64)
 
     def _new_ones(self, track: LocalTrack) -> set[int]:
         """New identities that look alike; where both cameras are calibrated, positions have found them already."""

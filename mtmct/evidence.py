@@ -14,16 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmct.coincidence import Beside, PairWindow
-from mtmct.exemplars import Exemplars, likeness
+from mtmct.exemplars import Exemplars, alike, likeness
 from mtmct.identities import Identity, IdentityBook
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from mtmct.tracks import XX, XY, YY, H, LocalTrack, U, V, X, Y
+from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS
 
 NEVER = float("-inf")
 _BODY_M = 1.7  # height of a body: the yardstick in pictures without calibration
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
+_REMEMBERED = 16  # stays of the past that may still be a step of a journey
+_NOTHING = 1e-30  # keeps a logarithm finite
 _PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
 
 
@@ -54,6 +57,14 @@ class Subject:
     spans: Sequence[tuple[str, int, int]]
     looks: Sequence[Exemplars]
 
+    @property
+    def stays(self) -> list[Stay]:
+        """Where and when it was seen, in order."""
+        return sorted(
+            (Stay(start, end, camera) for camera, start, end in self.spans),
+            key=lambda stay: (stay.start_ns, stay.end_ns, stay.camera),
+        )
+
     @classmethod
     def of_track(cls, track: LocalTrack) -> Subject:
         """One track."""
@@ -75,12 +86,14 @@ class _Known:
         cls: class name.
         tracks: its tracks in memory.
         spans: first and last event time of all its tracks, by camera.
+        course: its latest stays in views, in order.
     """
 
     uids: Sequence[int]
     cls: str
     tracks: Sequence[LocalTrack]
     spans: Mapping[str, Sequence[tuple[int, int]]]
+    course: Sequence[Stay]
 
 
 class Gathered:
@@ -101,7 +114,7 @@ class Gathered:
             spans.setdefault(member.camera, []).append((member.start_ns, member.end_ns))
         for track in tracks:
             spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
-        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans)
+        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans, _course(candidate, tracks))
         if len(tracks) == len(candidate.uids):
             self._known[candidate.number] = known
         return known
@@ -130,6 +143,7 @@ class Judge:
         settings: densities, priors and calibrations.
         now_ns: the commit's event time.
         gathered: what an earlier judge of the same commit has gathered.
+        travel: times between views; None if they do not count.
     """
 
     def __init__(
@@ -140,7 +154,9 @@ class Judge:
         settings: FusionSettings,
         now_ns: int,
         gathered: Gathered | None = None,
+        travel: TravelTimes | None = None,
     ) -> None:
+        self._travel = travel
         self._book = book
         self._window = window
         self._topology = topology
@@ -160,18 +176,37 @@ class Judge:
         )
         terms = [self._terms(question, candidate, self._gathered.of(candidate, without)) for candidate in candidates]
         possible = [candidate for candidate, known in zip(candidates, terms, strict=True) if known is not None]
-        cosines = iter(self._likeness(subject, possible, without))
+        said = iter(self._appearance(subject, possible, without))
         scores = []
         for known in terms:
             if known is None:
                 scores.append(FORBIDDEN)
                 continue
-            cosine = next(cosines)
-            if math.isfinite(cosine):
-                known["appearance"] = self._settings.appearance.llr(cosine)
+            appearance = next(said)
+            if math.isfinite(appearance):
+                known["appearance"] = appearance
             # Rounded, so that a last bit never decides.
             scores.append(Score(round(sum(known.values()), 6), known))
         return scores
+
+    def _appearance(self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]) -> list[float]:
+        """What the looks say for each candidate, nats; NaN where there are none to compare.
+
+        Where travel times are learned the cosines are averaged over all pairs of tracks: the best of them, which is
+        right among few people, grows with every look that is kept of somebody, and would learn times of wrong links.
+        """
+        calibration = self._settings.appearance
+        if self._travel is None:
+            cosines = self._likeness(subject, candidates, without)
+            return [calibration.llr(cosine) if math.isfinite(cosine) else math.nan for cosine in cosines]
+        seen = [looks for looks in subject.looks if len(looks)]
+        means, gains = alike(seen, [self._looks(candidate, without) for candidate in candidates])
+        pairs = zip(means.tolist(), gains.tolist(), strict=True)
+        return [calibration.llr(mean, gain) if math.isfinite(mean) else math.nan for mean, gain in pairs]
+
+    def _looks(self, candidate: Identity, without: frozenset[int]) -> list[Exemplars]:
+        kept = [candidate.looks, *(t.looks for t in self._book.tracks_of(candidate) if t.uid not in without)]
+        return [looks for looks in kept if len(looks)]
 
     def _likeness(self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]) -> list[float]:
         seen = [looks for looks in subject.looks if len(looks)]
@@ -217,6 +252,8 @@ class Judge:
             terms["ground"] = ground
         elif unseen:
             terms["overlap"] = settings.unseen_overlap
+        if self._travel is not None and not compared and not self._topology.calibrated(question.first.camera):
+            return self._travelled(self._travel, question, known, agreement)
         rivals = self._rivals(subject)
         motion = self._transitions(question, known.tracks, rivals)
         if motion == NEVER:
@@ -231,6 +268,43 @@ class Judge:
             terms["class"] = agreement
         terms["arrival"] = settings.returns + (0.0 if question.first.at_border else settings.inside)
         return terms
+
+    def _travelled(
+        self, travel: TravelTimes, question: _Question, known: _Known, agreement: float
+    ) -> dict[str, float] | None:
+        """Time in the place of positions: for who comes from a view into one without calibration.
+
+        The rates of coming hold the rivals and the newcomers already. Within one camera the place at which a
+        track was lost counts, for as long as it is remembered.
+        """
+        stays = question.subject.stays
+        course = _around(known.course, stays)
+        said = travel.joined(stays, course) if course else 0.0
+        if said == NEVER:
+            return None
+        terms = {"travel": said}
+        motion = self._transitions(question, known.tracks, None)
+        if motion == NEVER and any(stay.camera == stays[0].camera for stay in known.course):
+            motion = None
+        if motion is not None:
+            settings = self._settings
+            begun = settings.returns + (0.0 if question.first.at_border else settings.inside)
+            terms["motion"] = float(np.logaddexp(said, motion + begun)) - said
+        if agreement:
+            terms["class"] = agreement
+        return terms
+
+    def travellers(
+        self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]
+    ) -> list[Stay | None]:
+        """Where each candidate was when the subject came: the stay it would have come from."""
+        came = subject.stays[0]
+        found: list[Stay | None] = []
+        for candidate in candidates:
+            course = self._gathered.of(candidate, without).course
+            before = [stay for stay in course if stay.start_ns <= came.start_ns and stay.camera != came.camera]
+            found.append(before[-1] if before else None)
+        return found
 
     def _rivals(self, subject: Subject) -> int:
         """How many open identities the subject could be for all that the cameras show now.
@@ -296,7 +370,7 @@ class Judge:
                         return True
         return False
 
-    def _transitions(self, question: _Question, known: Sequence[LocalTrack], rivals: int) -> float | None:
+    def _transitions(self, question: _Question, known: Sequence[LocalTrack], rivals: int | None) -> float | None:
         """From the identity's last track before the subject to the subject, and from it to the next one after it."""
         first, last = question.first, question.last
         before = [track for track in known if track.last_ns < first.start_ns]
@@ -309,11 +383,12 @@ class Judge:
         said = [llr for llr in (self._step(*step, rivals) for step in steps) if llr is not None]
         return sum(said) if said else None
 
-    def _step(self, gone: LocalTrack, come: LocalTrack, rivals: int) -> float | None:
+    def _step(self, gone: LocalTrack, come: LocalTrack, rivals: int | None) -> float | None:
         """What it says that one track ended where it did and another began where it did; None if unknown.
 
         A position is predicted by a velocity that fades (an Ornstein-Uhlenbeck walk) and an uncertainty that grows
-        with time; it is trusted less the longer the gap, until only the prior is left.
+        with time; it is trusted less the longer the gap, until only the prior of one of `rivals` is left, or nothing
+        if they are counted elsewhere (None).
         """
         settings = self._settings
         motion = settings.motion(come.cls)
@@ -339,9 +414,26 @@ class Judge:
         determinant = max(xx * yy - xy * xy, 1e-9)
         mahalanobis = (yy * ex * ex - 2 * xy * ex * ey + xx * ey * ey) / determinant
         area = settings.area_per_person_m2
-        extent = min(2 * math.pi * math.sqrt(determinant), rivals * area)
+        extent = 2 * math.pi * math.sqrt(determinant)
         trust = math.exp(-seconds / settings.position_memory_s) * (1 - settings.surprise)
-        return math.log(trust * area / extent * math.exp(-mahalanobis / 2) + (1 - trust) / rivals)
+        near = trust * area * math.exp(-mahalanobis / 2)
+        if rivals is None:
+            return math.log(near / extent + _NOTHING)
+        return math.log(near / min(extent, rivals * area) + (1 - trust) / rivals)
+
+
+def _course(candidate: Identity, tracks: Sequence[LocalTrack]) -> list[Stay]:
+    past = [Stay(member.start_ns, member.end_ns, member.camera) for member in candidate.past[-_REMEMBERED:]]
+    return sorted(
+        [*past, *(track.stay for track in tracks)], key=lambda stay: (stay.start_ns, stay.end_ns, stay.camera)
+    )
+
+
+def _around(course: Sequence[Stay], stays: Sequence[Stay]) -> list[Stay]:
+    """The part of a course from just before some stays to just after: the rest is no other with them or without."""
+    low = sum(stay.start_ns <= stays[0].start_ns for stay in course)
+    high = sum(stay.start_ns <= stays[-1].start_ns for stay in course)
+    return list(course[max(low - 1, 0) : high + 1])
 
 
 def _alone_in_each_camera(subject: Subject, known: _Known) -> bool:

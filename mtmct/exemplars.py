@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mtmct.topology import Float64
 from operators.records import Float32, Int64
 
+_MOST_GAIN = 4.0  # what is seen again and again says at most this much more than what is seen once
 _SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
 
 
@@ -43,6 +45,13 @@ class Exemplars:
             norms = np.linalg.norm(self.sums, axis=1, keepdims=True)
             self._unit = self.sums / np.maximum(norms, np.float32(1e-12))
         return self._unit
+
+    @property
+    def middle(self) -> Float32:
+        """(D,) float32, the mean of all that was taken in, L2-normalised."""
+        total = self.sums.sum(axis=0)
+        mean: Float32 = total / max(np.linalg.norm(total), np.float32(1e-12))
+        return mean
 
     @property
     def heaviest(self) -> Float32:
@@ -94,6 +103,43 @@ def due(offered: int) -> bool:
     change need not be written with every commit.
     """
     return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
+
+
+def alike(subject: Sequence[Exemplars], others: Sequence[Sequence[Exemplars]]) -> tuple[Float64, Float64]:
+    """How alike one object and many are, each seen on several occasions (tracks).
+
+    The mean over all pairs of occasions, not the best of them: the more looks are kept of somebody, the more like
+    him the most like of them is to anybody. The noise of the occasions averages out, so that the mean says more
+    than a cosine of one pair does: by how much follows from how alike the occasions of one object are.
+
+    Args:
+        subject: looks of the one, by occasion; none of them empty.
+        others: looks of the many, by occasion; none of them empty; one without occasions is not comparable.
+
+    Returns:
+        (N,) float64 mean cosines, NaN for those not comparable, and (N,) float64 how much more than the cosine of
+        one pair they say, 1 or more.
+    """
+    cosines, gains = np.full(len(others), np.nan), np.ones(len(others))
+    owners = [row for row, looks in enumerate(others) if looks]
+    if not subject or not owners:
+        return cosines, gains
+    occasions = [looks for row in owners for looks in others[row]]
+    starts = np.cumsum([0, *(len(looks) for looks in occasions)])[:-1]
+    queries = np.concatenate([looks.vectors for looks in subject])
+    weights = np.concatenate([looks.weights / looks.weights.sum() for looks in subject]).astype(np.float64)
+    found = (queries @ np.concatenate([looks.vectors for looks in occasions]).T).astype(np.float64)
+    best = np.maximum.reduceat(found, starts, axis=1)
+    of_occasion = (weights[:, None] * best).sum(axis=0) / len(subject)
+    counts = np.array([len(others[row]) for row in owners])
+    heads = np.cumsum([0, *counts])[:-1]
+    cosines[owners] = np.add.reduceat(of_occasion, heads) / counts
+    middles = np.stack([looks.middle for looks in occasions]).astype(np.float64)
+    centres = np.add.reduceat(middles, heads, axis=0) / counts[:, None]
+    mine = np.mean([looks.middle for looks in subject], axis=0)
+    coherence = (centres**2).sum(axis=1) * float((mine.astype(np.float64) ** 2).sum())
+    gains[owners] = 1 / np.clip(coherence, 1 / _MOST_GAIN, 1.0)
+    return cosines, gains
 
 
 def likeness(

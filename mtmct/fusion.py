@@ -16,7 +16,7 @@ from mtmct.association import Candidates, Verdict, assign
 from mtmct.coincidence import CommitPairs, PairWindow, compare
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
-from mtmct.evidence import Gathered, Judge
+from mtmct.evidence import Gathered, Judge, Subject
 from mtmct.filing import Filing
 from mtmct.identities import IdentityBook, Why
 from mtmct.intake import by_interval, take_in
@@ -25,6 +25,7 @@ from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, Placed, Samples, TrackMemory, in_order
+from mtmct.travel import TravelTime, TravelTimes
 from operators.records import SECOND_NS, Int64
 
 END_OF_TIME = int(np.iinfo(np.int64).max)
@@ -57,6 +58,7 @@ class FusionEngine:
         self._gathered = Gathered(self._book)
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
+        self._travel = TravelTimes(self._topology.cameras, settings)
         self._erased = ErasedTracks(state)
         self._album = Album(state)
         self._pair_keys: dict[int, list[str]] = {}
@@ -108,6 +110,7 @@ class FusionEngine:
         # 3. Take back what was wrong, decide what waits, join what is one.
         placed, links = self._decide(placed, flush)
         self._merge(placed)
+        self._learn_travel()
         # 4. Publish what has an identity; guess at the rest, or hold it.
         if self._settings.provisional:
             links |= self._guess(placed)
@@ -171,7 +174,8 @@ class FusionEngine:
     # --- decisions ---------------------------------------------------------------------------------------------
 
     def _judge(self) -> Judge:
-        return Judge(self._book, self._window, self._topology, self._settings, self._now_ns, self._gathered)
+        travel = self._travel if self._settings.travel else None
+        return Judge(self._book, self._window, self._topology, self._settings, self._now_ns, self._gathered, travel)
 
     def _decide(self, placed: Sequence[Placed], flush: bool) -> tuple[list[Placed], dict[int, Link]]:
         """Link what is ready and link anew what is under review, camera by camera.
@@ -301,7 +305,37 @@ class FusionEngine:
 
     def _candidates(self) -> Candidates:
         memory = (self._tracks, self._book, self._window, self._filing.gallery)
-        return Candidates(*memory, self._topology, self._settings, self._now_ns)
+        travel = self._travel if self._settings.travel else None
+        return Candidates(*memory, self._topology, self._settings, self._now_ns, travel)
+
+    def _learn_travel(self) -> None:
+        """What the tracks that have just ended say of the times between views, shared out over all it may mean."""
+        if not self._settings.travel:
+            return
+        done = [t for t in self._tracks.tracks.values() if t.ended and t.identity and not t.travelled]
+        for track in done:
+            track.travelled = True
+            self._tracks.changed.add(track.uid)
+        done = [t for t in done if not self._topology.calibrated(t.camera)]
+        if not done:
+            return
+        candidates, judge = self._candidates(), self._judge()
+        candidates.look_up(done)
+        found = []
+        for track in sorted(done, key=lambda track: (track.start_ns, track.uid)):
+            subject, without = Subject.of_track(track), frozenset({track.uid})
+            offered = candidates.of(track)
+            if self._book[track.identity] not in offered:
+                offered.append(self._book[track.identity])
+            offered = [one for one in offered if one.uids != [track.uid] or one.past]
+            totals = np.array([0.0, *(score.total for score in judge.scores(subject, offered, without))])
+            shares = np.exp(totals - np.logaddexp.reduce(totals))
+            stays = judge.travellers(subject, offered, without)
+            before = [(stay, share) for stay, share in zip(stays, shares[1:].tolist(), strict=True) if stay is not None]
+            found.append((track.stay, before, float(shares[0])))
+        for stay, before, fresh in found:
+            self._travel.arrived(stay, before, fresh)
+            self._travel.left(stay)
 
     # --- output ------------------------------------------------------------------------------------------------
 
@@ -395,6 +429,9 @@ class FusionEngine:
             else:
                 journal.drop(stored.camera_key(camera))
         self._stale_cameras.clear()
+        for camera in sorted(self._travel.changed):
+            journal.put(stored.TRAVEL + camera, stored.packed(self._travel.stored(camera)))
+        self._travel.changed.clear()
         for number in sorted(self._book.changed):
             if number in self._book:
                 journal.put(stored.identity_key(number), stored.pack_identity(self._book[number]))
@@ -425,6 +462,10 @@ class FusionEngine:
         after = {**before, **erasure.changes}
         self.restore({key: data for key, data in after.items() if data is not None})
         return Commit(now_ns, erasure.records, erasure.changes)
+
+    def travel_times(self) -> list[TravelTime]:
+        """What has been learned of the times between views."""
+        return self._travel.table()
 
     def snapshot(self) -> dict[str, bytes]:
         """The whole state, all keys, as of the last commit."""
@@ -466,3 +507,5 @@ class FusionEngine:
         for key, _ in of(stored.PAIRS):
             self._pair_keys.setdefault(int(key.rpartition("/")[2]), []).append(key)
         self._filing.restore(of(stored.GALLERY))
+        for key, data in of(stored.TRAVEL):
+            self._travel.restore(stored.unpacked(key, data))

@@ -25,9 +25,9 @@ class AppearanceCalibration:
     offset: float = -13.6
     clip: float = 6.0
 
-    def llr(self, cosine: float) -> float:
-        """Log-likelihood ratio (nats) of a cosine."""
-        return min(max(self.slope * cosine + self.offset, -self.clip), self.clip)
+    def llr(self, cosine: float, gain: float = 1.0) -> float:
+        """Log-likelihood ratio (nats) of a cosine that says `gain` times as much as that of a single pair of looks."""
+        return min(max((self.slope * cosine + self.offset) * gain, -self.clip), self.clip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,22 @@ ON_WHEELS = Motion(wander=2.0, max_speed=50.0)
 
 def _motions() -> Mapping[str, Motion]:
     return {"person": ON_FOOT, "pedestrian": ON_FOOT, "people": ON_FOOT, "head": ON_FOOT}
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way from the view of one camera into that of another, as the site's file gives it.
+
+    Attributes:
+        source, target: ids of the cameras.
+        low_s, typical_s, high_s: seconds from leaving the one view to coming into the other.
+    """
+
+    source: str
+    target: str
+    low_s: float
+    typical_s: float
+    high_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +118,10 @@ class FusionSettings:
         track_exemplars: embeddings kept per local track.
         shard_s: length of a gallery shard; shards are dropped whole.
         gallery: `flat` or `ivf`, see `mtmct.gallery`.
+        travel: whether times between views are learned and count; for calibrated cameras positions do.
+        travel_memory_s: learned travel times are forgotten exponentially, to 1/e in this time.
+        paths: given travel times; the learned start from them.
+        only_paths: whoever leaves a view comes next only where a path leads.
         member_limit: local tracks listed per identity; of older ones only what they taught is kept.
     """
 
@@ -147,6 +167,10 @@ class FusionSettings:
     track_exemplars: int = 3
     shard_s: float = 60.0
     gallery: str = "flat"
+    travel: bool = False
+    travel_memory_s: float = 14400.0
+    paths: tuple[Path, ...] = ()
+    only_paths: bool = False
     member_limit: int = 512
 
     @property

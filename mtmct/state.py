@@ -6,6 +6,7 @@
     fusion/held/<camera>/<track>           tracklets that wait for an identity
     fusion/identity/<number>               members and looks
     fusion/pairs/<camera>/<sequence>       one commit's simultaneous positions, by the camera of the lower uid
+    fusion/travel/<camera>                 how people come into the camera's view, and leave it
     fusion/gallery/<shard>/<sequence>.<n>  vectors filed in one commit
 
 Keys are small and most are written once, so a commit writes what it changed and no more.
@@ -34,6 +35,7 @@ HELD = "fusion/held/"
 IDENTITY = "fusion/identity/"
 PAIRS = "fusion/pairs/"
 GALLERY = "fusion/gallery/"
+TRAVEL = "fusion/travel/"
 GALLERY_CHUNK = 256  # vectors a key: well under a Kafka message of one megabyte
 
 
@@ -158,6 +160,7 @@ def pack_track(track: LocalTrack) -> bytes:
             "identity": track.identity,
             "linked": track.linked_ns,
             "announced": track.announced,
+            "travelled": track.travelled,
             "filed": [track.filed_shard, track.filed_looks, track.looked_at],
             **pack_looks(track.looks),
         }
@@ -182,6 +185,7 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
         identity=value["identity"],
         linked_ns=value["linked"],
         announced=value["announced"],
+        travelled=value.get("travelled", False),
         filed_shard=value["filed"][0],
         filed_looks=value["filed"][1],
         looked_at=value["filed"][2],

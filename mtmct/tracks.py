@@ -12,6 +12,7 @@ from mtmct.exemplars import Exemplars, due
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
+from mtmct.travel import Stay
 from operators.records import SECOND_NS, Int64
 
 # Columns of a sight: where a track stood at one moment.
@@ -43,6 +44,7 @@ class LocalTrack:
         looked_at: `offered` when its identity was last compared with those that look alike.
         since_ns, until_ns: the part of the local track that this is, where the track was cut because it had gone
             over to somebody else: event time from (0: its beginning) and to (exclusive; 0: still open).
+        travelled: the times between views have learned from it.
         held: tracklets that wait for an identity.
     """
 
@@ -68,12 +70,18 @@ class LocalTrack:
     looked_at: int = 0
     since_ns: int = 0
     until_ns: int = 0
+    travelled: bool = False
     held: list[Tracklet] = field(default_factory=list)
 
     @property
     def name(self) -> tuple[str, int]:
         """Camera and local track id."""
         return (self.camera, self.track)
+
+    @property
+    def stay(self) -> Stay:
+        """Where and when it was seen."""
+        return Stay(self.start_ns, self.last_ns, self.camera)
 
     @property
     def cls(self) -> str:

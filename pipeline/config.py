@@ -160,6 +160,8 @@ class Fusion(_Model):
         searchable: so long after it was last seen a closed identity can still be found by `crosscam search`.
         gallery: `flat` compares a look with all others; `ivf` with a part of them where there are very many: for
             sites of hundreds of cameras, at the price of looks that are missed.
+        travel_times: `learned` lets the times between the views of cameras without a homography count, as they are
+            learned from who is recognised; `off` does not. For sites with many people whose looks say little.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         merge_odds: two identities that share positions are merged at this score.
         second_look_odds: two that look alike are merged if that beats all else by this much.
@@ -184,6 +186,7 @@ class Fusion(_Model):
     publish: Literal["decided", "provisional"] = "decided"
     searchable: Annotated[Seconds, Field(ge=0)] = 0.0
     gallery: Literal["flat", "ivf"] | None = None
+    travel_times: Literal["off", "learned"] = "off"
     link_odds: Odds = None
     merge_odds: Odds = None
     second_look_odds: Odds = None

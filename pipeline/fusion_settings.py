@@ -8,7 +8,7 @@ from mtmct.settings import AppearanceCalibration, FusionSettings
 from pipeline.config import Fusion
 
 _UNITS = ("", "_s", "_m", "_m2")  # the file says `max_gap: 5m`, the engine `max_gap_s = 300.0`
-_OWN = {"publish"}  # fields of the file that are no number of the engine's
+_OWN = {"publish", "travel_times"}  # fields of the file that are no number of the engine's
 
 
 def setting_of(name: str) -> str:
@@ -32,4 +32,5 @@ def fusion_settings(fusion: Fusion, appearance: AppearanceCalibration | None = N
         for name in Fusion.model_fields
         if name not in _OWN and (value := getattr(fusion, name)) is not None
     }
-    return replace(settings, provisional=fusion.publish == "provisional", **given)
+    provisional, travel = fusion.publish == "provisional", fusion.travel_times == "learned"
+    return replace(settings, provisional=provisional, travel=travel, **given)

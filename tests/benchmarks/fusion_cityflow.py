@@ -4,7 +4,7 @@ Without looks nothing tells one car from another across cameras; what is measure
 things up. `--rank1` draws embeddings of that accuracy, and the offline baseline is run on the same tracklets.
 `an_identity_a_track` is what an identity a track would give, `perfect_joins` the most that joining tracks can give.
 
-python tests/benchmarks/fusion_cityflow.py [--rank1 0.7] [--synchronised]
+python tests/benchmarks/fusion_cityflow.py [--rank1 0.7] [--travel] [--synchronised]
 """
 
 from __future__ import annotations
@@ -69,10 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rank1", type=float, help="draw embeddings of this rank-1 accuracy")
     parser.add_argument("--synchronised", action="store_true", help="use the data's clock offsets and rates")
+    parser.add_argument("--travel", action="store_true", help="learn the times between views")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     cameras = tables(options.synchronised)
-    settings = FusionSettings()
+    settings = FusionSettings(travel=options.travel)
     extra: dict[str, object] = {}
     if options.rank1:
         cameras, calibration, reached = with_looks(cameras, options.rank1, options.seed)

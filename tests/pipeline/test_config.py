@@ -160,7 +160,7 @@ def test_fusion_takes_what_tuning_finds_and_refuses_what_it_does_not_know() -> N
 
 
 def test_every_number_of_fusion_reaches_the_engine() -> None:
-    for name in set(Fusion.model_fields) - {"publish", "gallery"}:
+    for name in set(Fusion.model_fields) - {"publish", "gallery", "travel_times"}:
         value = 7 if name in {"min_evidence", "least_rivals"} else 0.5
         assert getattr(fusion_settings(Fusion(**{name: value})), setting_of(name)) == value
 
@@ -168,3 +168,8 @@ def test_every_number_of_fusion_reaches_the_engine() -> None:
 def test_the_gallery_s_index_is_chosen_in_the_file() -> None:
     assert fusion_settings(Fusion()).gallery == "flat"
     assert fusion_settings(parse(MINIMAL + "fusion: {gallery: ivf}\n", HERE).fusion).gallery == "ivf"
+
+
+def test_travel_times_are_learned_where_the_file_asks_for_it() -> None:
+    assert not fusion_settings(Fusion()).travel
+    assert fusion_settings(parse(MINIMAL + "fusion: {travel_times: learned}\n", HERE).fusion).travel
