@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TOPICS, TRACKS, Record
@@ -91,6 +91,7 @@ known_values = st.one_of(
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@settings(deadline=None)
 @given(topic_value=known_values)
 def test_a_record_comes_back_as_it_was(name: str, topic_value: tuple[str, dict[str, Any]]):
     topic, value = topic_value
