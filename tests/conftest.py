@@ -12,6 +12,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# The default run tries the same examples everywhere, so that a red run means a change broke something. Search for new
+# ones with HYPOTHESIS_PROFILE=explore; what it finds becomes an @example.
+settings.register_profile("default-run", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default-run"))
 
 # Skips that CI accepts: data that is not part of the project, hardware and rights that CI may not have.
 ACCEPTED = ("shared/", "GPU", "root may", "right to mount")
