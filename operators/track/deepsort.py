@@ -37,7 +37,9 @@ from operators.track.core.noise import scaled_noise
 from operators.track.core.overlap import overlapping_pairs
 from operators.track.core.types import Ints
 
-_EDGE = 1e-5  # the reference rejects costs above its limit, not at it
+# A pair at the limit is a match. The reference sets costs above its limit to the limit and this before it assigns, so
+# that is what leaving a pair out costs.
+_EDGE = 1e-5
 
 
 @both_ways
@@ -75,7 +77,8 @@ def step(tracks, given, looks, settings, told):
             near = gate_distances(floats, rows, dets, unused, a, b, noise, scales) <= GATE
             a, b = a[near], b[near]
             cost = nearest_costs(embeds, ints, rows[a], looks, labels[DROW][unused[b]], budget)
-            pairs = assign(len(rows), len(unused), a, b, look_match + _EDGE - cost)
+            alike = cost <= look_match
+            pairs = assign(len(rows), len(unused), a[alike], b[alike], look_match + _EDGE - cost[alike])
             rows, columns, _, unused = split(rows, unused, pairs)
             take(
                 floats, ints, votes, embeds, counters, rows, dets, labels, columns, looks, noise, scales, n_init, budget
@@ -85,7 +88,9 @@ def step(tracks, given, looks, settings, told):
     fresh = (state == TENTATIVE) | (missed == 1) | (len(looks) == 0)
     rows = np.flatnonzero((ints[ROW, :n] < 0) & fresh)
     a, b, overlap = overlapping_pairs(floats, ints, rows, BOX, dets, labels, unused, 0.0)
-    pairs = assign(len(rows), len(unused), a, b, overlap - (1.0 - iou_match) + _EDGE)
+    close = 1.0 - overlap <= iou_match
+    gain = iou_match + _EDGE - (1.0 - overlap[close])
+    pairs = assign(len(rows), len(unused), a[close], b[close], gain)
     rows, columns, _, unused = split(rows, unused, pairs)
     take(floats, ints, votes, embeds, counters, rows, dets, labels, columns, looks, noise, scales, n_init, budget)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracles import CenterTrackOracle, DeepSortOracle, FairMotOracle, iou
 
@@ -79,6 +79,8 @@ def scene(seed: int, people: int, frames: int, missed: float, blur: float, speed
     blur=st.floats(0.01, 0.6),
     speed=st.floats(0.1, 12),
 )
+# A look 7e-6 beyond DeepSORT's limit is no match.
+@example(seed=128, people=9, missed=0.21875, blur=0.5, speed=1.0)
 @settings(max_examples=40, deadline=None)
 def test_ids_are_the_papers_in_any_scene(
     name: str, seed: int, people: int, missed: float, blur: float, speed: float
