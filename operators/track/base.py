@@ -100,6 +100,8 @@ class Tracker:
         self._given = np.empty((_FIRST_CAPACITY, 6))  # room for the detections of `update`
         self._live = 0
         self._time_ns: int | None = None
+        self._step_ns, self._step_dt = 0, 0.0  # the last step forward, and the same in reference frames
+        self._dt = 0.0  # what stands in the setup, below zero where all tracks ended
         self._counters: Ids = np.zeros(COUNTERS, np.int64)
         self._counters[NEXT_ID] = 1
 
@@ -115,6 +117,7 @@ class Tracker:
             settings: the strategy's own numbers.
         """
         self._setup = make_setup(noise, self._life, self._shown, self.rate_hz)
+        self._dt = float(self._setup[DT])
         self._scales = scales
         self._settings = settings
         self._allocate(_FIRST_CAPACITY, 0)
@@ -156,9 +159,8 @@ class Tracker:
         Raises:
             TrackerError: `rows` has another shape.
         """
-        shape = rows.shape
-        if len(shape) != 2 or shape[1] not in (5, 6):
-            raise TrackerError(f"rows need the shape (N, 5) or (N, 6), not {shape}")
+        if rows.ndim != 2 or not 5 <= rows.shape[1] <= 6:
+            raise TrackerError(f"rows need the shape (N, 5) or (N, 6), not {rows.shape}")
         return self._advance(np.ascontiguousarray(rows, np.float64), None, time_ns)[0]
 
     def camera_moved(self, affine: Floats) -> None:
@@ -266,17 +268,22 @@ class Tracker:
 
     def _advance(self, given: Floats, embeddings: Floats | None, time_ns: int) -> tuple[Float64, Ids]:
         """One frame: the rows told of, and the ids that ended."""
-        dt = self._time_step(int(time_ns))
-        most = self._live + len(given)
+        # In small frames every operation here weighs as much as a track: what did not change is not done again.
+        dt = self._time_step(time_ns)
+        size = len(given)
+        most = self._live + size
         if most > self._capacity:
             self._reserve(most)
-        forgotten = self._forget_all() if dt < 0 else _NO_IDS
-        looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, len(given))
+        forgotten = self._forget_all() if dt < 0 else None
+        looks = self._no_looks if embeddings is None else self._usable_embeddings(embeddings, size)
         told = np.empty((most, TOLD))
-        self._setup[DT] = abs(dt)
+        if dt != self._dt:
+            self._dt, self._setup[DT] = dt, abs(dt)
         count, over, self._live = self._run(self._tracks, given, looks, self._settings, told)
         ended = self._over[:over].copy() if over else _NO_IDS
-        return told[:count], np.concatenate([forgotten, ended]) if dt < 0 else ended
+        if forgotten is not None:
+            ended = np.concatenate([forgotten, ended])
+        return told if count == most else told[:count], ended
 
     def _within(self, name: str, value: float, low: float, high: float) -> float:
         number = float(value)
@@ -290,7 +297,7 @@ class Tracker:
 
     def _time_step(self, time_ns: int) -> float:
         """Reference frames since the last frame; -1 where all tracks end because the clock or the gap says so."""
-        last = self._time_ns
+        time_ns, last = int(time_ns), self._time_ns
         if last is None:
             self._time_ns = time_ns
             return 1.0
@@ -298,11 +305,15 @@ class Tracker:
         if step <= 0:
             return self._no_step(time_ns, step)
         self._time_ns = time_ns
+        if step == self._step_ns:
+            return self._step_dt
         if step > self._longest_ns:
             return -1.0
         dt = step * self._frames_a_ns
         whole = int(dt + 0.5)
-        return whole if whole and -1e-3 < dt - whole < 1e-3 else dt
+        self._step_ns = step
+        self._step_dt = float(whole) if whole and -1e-3 < dt - whole < 1e-3 else dt
+        return self._step_dt
 
     def _no_step(self, time_ns: int, step: int) -> float:
         if step == 0:
