@@ -1,0 +1,237 @@
+"""The loop that every trainer shares: steps, schedule, averaging, checkpoints, the best epoch, and when to stop.
+
+A `Job` draws what a step needs from generators of its own, seeded with the run's seed, the epoch and the step; so a
+training that goes on from a checkpoint equals one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import paddle
+from paddle import Tensor, nn
+
+from operators.networks.training.averaging import Average
+from operators.networks.training.errors import TrainingError
+from operators.networks.training.logbook import Logbook
+from operators.networks.training.schedule import warm_cosine, warm_steps
+
+CHECKPOINT = "checkpoint.pdparams"
+BEST = "best.pdparams"
+Entry = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the weights are moved, whatever is learnt.
+
+    Attributes:
+        epochs: most of them; `patience`: stop after so many without a better score.
+        rate: the highest learning rate; `warm`: steps until it is reached.
+        schedule: `cosine`, or `steps`: `factor` times the rate from each epoch of `drops` on (epochs from 0).
+        optimiser: `momentum` (0.9), `adam` or `adamw`.
+        decay: L2 penalty, or AdamW's weight decay.
+        clip: longest gradient over all weights; None for any.
+        average: decay of the weights' moving average, which is what is evaluated and kept; None for none.
+        seed: of everything random.
+    """
+
+    epochs: int = 60
+    patience: int = 60
+    rate: float = 1e-3
+    warm: int = 0
+    schedule: str = "cosine"
+    drops: tuple[int, ...] = ()
+    factor: float = 0.1
+    optimiser: str = "momentum"
+    decay: float = 4e-5
+    clip: float | None = None
+    average: float | None = None
+    seed: int = 0
+
+
+class Job(Protocol):
+    """What is learnt.
+
+    Attributes:
+        layer: everything that has weights; `evaluate` and what is kept use it.
+        steps: an epoch.
+        score: the one of `evaluate`'s numbers by which the best epoch is chosen; more is better.
+    """
+
+    layer: nn.Layer
+    steps: int
+    score: str
+
+    def train_mode(self) -> None:
+        """Make the layer ready to learn, some of it perhaps kept as it is."""
+
+    def losses(self, epoch: int, step: int) -> Mapping[str, Tensor]:
+        """Of one batch; `loss` is what is minimised."""
+        ...
+
+    def evaluate(self) -> Mapping[str, float]:
+        """How good the layer is now; may leave it in `eval` mode."""
+        ...
+
+
+def fit(
+    job: Job,
+    plan: Plan,
+    folder: Path,
+    *,
+    facts: Mapping[str, Any],
+    resume: bool = False,
+    writes: bool = True,
+    on_step: Callable[[int, int, Entry], None] = lambda epoch, step, numbers: None,
+    on_epoch: Callable[[Entry], None] = lambda entry: None,
+) -> list[Entry]:
+    """Train; afterwards the layer holds the best epoch's weights.
+
+    Args:
+        job: what.
+        plan: how.
+        folder: gets `checkpoint.pdparams`, `log.csv` and events for TensorBoard after every epoch, and `best.pdparams`.
+        facts: what must be the same for a checkpoint to be gone on from, beside the plan; plain values.
+        resume: go on from the folder's checkpoint, where there is one.
+        writes: this process writes files; of several that train together, one does.
+        on_step: called after every step with epoch and step from 1, and the losses.
+        on_epoch: called after every epoch with what the log says of it.
+
+    Returns:
+        The log, an entry an epoch: `epoch`, `rate` (the last), the mean losses, and the evaluation's numbers.
+
+    Raises:
+        TrainingError: a checkpoint of another training, or a loss that is no number any more.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optimiser = _optimiser(plan, job.layer)
+    average = None if plan.average is None else Average(job.layer, plan.average)
+    about = {"plan": asdict(plan), "facts": dict(facts)}
+    log: list[Entry] = []
+    if resume and (folder / CHECKPOINT).is_file():
+        log = _restore(folder / CHECKPOINT, about, job.layer, optimiser, average)
+    with Logbook(folder, log, writes) as book:
+        while len(log) < plan.epochs and not _stalled(log, job.score, plan.patience):
+            entry = _epoch(job, plan, len(log), optimiser, average, folder, on_step)
+            if average is not None:
+                average.swap()
+            entry.update({name: float(value) for name, value in job.evaluate().items()})
+            better = not log or entry[job.score] > max(past[job.score] for past in log)
+            log.append(entry)
+            if better and writes:
+                store(job.layer.state_dict(), folder / BEST)
+            if average is not None:
+                average.swap()
+            if writes:
+                store(_state(about, job.layer, optimiser, average, log), folder / CHECKPOINT)
+            book.write(entry)
+            on_epoch(entry)
+    if (folder / BEST).is_file():
+        job.layer.set_state_dict(paddle.load(str(folder / BEST)))
+    return log
+
+
+def rate_at(plan: Plan, step: int, per_epoch: int) -> float:
+    """The learning rate of a step, counted from 0 over all epochs."""
+    if plan.schedule == "cosine":
+        return warm_cosine(step, plan.epochs * per_epoch, plan.warm, plan.rate)
+    return warm_steps(step, plan.warm, plan.rate, [epoch * per_epoch for epoch in plan.drops], plan.factor)
+
+
+def store(state: Any, path: Path) -> None:
+    """Whole or not at all."""
+    half = path.with_suffix(".part")
+    paddle.save(state, str(half))
+    half.replace(path)
+
+
+def _epoch(
+    job: Job,
+    plan: Plan,
+    epoch: int,
+    optimiser: Any,
+    average: Average | None,
+    folder: Path,
+    on_step: Callable[[int, int, Entry], None],
+) -> Entry:
+    job.train_mode()
+    seen: list[Entry] = []
+    rate = 0.0
+    for step in range(job.steps):
+        rate = rate_at(plan, epoch * job.steps + step, job.steps)
+        optimiser.set_lr(rate)
+        paddle.seed(int(np.random.SeedSequence([plan.seed, epoch, step]).generate_state(1)[0]))
+        losses = job.losses(epoch, step)
+        numbers = {name: float(value) for name, value in losses.items()}
+        if not np.isfinite(numbers["loss"]):
+            kept = f"the last good epoch is {folder / CHECKPOINT}" if epoch else "no epoch was finished"
+            raise TrainingError(
+                f"the loss is no number any more (epoch {epoch + 1}, step {step + 1}, learning rate {rate:g}): lower "
+                f"the rate, warm up for longer or clip the gradient; {kept}"
+            )
+        losses["loss"].backward()
+        optimiser.step()
+        optimiser.clear_grad()
+        if average is not None:
+            average.update()
+        seen.append(numbers)
+        on_step(epoch + 1, step + 1, numbers)
+    means = {name: float(np.mean([numbers[name] for numbers in seen])) for name in seen[0]}
+    return {"epoch": epoch + 1, "rate": rate, **means}
+
+
+def _optimiser(plan: Plan, layer: nn.Layer) -> Any:
+    clip = None if plan.clip is None else nn.ClipGradByGlobalNorm(plan.clip)
+    common = {"parameters": layer.parameters(), "grad_clip": clip}
+    if plan.optimiser == "momentum":
+        penalty = paddle.regularizer.L2Decay(plan.decay)
+        return paddle.optimizer.Momentum(plan.rate, 0.9, weight_decay=penalty, **common)
+    if plan.optimiser == "adam":
+        penalty = paddle.regularizer.L2Decay(plan.decay) if plan.decay else None
+        return paddle.optimizer.Adam(plan.rate, weight_decay=penalty, **common)
+    if plan.optimiser == "adamw":
+        return paddle.optimizer.AdamW(plan.rate, weight_decay=plan.decay, **common)
+    raise TrainingError(f"there is no optimiser {plan.optimiser!r}: take momentum, adam or adamw")
+
+
+def _stalled(log: list[Entry], score: str, patience: int) -> bool:
+    scores = [entry[score] for entry in log]
+    return bool(scores) and len(scores) - 1 - int(np.argmax(scores)) >= patience
+
+
+def _state(about: Any, layer: nn.Layer, optimiser: Any, average: Average | None, log: list[Entry]) -> dict[str, Any]:
+    # Parameters have other names in another process, so that the optimiser's state goes by their order.
+    state = optimiser.state_dict()
+    moments = [
+        {key[len(one.name) :]: value for key, value in state.items() if key.startswith(f"{one.name}_")}
+        for one in layer.parameters()
+    ]
+    return {
+        **about,
+        "layer": layer.state_dict(),
+        "optimiser": moments,
+        "average": None if average is None else average.state(),
+        "log": log,
+    }
+
+
+def _restore(path: Path, about: Any, layer: nn.Layer, optimiser: Any, average: Average | None) -> list[Entry]:
+    try:
+        state = paddle.load(str(path))
+        known = {"plan": state["plan"], "facts": state["facts"]}
+    except Exception as error:
+        raise TrainingError(f"{path} is no checkpoint of a training ({error}); remove it to start anew") from None
+    if known != about:
+        raise TrainingError(f"{path} was trained by another recipe or on other labels; train into another folder")
+    layer.set_state_dict(state["layer"])
+    moments = zip(layer.parameters(), state["optimiser"], strict=True)
+    optimiser.set_state_dict({one.name + key: value for one, own in moments for key, value in own.items()})
+    if average is not None:
+        average.restore(state["average"])
+    log: list[Entry] = state["log"]
+    return log
