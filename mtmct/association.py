@@ -126,7 +126,7 @@ class Candidates:
 
     def _on_the_way(self, track: LocalTrack) -> set[int]:
         """Identities likeliest to come into the view of the track's camera when it did."""
-        if self._travel is None or self._topology.calibrated(track.camera):
+        if self._travel is None or (self._topology.calibrated(track.camera) and not self._travel.given(track.camera)):
             return set()
         if self._latest is None:
             self._latest = self._seen_last()

@@ -252,7 +252,7 @@ class Judge:
             terms["ground"] = ground
         elif unseen:
             terms["overlap"] = settings.unseen_overlap
-        if self._travel is not None and not compared and not self._topology.calibrated(question.first.camera):
+        if self._travel is not None and not compared and self._timed(self._travel, question.first.camera):
             return self._travelled(self._travel, question, known, agreement)
         rivals = self._rivals(subject)
         motion = self._transitions(question, known.tracks, rivals)
@@ -268,6 +268,9 @@ class Judge:
             terms["class"] = agreement
         terms["arrival"] = settings.returns + (0.0 if question.first.at_border else settings.inside)
         return terms
+
+    def _timed(self, travel: TravelTimes, camera: str) -> bool:
+        return not self._topology.calibrated(camera) or travel.given(camera)
 
     def _travelled(
         self, travel: TravelTimes, question: _Question, known: _Known, agreement: float

@@ -316,7 +316,7 @@ class FusionEngine:
         for track in done:
             track.travelled = True
             self._tracks.changed.add(track.uid)
-        done = [t for t in done if not self._topology.calibrated(t.camera)]
+        done = [t for t in done if not self._topology.calibrated(t.camera) or self._travel.given(t.camera)]
         if not done:
             return
         candidates, judge = self._candidates(), self._judge()

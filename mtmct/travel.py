@@ -111,6 +111,12 @@ class TravelTimes:
         self._new: dict[str, float] = {}
         self.changed: set[str] = set()
 
+        self._given = frozenset(name for path in settings.paths for name in (path.source, path.target))
+
+    def given(self, camera: str) -> bool:
+        """Whether the site's file gives a travel time to or from this camera: then times count, calibrated or not."""
+        return camera in self._given
+
     # --- asked ---------------------------------------------------------------------------------------------------
 
     def reachable(self, source: str, target: str) -> bool:
@@ -272,6 +278,7 @@ class TravelTimes:
             "exposure": port.exposure,
             "names": names,
             "came": came,
+            "longest": self._settings.max_gap_s,
         }
 
     def restore(self, value: Mapping[str, Any]) -> None:

@@ -146,6 +146,33 @@ class Tracker(_Model):
 Odds = Annotated[float, Field(ge=-20, le=20)] | None
 
 
+class Way(_Model):
+    """How long it takes from leaving the view of one camera to coming into the view of another.
+
+    Attributes:
+        from_, to: camera ids.
+        min, typical, max: what nearly nobody is faster than, what is usual, what nearly nobody is slower than. A
+            `min` of 0 says that somebody may be in both views at once.
+        both_ways: it takes as long back.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    from_: Annotated[str, Field(alias="from")]
+    to: str
+    min: Annotated[Seconds, Field(ge=0)]
+    typical: Annotated[Seconds, Field(ge=0)]
+    max: Annotated[Seconds, Field(gt=0)]
+    both_ways: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.min <= self.typical <= self.max or self.min == self.max:
+            raise ValueError("write min <= typical <= max, with min below max")
+        if self.from_ == self.to:
+            raise ValueError("a path leads from one camera to another; give two")
+        return self
+
+
 class Fusion(_Model):
     """How identities are made. What is not given is fusion's own, see `mtmct.settings.FusionSettings`.
 
@@ -162,6 +189,9 @@ class Fusion(_Model):
             sites of hundreds of cameras, at the price of looks that are missed.
         travel_times: `learned` lets the times between the views of cameras without a homography count, as they are
             learned from who is recognised; `off` does not. For sites with many people whose looks say little.
+        paths: times between views where they are known, calibrated cameras included; they count from the start, and
+            what is learned corrects them.
+        only_paths: whoever leaves a view comes next where one of `paths` leads, and nowhere else.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         merge_odds: two identities that share positions are merged at this score.
         second_look_odds: two that look alike are merged if that beats all else by this much.
@@ -187,6 +217,8 @@ class Fusion(_Model):
     searchable: Annotated[Seconds, Field(ge=0)] = 0.0
     gallery: Literal["flat", "ivf"] | None = None
     travel_times: Literal["off", "learned"] = "off"
+    paths: tuple[Way, ...] = ()
+    only_paths: bool = False
     link_odds: Odds = None
     merge_odds: Odds = None
     second_look_odds: Odds = None
@@ -203,6 +235,20 @@ class Fusion(_Model):
     position_memory: Annotated[Seconds, Field(gt=0)] | None = None
     velocity_memory: Annotated[Seconds, Field(gt=0)] | None = None
     drift: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _paths_agree(self) -> Self:
+        if self.only_paths and not self.paths:
+            raise ValueError("`only_paths` needs `paths`: nobody could go anywhere")
+        told: set[tuple[str, str]] = set()
+        for way in self.paths:
+            if way.max > self.max_gap:
+                raise ValueError(f"the path from {way.from_} to {way.to} takes longer than max_gap; raise max_gap")
+            for pair in [(way.from_, way.to), *([(way.to, way.from_)] if way.both_ways else [])]:
+                if pair in told:
+                    raise ValueError(f"the path from {pair[0]} to {pair[1]} is given twice; give it once")
+                told.add(pair)
+        return self
 
 
 class Sqlite(_Model):

@@ -31,6 +31,7 @@ from pipeline.config import (
     SiteFile,
     Sqlite,
     Tracker,
+    Way,
 )
 from pipeline.config_rules import CrowdingRule, LineRule, ProximityRule, ZoneRule
 
@@ -142,6 +143,13 @@ def _expand_ranges(file: SiteFile, path: Path, document: Any) -> Site:
             reason = f"there are two cameras called {camera.id!r}; give every camera an id of its own"
             raise ConfigError(_sentence(path, document, ("cameras", at, "id"), reason))
         seen.add(camera.id)
+    for index, way in enumerate(file.fusion.paths):
+        for field, camera_id in (("from", way.from_), ("to", way.to)):
+            if camera_id not in seen:
+                near = difflib.get_close_matches(camera_id, seen, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else "paths lead between the site's cameras"
+                loc = ("fusion", "paths", index, field)
+                raise ConfigError(_sentence(path, document, loc, f"there is no camera {camera_id!r}; {hint}"))
     fields = {name: getattr(file, name) for name in Site.model_fields if name != "cameras"}
     return Site(**fields, cameras=tuple(cameras))
 
@@ -240,7 +248,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
             continue
         annotation = str(model.model_fields[part].annotation) if part in model.model_fields else ""
         candidates: list[type[BaseModel]] = [
-            *(CameraEntry, Detector, Embedder, Tracker, Fusion, Sqlite, Kafka, Ledger, Resources),
+            *(CameraEntry, Detector, Embedder, Tracker, Way, Fusion, Sqlite, Kafka, Ledger, Resources),
             *(LineRule, ZoneRule, CrowdingRule, ProximityRule),
         ]
         model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from mtmct.settings import AppearanceCalibration, FusionSettings
+from mtmct.settings import AppearanceCalibration, FusionSettings, Path
 from pipeline.config import Fusion
 
 _UNITS = ("", "_s", "_m", "_m2")  # the file says `max_gap: 5m`, the engine `max_gap_s = 300.0`
-_OWN = {"publish", "travel_times"}  # fields of the file that are no number of the engine's
+_OWN = {"publish", "travel_times", "paths"}  # fields of the file that are no number of the engine's
 
 
 def setting_of(name: str) -> str:
@@ -32,5 +32,7 @@ def fusion_settings(fusion: Fusion, appearance: AppearanceCalibration | None = N
         for name in Fusion.model_fields
         if name not in _OWN and (value := getattr(fusion, name)) is not None
     }
-    provisional, travel = fusion.publish == "provisional", fusion.travel_times == "learned"
-    return replace(settings, provisional=provisional, travel=travel, **given)
+    paths = [Path(way.from_, way.to, way.min, way.typical, way.max) for way in fusion.paths]
+    paths += [Path(way.to, way.from_, way.min, way.typical, way.max) for way in fusion.paths if way.both_ways]
+    travel = fusion.travel_times == "learned" or bool(paths)
+    return replace(settings, provisional=fusion.publish == "provisional", travel=travel, paths=tuple(paths), **given)

@@ -16,6 +16,7 @@ from pipeline.cli.read import export_command, report_command, tail_command
 from pipeline.cli.run import demo_command, render_command, run_command
 from pipeline.cli.signals import install_sigterm
 from pipeline.cli.simulate import simulate_command
+from pipeline.cli.topology import topology_command
 from pipeline.cli.train import app as train_app
 from pipeline.cli.tuning import tune_fusion_command
 from pipeline.config import ConfigError
@@ -33,6 +34,7 @@ app.command("run")(run_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)
 app.command("report")(report_command)
+app.command("topology")(topology_command)
 app.command("explain")(explain_command)
 app.command("search")(search_command)
 app.command("erase")(erase_command)

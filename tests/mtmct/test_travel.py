@@ -114,3 +114,17 @@ def test_longer_than_the_longest_gap_is_never():
     times = TravelTimes(["a", "b"], LEARNING)
     assert times.llr(stay("a", 0, 10), stay("b", 10 + LEARNING.max_gap_s + 1, 400)) == -math.inf
     assert np.isfinite(times.llr(stay("a", 0, 10), stay("b", 9 + LEARNING.max_gap_s, 400)))
+
+
+def test_given_paths_count_between_calibrated_cameras_too():
+    shops = topology(camera("a"), camera("b", 500))
+    settings = replace(LEARNING, paths=(Path("a", "b", 10.0, WAY, 20.0),))
+    fusion = FusionEngine("plaza", shops, settings)
+    commits = play(fusion, commuters(looks=False))
+    links = [value["link"] for value in records(commits, "tracks") if value["camera"] == "b" and value["link"]]
+    assert any("travel" in link["terms"] for link in links)
+    people = {(value["camera"], value["track"]): value["number"] for value in records(commits, "tracks")}
+    found = sum(people["a", visit + 1] == people["b", visit + 1] for visit in range(VISITS))
+    assert found >= VISITS - 2
+    without = play(FusionEngine("plaza", shops, replace(settings, paths=())), commuters(looks=False))
+    assert not any("travel" in v["link"]["terms"] for v in records(without, "tracks") if v["link"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtmct.settings import FusionSettings
+from mtmct.settings import Path as Way
 from pipeline.config import ConfigError, Fusion
 from pipeline.config_file import load, parse
 from pipeline.fusion_settings import fusion_settings, setting_of
@@ -160,7 +161,7 @@ def test_fusion_takes_what_tuning_finds_and_refuses_what_it_does_not_know() -> N
 
 
 def test_every_number_of_fusion_reaches_the_engine() -> None:
-    for name in set(Fusion.model_fields) - {"publish", "gallery", "travel_times"}:
+    for name in set(Fusion.model_fields) - {"publish", "gallery", "travel_times", "paths", "only_paths"}:
         value = 7 if name in {"min_evidence", "least_rivals"} else 0.5
         assert getattr(fusion_settings(Fusion(**{name: value})), setting_of(name)) == value
 
@@ -173,3 +174,26 @@ def test_the_gallery_s_index_is_chosen_in_the_file() -> None:
 def test_travel_times_are_learned_where_the_file_asks_for_it() -> None:
     assert not fusion_settings(Fusion()).travel
     assert fusion_settings(parse(MINIMAL + "fusion: {travel_times: learned}\n", HERE).fusion).travel
+
+
+def test_given_paths_reach_the_engine_both_ways_and_turn_travel_times_on() -> None:
+    text = MINIMAL.replace("cameras:", "cameras:\n  - {id: far, source: b.mp4}", 1)
+    way = "{from: far, to: far2, min: 10s, typical: 20s, max: 1m, both_ways: true}"
+    text = text.replace("cameras:", "cameras:\n  - {id: far2, source: c.mp4}", 1)
+    settings = fusion_settings(parse(text + f"fusion: {{paths: [{way}], only_paths: true}}\n", HERE).fusion)
+    assert settings.travel and settings.only_paths
+    assert settings.paths == (Way("far", "far2", 10.0, 20.0, 60.0), Way("far2", "far", 10.0, 20.0, 60.0))
+    for wrong, said in [
+        (
+            way.replace("to: far2", "to: fra2"),
+            r"fusion\.paths\[0\]\.to: there is no camera 'fra2'; did you mean 'far2'",
+        ),
+        (way.replace("to: far2", "to: far"), "from one camera to another"),
+        (way.replace("max: 1m", "max: 5s"), "min <= typical <= max"),
+        (way.replace("max: 1m", "max: 1h"), "longer than max_gap"),
+        (f"{way}, {way}", "from far to far2 is given twice"),
+    ]:
+        with pytest.raises(ConfigError, match=said):
+            parse(text + f"fusion: {{paths: [{wrong}]}}\n", HERE)
+    with pytest.raises(ConfigError, match="`only_paths` needs `paths`"):
+        parse(text + "fusion: {only_paths: true}\n", HERE)
