@@ -26,6 +26,7 @@ class Scene(BaseModel):
     first: _Count = 1
     last: _Count | None = None
     every: _Count = 1
+    same: Path | None = None
 
 
 class _Recipe(BaseModel):
@@ -41,6 +42,7 @@ class _Recipe(BaseModel):
     rate: float = Field(default=1e-3, gt=0)
     warm: int = Field(default=3, ge=0)
     gap: _Count = 1
+    augment: bool = True
     seed: int = Field(default=0, ge=0)
 
 
@@ -80,7 +82,9 @@ def load(path: Path) -> ReidFile:
 
     def placed(scenes: tuple[Scene, ...]) -> tuple[Scene, ...]:
         return tuple(
-            scene.model_copy(update={"labels": base / scene.labels, "pictures": base / scene.pictures})
+            scene.model_copy(
+                update={name: base / path for name, path in scene if isinstance(path, Path)},
+            )
             for scene in scenes
         )
 

@@ -1,17 +1,21 @@
 """Does the ReID trainer learn? Trains on 50 frames of a real scene, tests on later ones; prints JSON.
 
-    nice python tests/benchmarks/reid_training.py [--epochs 60] [--to FOLDER]
+    nice python tests/benchmarks/reid_training.py [--epochs 40] [--to FOLDER]
 
 Needs ../shared/data/pets_s2l1. Trains a small PP-LCNet from random weights on frames 1 to 246, every 5th, on one
-thread, by the command's own code. The best epoch is chosen by the crops it trains on, not by the later ones.
+thread, by the command's own code, without augmentation: the question is whether it can learn by heart. The best epoch
+is chosen by the crops it trains on, not by the later ones.
 
     overfit  mAP and rank 1 on the crops it was trained on, at least 20 frames between a query and what it may find
     later    the same network on frames 300 to 790, every 10th: largely the same people later on, in other places; not
              a score for people it has never seen
     seconds  of processor time
 
-With the defaults it does not overfit yet: the loss falls from 4.30 to 2.24, mAP on its own crops is 0.30, and later
-crops are found no better than with random weights (0.18 against 0.20).
+Three things stood in its way once (mAP 0.30 on its own crops). The labels number two people anew when they come back,
+so that what looks the same was to be told apart: people.txt says who is whom. Augmentation takes a net of 0.35 times
+the width most of these few steps to see through (0.58 with it after 400 steps, 0.87 without). And the rate was too low
+for so few steps (after 200 steps 0.82 at 0.001, 0.97 at 0.003). Batch norm was not to blame: the scores of both modes
+were alike throughout.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import argparse
 import json
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -38,16 +42,18 @@ GAP = 20
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Does the ReID trainer learn?")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--to", type=Path)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     paddle.set_device("cpu")
     recipe = Recipe(scale=0.35, embedding=64, hidden=128, epochs=options.epochs, patience=options.epochs, gap=GAP)
+    recipe = replace(recipe, rate=3e-3, augment=False)
 
     def crops(first: int, last: int, every: int) -> Crops:
         labels, video = SCENE / "gt.txt", SCENE / "vtest.avi"
-        return read_crops(labels, video, height=64, width=32, first=first, last=last, every=every)
+        same = SCENE / "people.txt"
+        return read_crops(labels, video, height=64, width=32, first=first, last=last, every=every, same=same)
 
     data, later = crops(1, 246, 5), crops(300, 790, 10)
     with tempfile.TemporaryDirectory() as scratch:

@@ -29,7 +29,15 @@ class Crops:
 
 
 def read_crops(
-    labels: Path, pictures: Path, *, height: int, width: int, first: int = 1, last: int | None = None, every: int = 1
+    labels: Path,
+    pictures: Path,
+    *,
+    height: int,
+    width: int,
+    first: int = 1,
+    last: int | None = None,
+    every: int = 1,
+    same: Path | None = None,
 ) -> Crops:
     """Cut every labelled object out.
 
@@ -39,11 +47,15 @@ def read_crops(
         height, width: of the crops, pixels.
         first, last: frames to use, both included; None for the last one there is.
         every: use every so many of them.
+        same: a file that says which ids of the labels are one object, see `read_same`.
 
     Raises:
         TrainingError: a file is missing or cannot be read, or nothing is left to train on.
     """
-    rows = _rows(labels)
+    rows = read_rows(labels)
+    if same is not None:
+        known = read_same(same)
+        rows[:, 1] = [known.get(int(identity), identity) for identity in rows[:, 1]]
     wanted = (rows[:, 0] >= first) & ((rows[:, 0] - first) % every == 0)
     if last is not None:
         wanted &= rows[:, 0] <= last
@@ -52,7 +64,7 @@ def read_crops(
         raise TrainingError(f"{labels}: no labels that count from frame {first} to {last or 'the end'}")
     images, ids, frames = [], [], []
     seen = 0
-    for number, image in _read(pictures, int(rows[:, 0].max())):
+    for number, image in read_pictures(pictures, int(rows[:, 0].max())):
         seen = number
         for _, identity, x, y, w, h in rows[rows[:, 0] == number, :6]:
             left, top = max(int(x), 0), max(int(y), 0)
@@ -81,7 +93,37 @@ def joined(parts: Sequence[Crops]) -> Crops:
     )
 
 
-def _rows(labels: Path) -> NDArray[np.float64]:
+def read_same(path: Path) -> dict[int, int]:
+    """The one id for every id of a file with the ids of one object a line, in any order; `#` begins a remark.
+
+    Tracks are often labelled anew when somebody comes back. A network taught that the two are different people is
+    taught to tell apart what looks the same.
+
+    Raises:
+        TrainingError: the file cannot be read, or names an id twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: the ids that are one object cannot be read ({error})") from None
+    same: dict[int, int] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            ids = [int(word) for word in line.partition("#")[0].split()]
+        except ValueError:
+            raise TrainingError(f"{path}, line {number}: {line!r} is no list of ids with spaces between") from None
+        if len(set(ids)) < len(ids) or same.keys() & ids:
+            raise TrainingError(f"{path}, line {number}: an id of {line!r} was named before")
+        same |= {identity: ids[0] for identity in ids}
+    return same
+
+
+def read_rows(labels: Path) -> NDArray[np.float64]:
+    """(N, 7) rows frame, id, x, y, w, h, counts of MOT text; those that count 0 are left out.
+
+    Raises:
+        TrainingError: no such file, a line that is no row, or nothing that counts.
+    """
     try:
         lines = [line for line in labels.read_text(encoding="utf-8").splitlines() if line.strip()]
     except FileNotFoundError:
@@ -103,7 +145,8 @@ def _rows(labels: Path) -> NDArray[np.float64]:
     return np.array(rows)
 
 
-def _read(pictures: Path, last: int) -> Iterator[tuple[int, Image]]:
+def read_pictures(pictures: Path, last: int) -> Iterator[tuple[int, Image]]:
+    """Numbers from 1 and BGR pictures of a video or a folder (in the order of names), up to `last` of them."""
     if not pictures.exists():
         raise TrainingError(f"{pictures}: there is no such video or folder of pictures")
     if pictures.is_dir():

@@ -44,6 +44,7 @@ class Recipe:
         people, crops: identities a batch, and crops of each.
         rate: the highest learning rate; `warm`: epochs until it is reached.
         gap: fewest frames between a query and what it may find, in evaluation.
+        augment: mirror, move and relight the crops, see `augmented`; off to see whether a network learns by heart.
         seed: of everything random.
     """
 
@@ -57,6 +58,7 @@ class Recipe:
     rate: float = 1e-3
     warm: int = 3
     gap: int = 1
+    augment: bool = True
     seed: int = 0
 
 
@@ -104,8 +106,10 @@ def train(
         for number, rows in enumerate(_batches(data, recipe, epoch, per_epoch)):
             step = epoch * per_epoch + number
             optimiser.set_lr(warm_cosine(step, recipe.epochs * per_epoch, recipe.warm * per_epoch, recipe.rate))
-            random = np.random.default_rng([recipe.seed, epoch, number])
-            looks = F.normalize(network(paddle.to_tensor(prepared(augmented(data.images[rows], random)))))
+            images = data.images[rows]
+            if recipe.augment:
+                images = augmented(images, np.random.default_rng([recipe.seed, epoch, number]))
+            looks = F.normalize(network(paddle.to_tensor(prepared(images))))
             targets = paddle.to_tensor(data.identities[rows])
             cosines = looks @ F.normalize(classes.weight, axis=0)
             loss = smoothed_cross_entropy(_SHARPNESS * cosines, targets) + hardest_triplets(looks, targets)

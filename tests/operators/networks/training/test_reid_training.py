@@ -145,6 +145,21 @@ def test_crops_come_from_rows_that_count(tmp_path: Path) -> None:
     assert (both.identities.tolist(), both.people) == ([0, 0, 1, 2, 2, 3], 4)
 
 
+def test_ids_of_one_object_are_one_identity(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), np.full((60, 80, 3), 100, np.uint8))
+    labels, same = tmp_path / "gt.txt", tmp_path / "people.txt"
+    labels.write_text("1,7,10,10,20,40,1\n1,9,0,0,20,40,1\n1,4,30,0,20,40,1\n")
+    same.write_text("# by eye\n9 7 12\n5\n")
+    crops = read_crops(labels, tmp_path, height=16, width=8, same=same)
+    assert (crops.identities.tolist(), crops.people) == ([1, 1, 0], 2)
+    for text, says in (("1 2\n3 1\n", "line 2: an id of '3 1'"), ("1 two\n", "line 1: '1 two' is no list")):
+        same.write_text(text)
+        with pytest.raises(TrainingError, match=says):
+            read_crops(labels, tmp_path, height=16, width=8, same=same)
+    with pytest.raises(TrainingError, match="cannot be read"):
+        read_crops(labels, tmp_path, height=16, width=8, same=tmp_path / "none.txt")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
