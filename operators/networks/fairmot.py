@@ -23,10 +23,10 @@ _RARE = -2.19
 class Head(nn.Layer):  # type: ignore[misc]
     """A 3x3 convolution, ReLU, a pointwise one."""
 
-    def __init__(self, inputs: int, outputs: int, bias: float = 0.0) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: float = 0.0, hidden: int = _HIDDEN) -> None:
         super().__init__()
-        self.hidden = nn.Conv2D(inputs, _HIDDEN, 3, padding=1)
-        self.predict = nn.Conv2D(_HIDDEN, outputs, 1)
+        self.hidden = nn.Conv2D(inputs, hidden, 3, padding=1)
+        self.predict = nn.Conv2D(hidden, outputs, 1)
         nn.initializer.Constant(bias)(self.predict.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,6 +41,8 @@ class FairMot(nn.Layer):  # type: ignore[misc]
         backbone: `dla34` or `hrnet18`.
         embedding: length of the embeddings.
         top: how many rows `forward` gives.
+        scale: of the backbone's channels; 1 is the published one.
+        hidden: channels within a head.
         tiny: a network of the same kind, too small to be of use: for tests of exports.
     """
 
@@ -50,23 +52,25 @@ class FairMot(nn.Layer):  # type: ignore[misc]
         backbone: str = "dla34",
         embedding: int = EMBEDDING,
         top: int = TOP,
+        scale: float = 1.0,
+        hidden: int = _HIDDEN,
         tiny: bool = False,
     ) -> None:
         super().__init__()
         if backbone == "dla34":
-            self.backbone = Dla([c // 4 for c in CHANNELS] if tiny else CHANNELS)
+            self.backbone = Dla([max(round(c * (0.25 if tiny else scale)), 4) for c in CHANNELS])
             self.neck = AggregatingNeck(self.backbone.channels)
         elif backbone == "hrnet18":
-            self.backbone = HrNet(4, (1, 1, 1), blocks=1) if tiny else HrNet(18, MODULES)
+            self.backbone = HrNet(4, (1, 1, 1), blocks=1) if tiny else HrNet(round(18 * scale), MODULES)
             self.neck = AggregatingNeck(self.backbone.channels, 64)
         else:
             raise ValueError(f"there is no backbone {backbone!r}: take dla34 or hrnet18")
         self.top = top
         width = self.neck.width
-        self.heat = Head(width, classes, _RARE)
-        self.size = Head(width, 4)
-        self.offset = Head(width, 2)
-        self.look = Head(width, embedding)
+        self.heat = Head(width, classes, _RARE, hidden)
+        self.size = Head(width, 4, hidden=hidden)
+        self.offset = Head(width, 2, hidden=hidden)
+        self.look = Head(width, embedding, hidden=hidden)
 
     def maps(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """At stride 4: heat (B, C, H, W) in [0, 1], distances of left, top, right, bottom from the centre (B, 4, H, W)

@@ -47,9 +47,10 @@ class Jde(nn.Layer):  # type: ignore[misc]
     Args:
         width: of DarkNet's stem, 32 in the published model.
         depths: blocks a stage.
+        embedding: length of the embeddings.
     """
 
-    def __init__(self, width: int = 32, depths: tuple[int, ...] = (1, 2, 8, 8, 4)) -> None:
+    def __init__(self, width: int = 32, depths: tuple[int, ...] = (1, 2, 8, 8, 4), embedding: int = EMBEDDING) -> None:
         super().__init__()
         self.backbone = DarkNet(width, depths)
         c3, c4, c5 = self.backbone.channels
@@ -59,7 +60,7 @@ class Jde(nn.Layer):  # type: ignore[misc]
         self.narrow = nn.LayerList([ConvNorm(c // 2, c // 4, 1, activation=leaky) for c in (c5, c4)])
         per_level = len(ANCHORS[0])
         self.predictors = nn.LayerList([nn.Conv2D(c, per_level * 6, 1) for c in (c5, c4, c3)])
-        self.embedders = nn.LayerList([nn.Conv2D(c // 2, EMBEDDING, 3, padding=1) for c in (c5, c4, c3)])
+        self.embedders = nn.LayerList([nn.Conv2D(c // 2, embedding, 3, padding=1) for c in (c5, c4, c3)])
 
     def levels(self, image: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Per level, stride 32 first: (B, 24, H, W), per anchor 4 of the box and 2 logits, background first; and

@@ -54,8 +54,8 @@ def read_crops(
     """
     rows = read_rows(labels)
     if same is not None:
-        known = read_same(same)
-        rows[:, 1] = [known.get(int(identity), identity) for identity in rows[:, 1]]
+        one = read_same(same)
+        rows[:, 1] = [one.get(int(identity), identity) for identity in rows[:, 1]]
     wanted = (rows[:, 0] >= first) & ((rows[:, 0] - first) % every == 0)
     if last is not None:
         wanted &= rows[:, 0] <= last
@@ -118,8 +118,8 @@ def read_same(path: Path) -> dict[int, int]:
     return same
 
 
-def read_rows(labels: Path) -> NDArray[np.float64]:
-    """(N, 7) rows frame, id, x, y, w, h, counts of MOT text; those that count 0 are left out.
+def read_rows(labels: Path, columns: int = 7) -> NDArray[np.float64]:
+    """(N, `columns`) rows frame, id, x, y, w, h, counts[, class] of MOT text; those that count 0 are left out.
 
     Raises:
         TrainingError: no such file, a line that is no row, or nothing that counts.
@@ -131,13 +131,14 @@ def read_rows(labels: Path) -> NDArray[np.float64]:
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"{labels}: the labels cannot be read ({error})") from None
     rows = []
+    rest = ",class" if columns > 7 else ""
     for number, line in enumerate(lines, 1):
         try:
-            row = [float(value) for value in line.split(",")[:7]]
+            row = [float(value) for value in line.split(",")[:columns]]
         except ValueError:
             row = []
-        if len(row) < 7 or not np.isfinite(row).all():
-            raise TrainingError(f"{labels}, line {number}: {line!r} is no row frame,id,x,y,w,h,counts")
+        if len(row) < columns or not np.isfinite(row).all():
+            raise TrainingError(f"{labels}, line {number}: {line!r} is no row frame,id,x,y,w,h,counts{rest}")
         if row[6]:
             rows.append(row)
     if not rows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import paddle
 import paddle.nn.functional as F  # noqa: N812 - the name the field uses
 from paddle import Tensor
@@ -31,3 +33,22 @@ def hardest_triplets(looks: Tensor, targets: Tensor, margin: float = 0.3) -> Ten
     nearest = (distances + same * 1e6).min(axis=1)
     counted = (others.sum(axis=1) > 0).astype(distances.dtype)  # without another identity `nearest` is far away
     return (F.relu(margin + farthest - nearest) * counted).sum() / paddle.clip(counted.sum(), min=1.0)
+
+
+def heat_focal(heat: Tensor, truth: Tensor) -> Tensor:
+    """The focal loss of heat maps (Law and Deng 2018), powers 2 and 4, a centre's share.
+
+    Args:
+        heat: (B, C, H, W) in [0, 1].
+        truth: the same shape; 1 at centres, and the closer to 1 the less a high heat is held against it.
+    """
+    heat = paddle.clip(heat, 1e-4, 1 - 1e-4)
+    centre = (truth == 1).astype(heat.dtype)
+    hit = centre * (1 - heat) ** 2 * paddle.log(heat)
+    alarm = (1 - centre) * (1 - truth) ** 4 * heat**2 * paddle.log(1 - heat)
+    return -(hit + alarm).sum() / paddle.clip(centre.sum(), min=1.0)
+
+
+def weighed(losses: Sequence[Tensor], logs: Sequence[Tensor]) -> Tensor:
+    """The sum of tasks' losses, each weighed by exp(-s) with its learned log variance s (Kendall et al. 2018), half."""
+    return sum((paddle.exp(-s) * loss + s).sum() for loss, s in zip(losses, logs, strict=True)) / 2

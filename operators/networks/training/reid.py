@@ -6,7 +6,6 @@ epoch's number, so a training that goes on from a checkpoint equals one that was
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from paddle import nn
 
 from operators.networks.export import IMAGENET, PERMUTE, normalise, save
 from operators.networks.reid import LCNetEmbedding
+from operators.networks.training.checkpoints import parameters, restore, snapshot, store, write_log
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.identities import Crops
 from operators.networks.training.losses import hardest_triplets, smoothed_cross_entropy
@@ -94,10 +94,11 @@ def train(
     paddle.seed(recipe.seed)
     network = LCNetEmbedding(recipe.scale, recipe.embedding, recipe.hidden)
     classes = nn.Linear(recipe.embedding, data.people, bias_attr=False)
-    optimiser = paddle.optimizer.AdamW(recipe.rate, parameters=_parameters(network, classes))
+    optimiser = paddle.optimizer.AdamW(recipe.rate, parameters=parameters([network, classes]))
+    made_by = {"recipe": asdict(recipe), "people": data.people}
     log: list[dict[str, Any]] = []
     if resume and (folder / _CHECKPOINT).is_file():
-        log = _restore(folder / _CHECKPOINT, recipe, data, network, classes, optimiser)
+        log = restore(folder / _CHECKPOINT, made_by, [network, classes], optimiser)
     per_epoch = max(len(data.images) // (recipe.people * recipe.crops), 1)
     while len(log) < recipe.epochs and not _stalled(log, recipe.patience):
         epoch = len(log)
@@ -128,9 +129,9 @@ def train(
         better = not log or score.mean_ap > max(entry["mean_ap"] for entry in log)
         log.append({"epoch": epoch + 1, "loss": float(np.mean(losses)), **asdict(score)})
         if better:
-            _store(network.state_dict(), folder / _BEST)
-        _store(_state(recipe, data, network, classes, optimiser, log), folder / _CHECKPOINT)
-        _write(log, folder / "log.csv")
+            store(network.state_dict(), folder / _BEST)
+        store(snapshot(made_by, [network, classes], optimiser, log), folder / _CHECKPOINT)
+        write_log(log, folder / "log.csv")
         progress(epoch + 1, log[-1]["loss"], score)
     network.set_state_dict(paddle.load(str(folder / _BEST)))
     shape = [None, 3, *data.images.shape[1:3]]
@@ -186,58 +187,3 @@ def _stalled(log: list[dict[str, Any]], patience: int) -> bool:
         return False
     scores = [entry["mean_ap"] for entry in log]
     return len(scores) - 1 - int(np.argmax(scores)) >= patience
-
-
-def _state(
-    recipe: Recipe, data: Crops, network: nn.Layer, classes: nn.Layer, optimiser: Any, log: list[dict[str, Any]]
-) -> dict[str, Any]:
-    # Parameters have other names in another process, so that the optimiser's state goes by their order.
-    state = optimiser.state_dict()
-    moments = [
-        {key[len(one.name) :]: value for key, value in state.items() if key.startswith(f"{one.name}_")}
-        for one in _parameters(network, classes)
-    ]
-    return {
-        "recipe": asdict(recipe),
-        "people": data.people,
-        "network": network.state_dict(),
-        "classes": classes.state_dict(),
-        "optimiser": moments,
-        "log": log,
-    }
-
-
-def _restore(
-    path: Path, recipe: Recipe, data: Crops, network: nn.Layer, classes: nn.Layer, optimiser: Any
-) -> list[dict[str, Any]]:
-    try:
-        state = paddle.load(str(path))
-        known = (state["recipe"], state["people"])
-    except Exception as error:
-        raise TrainingError(f"{path} is no checkpoint of a ReID training ({error}); remove it to start anew") from None
-    if known != (asdict(recipe), data.people):
-        raise TrainingError(f"{path} was trained by another recipe or on other labels; train into another folder")
-    network.set_state_dict(state["network"])
-    classes.set_state_dict(state["classes"])
-    moments = zip(_parameters(network, classes), state["optimiser"], strict=True)
-    optimiser.set_state_dict({one.name + key: value for one, own in moments for key, value in own.items()})
-    log: list[dict[str, Any]] = state["log"]
-    return log
-
-
-def _parameters(network: nn.Layer, classes: nn.Layer) -> list[Any]:
-    return [*network.parameters(), *classes.parameters()]
-
-
-def _store(state: Any, path: Path) -> None:
-    """Whole or not at all."""
-    half = path.with_suffix(".part")
-    paddle.save(state, str(half))
-    half.replace(path)
-
-
-def _write(log: list[dict[str, Any]], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(log[0]))
-        writer.writeheader()
-        writer.writerows(log)

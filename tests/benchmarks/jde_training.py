@@ -1,0 +1,26 @@
+"""Does the JDE trainer learn? Overfits 50 frames of a real scene with identities, from random weights; prints JSON.
+
+    nice python tests/benchmarks/jde_training.py [--epochs 60] [--to FOLDER] [--curve PNG]
+
+Needs ../shared/data/pets_s2l1: frames 1 to 99, every other one. The network is a small one of its kind.
+
+    best      AP50, and MOTA and IDF1 of our tracker on what the network says, on the frames it was trained on
+    exported  the same, of the exported folder opened by `open_detector`, on the video's own pictures
+"""
+
+from one_shot_training import run
+
+from operators.networks.training.one_shot import JdeShape, Recipe
+
+RECIPE = Recipe(
+    JdeShape(width=8, depths=(1, 1, 2, 2, 1), embedding=64),
+    epochs=60,
+    patience=99,
+    rate=1e-3,
+    augment=False,
+    evaluate_every=6,
+    fps=5.0,
+)
+
+if __name__ == "__main__":
+    run(RECIPE, 192, 256, __doc__)
