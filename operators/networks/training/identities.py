@@ -114,7 +114,7 @@ def read_same(path: Path) -> dict[int, int]:
             raise TrainingError(f"{path}, line {number}: {line!r} is no list of ids with spaces between") from None
         if len(set(ids)) < len(ids) or same.keys() & ids:
             raise TrainingError(f"{path}, line {number}: an id of {line!r} was named before")
-        same |= dict.fromkeys(ids, ids[0])
+        same |= dict.fromkeys(ids, ids[0]) if ids else {}
     return same
 
 

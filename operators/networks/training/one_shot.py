@@ -38,6 +38,7 @@ class FairMotShape:
     scale: float = 1.0
     hidden: int = 256
     embedding: int = 128
+    top: int = fairmot_network.TOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ class Recipe:
 def build(shape: FairMotShape | JdeShape, classes: int) -> nn.Layer:
     """The network, with random weights."""
     if isinstance(shape, FairMotShape):
-        return fairmot_network.FairMot(classes, shape.backbone, shape.embedding, scale=shape.scale, hidden=shape.hidden)
+        return fairmot_network.FairMot(
+            classes, shape.backbone, shape.embedding, shape.top, scale=shape.scale, hidden=shape.hidden
+        )
     return Jde(shape.width, shape.depths, shape.embedding)
 
 

@@ -1,4 +1,4 @@
-"""Whole pictures with boxes, classes and identities, as one-shot trackers learn from them: MOT labels, one file a scene.
+"""Whole pictures with boxes, classes and identities, as one-shot trackers learn from them.
 
 Two kinds of labels: MOT text (`frame,id,x,y,w,h,counts[,class..]`, classes from 1), and PaddleDetection's folder of
 one file a picture, rows `class id cx cy w h`, the box as shares of the picture, id -1 where unknown.
@@ -104,7 +104,7 @@ def read_shots(scenes: Sequence[Scene], classes: Sequence[str], *, height: int, 
             if frame < scene.first or (frame - scene.first) % scene.every:
                 continue
             here = np.array(by_frame.get(frame, [])).reshape(-1, 7)
-            boxes = here[:, 2:6] if not scene.labels.is_dir() else here[:, 2:6] * [*image.shape[1::-1]] * 2
+            boxes = here[:, 2:6] if not scene.labels.is_dir() else here[:, 2:6] * np.tile(image.shape[1::-1], 2)
             kinds = here[:, 6].astype(np.int64)
             found = []
             for identity, kind in zip(here[:, 1].astype(int), kinds, strict=True):

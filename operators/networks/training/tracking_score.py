@@ -37,7 +37,7 @@ def score(found: Sequence[Detections], data: Shots, tracker: str, fps: float) ->
     counts: list[Counts] = []
     for scene in sorted({shot.scene for shot in data.shots}):
         rows = [row for row, shot in enumerate(data.shots) if shot.scene == scene]
-        follower = create(tracker, rate_hz=fps)
+        follower = create(tracker, rate_hz=fps, compiled=False)  # compiling takes longer than some thousand frames
         tracks = [follower.update(found[row], round(k * SECOND_NS / fps)) for k, row in enumerate(rows)]
         for kind in kinds:
             masks = [data.shots[row].classes == kind for row in rows]
@@ -62,7 +62,7 @@ def score(found: Sequence[Detections], data: Shots, tracker: str, fps: float) ->
 
 
 def average_precision(found: Sequence[Detections], data: Shots, kind: int) -> float:
-    """The area under a class's precision and recall, precision made falling; a box counts for one object, best first."""
+    """The area under a class's precision and recall, precision made falling; each object is found once."""
     scores: list[Float32] = []
     right: list[bool] = []
     objects = 0

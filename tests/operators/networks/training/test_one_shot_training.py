@@ -22,7 +22,9 @@ from operators.networks.training.tracking_score import score
 from operators.records import Detections
 
 BOXES = np.float32([[10, 6, 22, 34], [20, 8, 30, 30], [-30, 0, -10, 20], [40, 20, 60, 60]])
-FAIRMOT = Recipe(FairMotShape(scale=0.25, hidden=8, embedding=8), epochs=2, batch=2, rate=1e-3, augment=False, fps=5.0)
+FAIRMOT = Recipe(
+    FairMotShape(scale=0.25, hidden=8, embedding=8, top=30), epochs=2, batch=2, rate=1e-3, augment=False, fps=5.0
+)
 JDE = replace(FAIRMOT, network=JdeShape(4, (1, 1, 1, 1, 1), 16))
 
 
@@ -133,7 +135,7 @@ def plain_iou(a: np.ndarray | tuple[float, ...], b: np.ndarray | tuple[float, ..
 
 
 def test_anchors_are_assigned_as_plain_python_does_it_and_decode_to_the_boxes() -> None:
-    boxes = np.float32([[10, 6, 18, 30], [12, 8, 22, 36], [4, 28, 6, 34], [-30, 0, -10, 20]])
+    boxes = np.float32([[10, 6, 18, 30], [36, 30, 46, 58], [4, 28, 6, 34], [-30, 0, -10, 20]])
     people = np.array([3, 5, 7, 1])
     found = jde.encode(boxes, people, height=64, width=64)
     overlaps = {
@@ -230,10 +232,10 @@ def test_both_kinds_of_labels_say_the_same(tmp_path: Path) -> None:
 
 def test_boxes_move_along_with_their_pictures() -> None:
     image = np.zeros((64, 96, 3), np.uint8)
-    image[20:40, 30:50] = 200
+    image[20:40, 30:50] = 255
     for seed in range(8):
         moved, boxes = changed(image, np.float32([[30, 20, 50, 40]]), np.random.default_rng(seed))
-        ys, xs = np.nonzero((moved[:, :, 0] > 100) & (moved[:, :, 0] != 127) | (moved[:, :, 0] > 140))
+        ys, xs = np.nonzero(moved[:, :, 0] > 170)  # what surrounds the picture is 127, at most 152 when lit
         inside = (xs >= boxes[0, 0] - 1) & (xs <= boxes[0, 2] + 1) & (ys >= boxes[0, 1] - 1) & (ys <= boxes[0, 3] + 1)
         assert inside.mean() > 0.95
 
