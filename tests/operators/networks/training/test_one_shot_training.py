@@ -275,9 +275,9 @@ def test_a_resumed_training_equals_an_uninterrupted_one_and_its_export_says_the_
     assert detector.classes == ("person",)
     image, _ = data.shots[0].canvas()
     (found,) = detector.detect([image])
-    assert found.embeddings is not None or not len(own)
-    if len(own):
-        assert found.scores[0] == pytest.approx(float(own.scores.max()), abs=1e-3)
+    clipped = np.clip(own.boxes, 0, 64)
+    seen = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)  # a network this young gives some boxes no extent
+    np.testing.assert_allclose(found.scores, np.sort(own.scores[seen])[::-1], atol=1e-3)
 
 
 def test_it_learns_two_squares(tmp_path: Path) -> None:
