@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +19,10 @@ from operators.records import SECOND_NS, Int64
 
 _FAR = 1e6  # metres between neighbouring time slots in the search tree: slots never meet
 _RECENT_NS = 3 * SECOND_NS
+_UID_BITS = 31  # two uids make one key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PairRows:
     """What one commit's positions say of pairs of tracks, sorted by the pair.
 
@@ -38,6 +40,46 @@ class PairRows:
 
     def __len__(self) -> int:
         return len(self.slots)
+
+    @cached_property
+    def keys(self) -> Int64:
+        """(R,) int64, ascending: the two uids of each pair as one number."""
+        return pair_keys(self.pairs)
+
+    @cached_property
+    def _by_higher(self) -> tuple[NDArray[np.intp], Int64]:
+        order = np.argsort(self.pairs[:, 1], kind="stable")
+        return order, self.pairs[order, 1]
+
+    def of(self, uid: int) -> tuple[NDArray[np.intp], Int64]:
+        """The rows of a track, ascending, and its partner in each."""
+        order, higher = self._by_higher
+        first, last = higher.searchsorted((uid, uid + 1))
+        low, high = self.keys.searchsorted((uid << _UID_BITS, (uid + 1) << _UID_BITS))
+        as_higher = order[first:last]
+        partners = np.concatenate([self.pairs[as_higher, 0], self.pairs[low:high, 1]])
+        return np.concatenate([as_higher, np.arange(low, high)]), partners
+
+    def handed_over(self, old: int, new: int) -> PairRows:
+        """The same with track `new`, younger than all others, in the place of `old`."""
+        moved, partners = self.of(old)
+        pairs = np.stack([partners, np.full_like(partners, new)], axis=1)
+        order = np.argsort(partners, kind="stable")
+        kept = PairRows(*(np.delete(column, moved, axis=0) for column in self._columns))
+        at = kept.keys.searchsorted(pair_keys(pairs[order]))
+        rest = (self.slots[moved], self.llr[moved], self.distance[moved])
+        columns = zip(kept._columns, (pairs, *rest), strict=True)
+        return PairRows(*(np.insert(column, at, more[order], axis=0) for column, more in columns))
+
+    @property
+    def _columns(self) -> tuple[Int64, Int64, Float64, Float64]:
+        return self.pairs, self.slots, self.llr, self.distance
+
+
+def pair_keys(pairs: Int64) -> Int64:
+    """(R,) int64: two uids as one number that sorts as they do."""
+    keys: Int64 = (pairs[:, 0] << _UID_BITS) | pairs[:, 1]
+    return keys
 
 
 def no_rows() -> PairRows:
@@ -254,21 +296,25 @@ class PairWindow:
 
     @staticmethod
     def _with(rows: PairRows, uid: int, partners: Sequence[int]) -> float:
-        low, high = rows.pairs[:, 0], rows.pairs[:, 1]
-        mine = ((low == uid) & np.isin(high, partners)) | ((high == uid) & np.isin(low, partners))
-        return float(rows.llr[mine].sum())
+        mine, others = rows.of(uid)
+        wanted = set(partners)
+        chosen = [row for row, other in zip(mine.tolist(), others.tolist(), strict=True) if other in wanted]
+        return float(rows.llr[chosen].sum())
 
-    def hand_over(self, old: int, new: int, since_ns: int) -> list[CommitPairs]:
-        """From `since_ns` on the rows of track `old` are those of `new`; the commits that this changes."""
+    def hand_over(self, old: int, new: int, since_ns: int) -> list[tuple[CommitPairs, list[int]]]:
+        """From `since_ns` on the rows of track `old` are those of `new`, the youngest of all.
+
+        Returns:
+            The commits that this changes, and the partners that the track has in each.
+        """
         changed = []
         for commit in self.commits:
-            if commit.since_ns < since_ns or not (commit.rows.pairs == old).any():
+            if commit.since_ns < since_ns:
                 continue
-            pairs = np.sort(np.where(commit.rows.pairs == old, new, commit.rows.pairs), axis=1)
-            order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-            rest = (commit.rows.slots, commit.rows.llr, commit.rows.distance)
-            commit.rows = PairRows(pairs[order], *(column[order] for column in rest))
-            changed.append(commit)
+            _, partners = commit.rows.of(old)
+            if len(partners):
+                commit.rows = commit.rows.handed_over(old, new)
+                changed.append((commit, partners.tolist()))
         self._table = None
         return changed
 
@@ -284,7 +330,8 @@ class PairWindow:
         llr = np.concatenate([rows.llr for _, rows in kept])
         distance = np.concatenate([rows.distance for _, rows in kept])
         late = np.concatenate([np.full(len(rows), time_ns > now - _RECENT_NS) for time_ns, rows in kept])
-        order = np.lexsort((np.arange(len(pairs)), pairs[:, 1], pairs[:, 0]))
+        # Sorted runs, one a commit: a stable sort merges them.
+        order = np.argsort(np.concatenate([rows.keys for _, rows in kept]), kind="stable")
         pairs, slots, llr, distance, late = pairs[order], slots[order], llr[order], distance[order], late[order]
         heads = _heads(pairs)
         counts = np.add.reduceat(slots, heads)
@@ -294,7 +341,7 @@ class PairWindow:
         evidence = self._independent(np.add.reduceat(llr, heads), counts)
         recent = self._independent(np.add.reduceat(llr * late, heads), recent_counts)
         both = np.concatenate([pairs[heads], pairs[heads][:, ::-1]])
-        order = np.lexsort((both[:, 1], both[:, 0]))
+        order = np.argsort(pair_keys(both), kind="stable")
         columns = (np.concatenate([values, values])[order] for values in (evidence, recent, metres))
         return PairTable(both[order, 0], both[order, 1], *columns)
 

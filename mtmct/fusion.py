@@ -61,8 +61,9 @@ class FusionEngine:
         self._travel = TravelTimes(self._topology.cameras, settings)
         self._erased = ErasedTracks(state)
         self._album = Album(state)
-        self._pair_keys: dict[int, list[str]] = {}
+        self._pair_keys: dict[int, set[str]] = {}
         self._stale_cameras: set[str] = set()
+        self._stale_pairs: dict[int, tuple[CommitPairs, set[str]]] = {}
         self._sequence = 0
         self._now_ns = 0
         self._dim = 0
@@ -139,22 +140,33 @@ class FusionEngine:
             bound = self._bound(uids)
         pairs = compare(samples, cameras, bound, self._settings)
         for sequence in self._window.expire(self._now_ns):
-            for key in self._pair_keys.pop(sequence, ()):
+            for key in sorted(self._pair_keys.pop(sequence, ())):
                 self._journal.drop(key)
         commit = CommitPairs(self._sequence, since_ns, self._now_ns, pairs)
         self._window.add(commit)
         self._write_pairs(commit)
 
-    def _write_pairs(self, commit: CommitPairs) -> None:
-        for key in self._pair_keys.pop(commit.sequence, ()):
-            self._journal.drop(key)
-        rows: dict[str, list[int]] = {}
-        for row, uid in enumerate(commit.rows.pairs[:, 0].tolist()):
-            rows.setdefault(self._tracks[uid].camera, []).append(row)
-        for camera in sorted(rows):
+    def _write_pairs(self, commit: CommitPairs, stale: frozenset[str] | None = None) -> None:
+        """Write a commit's pairs by camera: of all cameras, or of those in `stale`."""
+        rows = commit.rows
+        heads = np.flatnonzero(np.diff(rows.pairs[:, 0], prepend=-1))
+        of_camera: dict[str, list[range]] = {}
+        for uid, low, high in zip(
+            rows.pairs[heads, 0].tolist(), heads.tolist(), [*heads[1:].tolist(), len(rows)], strict=False
+        ):
+            camera = self._tracks[uid].camera
+            if stale is None or camera in stale:
+                of_camera.setdefault(camera, []).append(range(low, high))
+        keys = self._pair_keys.setdefault(commit.sequence, set())
+        for camera in sorted(of_camera if stale is None else stale):
             key = stored.pairs_key(camera, commit.sequence)
-            self._journal.put(key, stored.pack_pairs(commit, np.array(rows[camera])))
-            self._pair_keys.setdefault(commit.sequence, []).append(key)
+            if camera in of_camera:
+                mine = np.concatenate([np.arange(part.start, part.stop) for part in of_camera[camera]])
+                self._journal.put(key, stored.pack_pairs(commit, mine))
+                keys.add(key)
+            else:
+                self._journal.drop(key)
+                keys.discard(key)
 
     def _bound(self, uids: Int64) -> Int64:
         """Pairs of tracks seen in this commit that one identity has in different cameras."""
@@ -200,6 +212,9 @@ class FusionEngine:
                 part = self._cut(misfit.track, misfit.since_ns)
                 severed[part.uid] = misfit
                 placed = [replace(item, uid=part.uid) if item.uid == uid else item for item in placed]
+        for commit, cameras in self._stale_pairs.values():
+            self._write_pairs(commit, frozenset(cameras))
+        self._stale_pairs.clear()
         waiting = [t for t in self._tracks.tracks.values() if not t.identity and self._ready(t, flush)]
         asked = in_order([*waiting, *(self._tracks[uid] for uid in reviewed)])
         links: dict[int, Link] = {}
@@ -228,8 +243,9 @@ class FusionEngine:
     def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         part = self._tracks.cut(track, since_ns)
         self._gathered = Gathered(self._book)
-        for commit in self._window.hand_over(track.uid, part.uid, since_ns):
-            self._write_pairs(commit)
+        for commit, partners in self._window.hand_over(track.uid, part.uid, since_ns):
+            cameras = {track.camera, *(self._tracks[uid].camera for uid in partners)}
+            self._stale_pairs.setdefault(commit.sequence, (commit, set()))[1].update(cameras)
         self._stale_cameras.add(track.camera)
         return part
 
@@ -505,7 +521,7 @@ class FusionEngine:
         for commit in stored.unpack_pairs(of(stored.PAIRS)):
             self._window.add(commit)
         for key, _ in of(stored.PAIRS):
-            self._pair_keys.setdefault(int(key.rpartition("/")[2]), []).append(key)
+            self._pair_keys.setdefault(int(key.rpartition("/")[2]), set()).add(key)
         self._filing.restore(of(stored.GALLERY))
         for key, data in of(stored.TRAVEL):
             self._travel.restore(stored.unpacked(key, data))
