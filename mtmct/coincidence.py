@@ -65,15 +65,15 @@ class PairRows:
         moved, partners = self.of(old)
         pairs = np.stack([partners, np.full_like(partners, new)], axis=1)
         order = np.argsort(partners, kind="stable")
-        kept = PairRows(*(np.delete(column, moved, axis=0) for column in self._columns))
-        at = kept.keys.searchsorted(pair_keys(pairs[order]))
-        rest = (self.slots[moved], self.llr[moved], self.distance[moved])
-        columns = zip(kept._columns, (pairs, *rest), strict=True)
-        return PairRows(*(np.insert(column, at, more[order], axis=0) for column, more in columns))
-
-    @property
-    def _columns(self) -> tuple[Int64, Int64, Float64, Float64]:
-        return self.pairs, self.slots, self.llr, self.distance
+        pairs, slots, llr, distance = pairs[order], self.slots[moved], self.llr[moved], self.distance[moved]
+        rest = np.delete(self.pairs, moved, axis=0)
+        at = pair_keys(rest).searchsorted(pair_keys(pairs))
+        return PairRows(
+            np.insert(rest, at, pairs, axis=0),
+            np.insert(np.delete(self.slots, moved), at, slots[order]),
+            np.insert(np.delete(self.llr, moved), at, llr[order]),
+            np.insert(np.delete(self.distance, moved), at, distance[order]),
+        )
 
 
 def pair_keys(pairs: Int64) -> Int64:

@@ -358,18 +358,23 @@ class Judge:
 
         What was seen of the two is forgotten then, but not what was concluded from it.
         """
-        settings = self._settings
-        horizon = self._now_ns - round(settings.window_s * SECOND_NS)
         if any(track.identity == candidate.number for track in subject.tracks):
             return False
-        mine = [span for span in subject.spans if self._topology.calibrated(span[0])]
+        settings, calibrated = self._settings, self._topology.calibrated
+        horizon, least = self._now_ns - round(settings.window_s * SECOND_NS), 2 * settings.slot_ns
+        mine = [span for span in subject.spans if calibrated(span[0]) and horizon - span[1] > least]
+        if not mine:
+            return False
+        earliest = min(since for _, since, _ in mine)
         for camera, spans in known.spans.items():
-            if not self._topology.calibrated(camera):
+            if not calibrated(camera):
                 continue
             for start, end in spans:
+                if min(end, horizon) - max(start, earliest) <= least:
+                    continue
                 for elsewhere, since, until in mine:
                     common = min(end, until, horizon) - max(start, since)
-                    if elsewhere != camera and common > 2 * settings.slot_ns:
+                    if elsewhere != camera and common > least:
                         return True
         return False
 
