@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.paddle_program import DamagedProgram, format_version, input_shapes
+from operators.paddle_program import DamagedProgram, format_version, input_shapes, joins_found_rows
 from operators.records import CrosscamError
 
 Array = NDArray[Any]
@@ -127,8 +127,9 @@ def find_model_file(path: Path) -> Path:
 class PaddlePredictor:
     """A network under Paddle Inference.
 
-    On a CPU it runs through oneDNN, which is on by default; nothing else is switched on, because memory reuse raises on
-    `.json` models and the new representation on `.pdmodel` ones. All that concerns GPUs (fp16, TensorRT) follows
+    On a CPU it runs through oneDNN, which is on by default, except for programs that it would crash on
+    (`joins_found_rows`); nothing else is switched on, because memory reuse raises on `.json` models and the new
+    representation on `.pdmodel` ones. All that concerns GPUs (fp16, TensorRT) follows
     Paddle's documentation and has not been run: there was no GPU at hand.
     """
 
@@ -139,6 +140,7 @@ class PaddlePredictor:
             raise ModelError(f"{parameters} is missing: copy it beside {file.name}, or export the model again")
         try:
             shapes = input_shapes(file)
+            unsafe = joins_found_rows(file)
         except (DamagedProgram, OSError) as error:
             raise ModelError(f"{file} cannot be read as a Paddle model ({error}): copy or export it again") from error
         paddle_inference = _import_paddle()
@@ -149,6 +151,8 @@ class PaddlePredictor:
         if device.index is None:
             config.disable_gpu()
             config.set_cpu_math_library_num_threads(threads)
+            if unsafe:
+                config.disable_mkldnn()
         else:
             _use_gpu(config, paddle_inference.PrecisionType, device.index, precision)
         try:

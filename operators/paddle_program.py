@@ -47,6 +47,32 @@ def format_version(program: Path) -> int:
         raise DamagedProgram(f"it is not the JSON of a program: {error!r}") from error
 
 
+def joins_found_rows(program: Path) -> bool:
+    """What non-maximum suppression found is concatenated with something later on.
+
+    oneDNN's concatenation ends the process when there are no rows, which is what suppression says when nobody is seen:
+    such a program is safe without oneDNN only. JDE's exports are of the kind.
+
+    Raises:
+        DamagedProgram, OSError: as `input_shapes`.
+    """
+    data = program.read_bytes()
+    steps = _steps_of_json(_operations(data)) if program.suffix == ".json" else _steps_of_protobuf(data)
+    found: set[object] = set()
+    for kind, sources, results in steps:
+        if _SUPPRESSION in kind:
+            found.update(results)
+        elif not found.isdisjoint(sources):
+            if kind == "concat":
+                return True
+            found.update(results)
+    return False
+
+
+_SUPPRESSION = "_nms"  # multiclass_nms, multiclass_nms3, matrix_nms
+_Steps = Iterator[tuple[str, list[object], list[object]]]
+"""Per operation, in order: its kind, the values that it reads, the values that it writes."""
+
 # Field numbers of Paddle's framework.proto, as far as they are needed.
 _PROGRAM_BLOCK = 1
 _BLOCK_VARIABLE, _BLOCK_OPERATION = 3, 4
@@ -54,7 +80,7 @@ _VARIABLE_NAME, _VARIABLE_TYPE = 1, 2
 _TYPE_DENSE = 3
 _DENSE_TENSOR = 1
 _TENSOR_SIDE = 2
-_OPERATION_OUTPUT, _OPERATION_KIND = 2, 3
+_OPERATION_INPUT, _OPERATION_OUTPUT, _OPERATION_KIND = 1, 2, 3
 _SLOT_ARGUMENT = 2
 
 
@@ -74,6 +100,16 @@ def _from_protobuf(data: bytes) -> Shapes:
             name = _text(slot, _SLOT_ARGUMENT)
             shapes[name] = _shape(variables.get(name, b""))
     return shapes
+
+
+def _steps_of_protobuf(data: bytes) -> _Steps:
+    for block in _messages(data, _PROGRAM_BLOCK):
+        for operation in _messages(block, _BLOCK_OPERATION):
+            sources, results = (
+                [name for slot in _messages(operation, side) for name in _messages(slot, _SLOT_ARGUMENT)]
+                for side in (_OPERATION_INPUT, _OPERATION_OUTPUT)
+            )
+            yield _text(operation, _OPERATION_KIND), list(sources), list(results)
 
 
 def _shape(variable: bytes) -> tuple[int, ...]:
@@ -140,12 +176,31 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise DamagedProgram(f"the number before byte {at} has no end")
 
 
-def _from_json(data: bytes) -> Shapes:
+def _operations(data: bytes) -> list[Any]:
     try:
-        program = json.loads(data)["program"]
-        operations = program["regions"][0]["blocks"][0]["ops"]
+        found = json.loads(data)["program"]["regions"][0]["blocks"][0]["ops"]
+        return list(found)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise DamagedProgram(f"it is not the JSON of a program: {error!r}") from error
+
+
+def _steps_of_json(operations: list[Any]) -> _Steps:
+    for operation in operations:
+        if not isinstance(operation, dict):
+            continue
+        sources, results = (
+            [value.get("%") for value in operation.get(side) or () if isinstance(value, dict)] for side in ("I", "O")
+        )
+        for region in operation.get("regions", ()):
+            for block in region.get("blocks", ()):
+                for inner in _steps_of_json(block.get("ops", [])):
+                    yield inner
+                    sources += inner[1]  # a branch's values come out of the choice
+        yield str(operation.get("#", "")).rpartition(".")[2], sources, results
+
+
+def _from_json(data: bytes) -> Shapes:
+    operations = _operations(data)
     shapes: Shapes = {}
     for operation in operations:
         if isinstance(operation, dict) and str(operation.get("#", "")).rpartition(".")[2] == "data":

@@ -87,10 +87,10 @@ class FairMot(nn.Layer):  # type: ignore[misc]
         centres = corner + at_cells(offset, cells)
         sides = at_cells(size, cells)
         boxes = paddle.concat([centres - sides[:, :2], centres + sides[:, 2:]], axis=1) * STRIDE
-        boxes = out_of_letterbox(boxes, image, im_shape, scale_factor)
+        rows = paddle.concat([classes.astype("float32").unsqueeze(1), scores.unsqueeze(1), boxes], axis=1)
         looks = at_cells(look, cells)
         looks = looks / paddle.sqrt((looks * looks).sum(axis=1, keepdim=True) + 1e-12)
-        return paddle.concat([classes.astype("float32").unsqueeze(1), scores.unsqueeze(1), boxes], axis=1), looks
+        return out_of_letterbox(rows, image, im_shape, scale_factor), looks
 
 
 def at_cells(maps: Tensor, cells: Tensor) -> Tensor:

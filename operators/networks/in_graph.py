@@ -54,14 +54,18 @@ def to_picture(boxes: Tensor, scale_factor: Tensor) -> Tensor:
     return boxes / factors
 
 
-def out_of_letterbox(boxes: Tensor, image: Tensor, im_shape: Tensor, scale_factor: Tensor) -> Tensor:
-    """Boxes (A, 4) in input pixels, in pixels of the one picture that lies in the middle of its input."""
+def out_of_letterbox(rows: Tensor, image: Tensor, im_shape: Tensor, scale_factor: Tensor) -> Tensor:
+    """Rows (N, 6) of class, score, xyxy in input pixels, in pixels of the one picture in the middle of its input.
+
+    N may be 0, so nothing is concatenated along it: oneDNN ends the process there (`joins_found_rows`).
+    """
     size = paddle.concat([im_shape[:, 1:], im_shape[:, :1]], axis=1)
     whole = paddle.stack([paddle.shape(image)[3], paddle.shape(image)[2]]).astype("float32").reshape([1, 2])
     # As the picture was placed: a whole pixel.
     offset = paddle.floor((whole - size) / 2)
     scale = paddle.concat([scale_factor[:, 1:], scale_factor[:, :1]], axis=1)
-    return (boxes - paddle.concat([offset, offset], axis=1)) / paddle.concat([scale, scale], axis=1)
+    none = paddle.zeros([1, 2])
+    return (rows - paddle.concat([none, offset, offset], axis=1)) / paddle.concat([none + 1, scale, scale], axis=1)
 
 
 def peaks(heat: Tensor, top: int) -> tuple[Tensor, Tensor, Tensor]:

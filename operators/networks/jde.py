@@ -108,5 +108,4 @@ class Jde(nn.Layer):  # type: ignore[misc]
         boxes, scores, looks = self.decode(image)
         rows, places, _ = suppress_in_graph(boxes, scores.unsqueeze(1), FLOOR, IOU, LIMIT)
         looks = paddle.gather(looks.flatten(0, 1), places.flatten())
-        placed = out_of_letterbox(rows[:, 2:], image, im_shape, scale_factor)
-        return paddle.concat([rows[:, :2], placed], axis=1), looks
+        return out_of_letterbox(rows, image, im_shape, scale_factor), looks

@@ -16,10 +16,12 @@ from operators.networks import picodet
 from operators.networks.centertrack import CenterTrack
 from operators.networks.export import IMAGENET, PERMUTE, UNIT, Raw, Suppressing, letterbox, normalise, resize, save
 from operators.networks.fairmot import FairMot
+from operators.networks.in_graph import suppress_in_graph
 from operators.networks.jde import Jde
 from operators.networks.picodet import PicoDet
 from operators.networks.ppyoloe import SIZES, PPYoloE, Size
 from operators.networks.reid import LCNetEmbedding, PyramidEmbedding
+from operators.paddle_program import joins_found_rows
 from operators.records import Detections
 
 IMAGE = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (90, 160, 3), dtype=np.uint8), (9, 9), 2)
@@ -137,6 +139,45 @@ def test_one_shot_trackers_give_looks_with_their_boxes(family: str, tmp_path: Pa
     assert found.embeddings is not None
     nearest = looks[[np.abs(rows[:, 1] - score).argmin() for score in wanted[:, 1]]]
     np.testing.assert_allclose((found.embeddings * nearest).sum(axis=1), 1, atol=1e-3)
+
+
+class Concatenating(paddle.nn.Layer):
+    """A detector as others export it: what suppression leaves is put together from pieces once more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.box = self.create_parameter([1, 1, 4])
+        self.box.set_value(np.float32([[[8, 16, 24, 48]]]))
+
+    def forward(self, image: paddle.Tensor, scale_factor: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+        score = image.mean(axis=[1, 2, 3]).reshape([1, 1, 1])
+        rows, _, counts = suppress_in_graph(self.box + 0 * score, score, 0.3, 0.5, 10)
+        return paddle.concat([rows[:, :2], rows[:, 2:] / scale_factor.flip([1]).tile([1, 2])], axis=1), counts
+
+
+def test_nobody_in_the_picture_ends_no_process_where_found_rows_are_concatenated(tmp_path: Path) -> None:
+    inputs: dict[str, Sequence[int | None]] = {"image": [1, 3, SIDE, SIDE], "scale_factor": [1, 2]}
+    save(Concatenating(), tmp_path, inputs=inputs, architecture="YOLO", labels=LABELS[:1], preprocess=STEPS)
+    assert joins_found_rows(tmp_path / "model.json")
+    detector = open_detector(tmp_path)
+    dark, bright = detector.detect([np.zeros_like(IMAGE), np.full_like(IMAGE, 255)])
+    assert len(dark) == 0
+    np.testing.assert_allclose(rows_of(bright), [[0, 1, 8 * 2.5, 16 * 90 / 64, 24 * 2.5, 48 * 90 / 64]], rtol=1e-5)
+
+
+def test_an_untrained_jde_that_sees_nobody_can_be_opened_and_run(tmp_path: Path) -> None:
+    network = Jde(4, (1, 1, 1, 1, 1), embedding=16)
+    for predictor in network.predictors:
+        bias = predictor.bias.numpy().reshape(4, 6)
+        bias[:, 4:] = [5, -5]  # background everywhere
+        predictor.bias.set_value(bias.reshape(-1))
+    inputs = {"image": [1, 3, 64, 96], "im_shape": [1, 2], "scale_factor": [1, 2]}
+    steps = [letterbox(64, 96), normalise(UNIT), PERMUTE]
+    save(network, tmp_path, inputs=inputs, architecture="JDE", labels=LABELS[:1], preprocess=steps)
+    assert not joins_found_rows(tmp_path / "model.json"), "it is fast, too: it may go through oneDNN"
+    (found,) = open_detector(tmp_path).detect([IMAGE])
+    assert len(found) == 0
+    assert found.embeddings is not None
 
 
 def test_centertrack_looks_at_one_picture_alone_when_there_is_no_other(tmp_path: Path) -> None:
