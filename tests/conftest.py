@@ -20,8 +20,9 @@ settings.register_profile("default-run", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default-run"))
 
-# Skips that CI accepts: data that is not part of the project, hardware and rights that CI may not have.
-ACCEPTED = ("shared/", "GPU", "root may", "right to mount")
+# Skips that CI accepts: data that is not part of the project, hardware, rights and large libraries of the system's that
+# CI may not have.
+ACCEPTED = ("shared/", "GPU", "root may", "right to mount", "OpenCV for C++")
 
 
 @pytest.hookimpl(wrapper=True)
