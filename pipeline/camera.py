@@ -171,12 +171,18 @@ class CameraChain:
 
     @property
     def counts(self) -> dict[str, int]:
-        """decoded, tracked and `dropped.<reason>`, cumulative: decoded = tracked + the sum of the dropped."""
+        """decoded, tracked and `dropped.<reason>`, cumulative: decoded = tracked + the sum of the dropped.
+
+        Beside them `boxes.off_floor`, and `tracker.<reason>` for what the tracker left out or repaired.
+        """
         counts = {"decoded": 0, **self._source_counts}
         for reason, n in self._skipped.items():
             counts[f"dropped.{reason}"] = counts.get(f"dropped.{reason}", 0) + n
         if self._mask is not None:
             counts["boxes.off_floor"] = self._off_floor
+        if self._tracker is not None:
+            for reason, n in self._tracker.rejected.items():
+                counts[f"tracker.{reason.replace(' ', '_')}"] = n
         return {**counts, "tracked": self._tracked}
 
     def add(self, delivery: Delivery, detections: Detections) -> list[CameraBatch]:

@@ -31,7 +31,7 @@ from operators.track.core.layout import (
 from operators.track.core.types import Floats, Ids, Ints
 from operators.track.errors import TrackerError
 
-_SNAPSHOT_VERSION = 1
+_SNAPSHOT_VERSION = 2
 _LONGEST_GAP_S = 10.0
 _FIRST_CAPACITY = 64
 _NO_IDS = np.zeros(0, np.int64)

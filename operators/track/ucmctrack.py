@@ -52,7 +52,7 @@ def step(tracks, given, looks, settings, told):
     noise, dt, lifetime, shown, rate = open_setup(tracks)
     n = open_frame(floats, ints, counters, dt)
     dets, labels = read_detections(tracks, given, groups, XYWH, counters)
-    feet = feet_on_ground(dets, settings[8:], share)
+    feet = feet_on_ground(dets, settings[8:], share, counters)
     sure, doubtful = by_score(dets, high, low)
     state = ints[STATE, :n].copy()
     tentative, known = sort_by_state(state)
@@ -82,7 +82,8 @@ def step(tracks, given, looks, settings, told):
 
 
 class UcmcTrack(Tracker):
-    """UCMCTrack, for a camera that stands still. A box whose foot is at or above the horizon continues no track.
+    """UCMCTrack, for a camera that stands still. A box whose foot is at or above the horizon continues no
+    track and is counted in `rejected`.
 
     Args:
         homography: 3 x 3, box bottom centre in pixels to metres on the ground; a site's camera hands over its own.

@@ -115,6 +115,18 @@ def test_decoded_is_tracked_plus_all_that_was_dropped() -> None:
     assert counts["decoded"] == counts["tracked"] + counts["dropped.fps_cap"] + counts["dropped.stale"]
 
 
+def test_boxes_that_the_tracker_leaves_out_are_counted_with_their_reason() -> None:
+    one = chain()
+    for index in range(1, 4):
+        delivery = walker(index)
+        assert delivery.frame.given is not None
+        nothing = Detections(np.full((1, 4), np.nan, np.float32), np.ones(1, np.float32), np.zeros(1, np.int32))
+        one.add(delivery, nothing if index == 2 else delivery.frame.given)
+    (last,) = one.finish()
+    assert last.counts["tracker.box_not_finite"] == 1
+    assert last.counts["decoded"] == last.counts["tracked"] == 3
+
+
 def test_rejected_input_becomes_dead_letters_of_the_interval() -> None:
     one = chain()
     rejected = Rejected("nan_embedding", "lab.jsonl, line 3: the embedding holds NaN", "{}", 5)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from operators.track.core.compilation import both_ways
-from operators.track.core.layout import DGROUP, EXTRA, GROUP
+from operators.track.core.layout import DGROUP, EXTRA, GROUP, NO_GROUND, REJECTED
 
 X, Y = EXTRA, EXTRA + 1  # place, metres
 VX, VY = EXTRA + 2, EXTRA + 3  # speed, metres a second
@@ -26,11 +26,11 @@ _LEAST_PX, _MOST_ACROSS_PX, _MOST_DOWN_PX = 2.0, 13.0, 10.0  # bounds of a foot'
 
 
 @both_ways
-def feet_on_ground(dets, h, share):
+def feet_on_ground(dets, h, share, counters):
     """(5, M): where the bottom centres of the boxes are, x y, and their covariances xx xy yy, metres.
 
     Args:
-        dets: detection arrays. h: the homography's 9 numbers, row by row.
+        dets: detection arrays. h: the homography's 9 numbers, row by row. counters: boxes without a place are counted.
         share: standard deviation of a foot across and down, as a share of the box's width and height.
     """
     feet = np.full((5, dets.shape[1]), np.nan)
@@ -39,6 +39,7 @@ def feet_on_ground(dets, h, share):
         u, v = (dets[0, d] + dets[2, d]) / 2, dets[3, d]
         w = h[6] * u + h[7] * v + h[8]
         if not w * side > 1e-9:
+            counters[REJECTED + NO_GROUND] += 1
             continue
         x, y = (h[0] * u + h[1] * v + h[2]) / w, (h[3] * u + h[4] * v + h[5]) / w
         across = min(max(share * (dets[2, d] - dets[0, d]), _LEAST_PX), _MOST_ACROSS_PX)

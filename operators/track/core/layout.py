@@ -59,8 +59,11 @@ REASONS = (
     "time stood still",
     "time ran backwards",
     "clock restarted",
+    "foot above the horizon",
 )
-NOT_FINITE, NO_AREA, BAD_SCORE, BAD_CLASS, BAD_EMBEDDING, TIME_STILL, TIME_BACK, TIME_RESTART = range(len(REASONS))
+NOT_FINITE, NO_AREA, BAD_SCORE, BAD_CLASS, BAD_EMBEDDING, TIME_STILL, TIME_BACK, TIME_RESTART, NO_GROUND = range(
+    len(REASONS)
+)
 COUNTERS = REJECTED + len(REASONS)
 
 # Values of ints[STATE], as plain numbers for compiled code.

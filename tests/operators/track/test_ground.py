@@ -8,7 +8,7 @@ import pytest
 from operators.records import SECOND_NS, Detections
 from operators.track import TrackerError, create
 from operators.track.core.ground import GROUND, feet_on_ground, place_on_ground, settle_on_ground, walk_on
-from operators.track.core.layout import EXTRA
+from operators.track.core.layout import COUNTERS, EXTRA
 
 # A camera 4 m above the ground looking down at it: straight ahead is y, metres.
 FOCAL, HEIGHT, TILT, CX, CY = 800.0, 4.0, np.radians(20), 480.0, 270.0
@@ -42,10 +42,14 @@ def measured(x: float, y: float) -> np.ndarray:
     return np.array([[*person(x, y), 0, 0, 0, 0, 0.9]]).T.copy()
 
 
+def feet_at(dets: np.ndarray, h: tuple[float, ...]) -> np.ndarray:
+    return np.asarray(feet_on_ground(dets, h, 0.05, np.zeros(COUNTERS, np.int64)))
+
+
 def test_the_ground_filter_is_the_dense_kalman_filter() -> None:
     h, rate, push, rows = tuple(homography().ravel()), 10.0, 0.7, np.array([0])
     floats = np.zeros((EXTRA + GROUND, 1))
-    feet, later = feet_on_ground(measured(1, 9), h, 0.05), feet_on_ground(measured(1.2, 9.3), h, 0.05)
+    feet, later = feet_at(measured(1, 9), h), feet_at(measured(1.2, 9.3), h)
     place_on_ground(floats, rows, feet, rows, 2.0)
     walk_on(floats, rows, 2.0, rate, push)
     settle_on_ground(floats, rows, later, rows, 2.0)
@@ -69,12 +73,21 @@ def test_the_ground_filter_is_the_dense_kalman_filter() -> None:
 
 def test_a_foot_far_away_is_less_certain_and_one_above_the_horizon_is_nowhere() -> None:
     h = tuple(homography().ravel())
-    near, far = feet_on_ground(measured(0, 6), h, 0.05)[:, 0], feet_on_ground(measured(0, 40), h, 0.05)[:, 0]
+    near, far = feet_at(measured(0, 6), h)[:, 0], feet_at(measured(0, 40), h)[:, 0]
     assert np.allclose(near[:2], [0, 6], atol=1e-6)
     assert np.allclose(far[:2], [0, 40], atol=1e-6)
     assert far[4] > 20 * near[4]
     sky = np.array([[100, -300, 140, -200, 0, 0, 0, 0, 0.9]]).T.astype(float)
-    assert np.isnan(feet_on_ground(sky, h, 0.05)[:, 0]).all()
+    assert np.isnan(feet_at(sky, h)[:, 0]).all()
+
+
+def test_boxes_above_the_horizon_are_counted_and_begin_nothing_that_lasts() -> None:
+    tracker = create("ucmctrack", rate_hz=10, homography=homography().tolist())
+    sky = [100.0, -300.0, 140.0, -200.0]
+    for k in range(5):
+        tracks = tracker.update(seen([person(0, 6), sky]), round(k * SECOND_NS / 10))
+    assert len(tracks.ids) == 1
+    assert tracker.rejected == {"foot above the horizon": 5}
 
 
 def test_feet_tell_apart_whose_boxes_overlap() -> None:
