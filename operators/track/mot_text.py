@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from operators.records import SECOND_NS, Detections, Tracks
+from operators.records import SECOND_NS, Detections, Float32, Tracks
 from operators.track.base import Tracker
 from operators.track.errors import TrackerError
 from operators.track.registry import DEFAULT, create
 
 
-def read_mot(path: Path) -> list[Detections]:
+def read_mot(path: Path, looks: Path | None = None) -> list[Detections]:
     """The detections of every frame from 1 to the last one of a MOT file, as rows `frame,id,x,y,w,h,score[,class]`.
 
     Boxes become xyxy; x and y are kept as written. Without a class (or with one below 0) it is 0. Where all
     scores are outside [0, 1] somewhere, they are raw scores, and the logistic function makes them probabilities.
 
+    Args:
+        looks: a .npy file of embeddings, (N, D) of floats, one for each of the file's N rows in their order.
+
     Raises:
-        TrackerError: the file cannot be read, or a row is not of this form.
+        TrackerError: a file cannot be read, a row is not of this form, or there are not as many embeddings as rows.
     """
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TrackerError(f"{path} cannot be read as MOT text: {error}") from error
     rows = np.array(list(_parsed(lines, path)), np.float64).reshape(-1, 8)
+    embeddings = None if looks is None else _read_looks(looks, path, len(rows))
     if not len(rows):
         return []
     scores = rows[:, 6]
@@ -44,9 +49,23 @@ def read_mot(path: Path) -> list[Detections]:
             boxes[part].astype(np.float32),
             scores[part].astype(np.float32),
             np.maximum(rows[part, 7], 0).astype(np.int32),
+            embeddings=None if embeddings is None else embeddings[part],
         )
         for part in (order[first:last] for first, last in pairwise(edges))
     ]
+
+
+def _read_looks(looks: Path, path: Path, rows: int) -> Float32:
+    try:
+        found = np.load(looks, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise TrackerError(f"{looks} cannot be read as an array of embeddings (.npy): {error}") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != rows or found.dtype.kind != "f":
+        form = f"{found.dtype} of shape {found.shape}" if isinstance(found, np.ndarray) else "several arrays"
+        raise TrackerError(
+            f"{looks} holds {form}, but {path} has {rows} rows: give floats of the shape ({rows}, D), one row each"
+        )
+    return found.astype(np.float32)
 
 
 def _parsed(lines: Iterable[str], path: Path) -> Iterator[list[float]]:
@@ -90,6 +109,16 @@ def mot_rows(frame: int, tracks: Tracks, *, measured: bool = False) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What became of a file: frames read, different tracks and rows written, and what was rejected, by reason."""
+
+    frames: int
+    tracks: int
+    rows: int
+    rejected: Mapping[str, int]
+
+
 def track_mot_text(
     detections: Path,
     output: Path,
@@ -97,31 +126,33 @@ def track_mot_text(
     tracker: str = DEFAULT,
     parameters: Mapping[str, Any] | None = None,
     *,
+    looks: Path | None = None,
     measured: bool = False,
-) -> dict[str, int]:
+) -> Tracked:
     """Runs the MOT file `detections` through a tracker and writes MOT rows to `output`.
 
     Args:
         fps: frame rate of the video; also the tracker's reference rate unless `parameters` names another `rate_hz`.
         tracker, parameters: see `create`.
+        looks: embeddings of the rows, see `read_mot`.
         measured: write the matched detections' boxes instead of the smoothed ones.
 
-    Returns:
-        {"frames", "tracks", "rows", "rejected"}: how much was done.
-
     Raises:
-        TrackerError: the file, the tracker or a parameter is wrong.
+        TrackerError: a file, the tracker or a parameter is wrong.
     """
     if not 0 < fps < 10_000:
         raise TrackerError(f"the frame rate of {detections} is {fps}, but must be above 0")
     one = create(tracker, **{"rate_hz": fps, **(parameters or {})})
-    frames = read_mot(detections)
+    frames = read_mot(detections, looks)
     ids: set[int] = set()
     rows = 0
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("w") as out:
-        for number, tracks in enumerate(track_frames(one, frames, fps), 1):
-            out.write(mot_rows(number, tracks, measured=measured))
-            ids.update(tracks.ids.tolist())
-            rows += len(tracks)
-    return {"frames": len(frames), "tracks": len(ids), "rows": rows, "rejected": sum(one.rejected.values())}
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("w") as out:
+            for number, tracks in enumerate(track_frames(one, frames, fps), 1):
+                out.write(mot_rows(number, tracks, measured=measured))
+                ids.update(tracks.ids.tolist())
+                rows += len(tracks)
+    except OSError as error:
+        raise TrackerError(f"{output} cannot be written ({error.strerror}): choose another output") from error
+    return Tracked(len(frames), len(ids), rows, one.rejected)

@@ -34,16 +34,21 @@ def track_command(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the tracker, NAME=VALUE; may be repeated.")
     ] = None,
+    embeddings: Annotated[
+        Path | None, typer.Option(help="Looks, for trackers that go by them: .npy, (rows of the text, D) floats.")
+    ] = None,
+    measured: Annotated[bool, typer.Option("--measured", help="Write boxes as detected, not smoothed.")] = False,
 ) -> None:
     """Run one MOT text file of detections through a tracker."""
     from operators.track.mot_text import track_mot_text
 
-    report = track_mot_text(detections, output, fps=fps, tracker=tracker, parameters=_parameters(set_ or []))
-    rejected = f", {report['rejected']} detections rejected" if report["rejected"] else ""
-    console.print(
-        f"{output}: {report['rows']} rows, {report['tracks']} tracks in {report['frames']} frames{rejected}",
-        markup=False,
+    done = track_mot_text(
+        detections, output, fps, tracker, _parameters(set_ or []), looks=embeddings, measured=measured
     )
+    console.print(f"{output}: {done.rows} rows, {done.tracks} tracks in {done.frames} frames", markup=False)
+    if done.rejected:
+        told = ", ".join(f"{count} x {reason}" for reason, count in done.rejected.items())
+        console.print(f"left out or repaired: {told}", markup=False)
 
 
 def tune_tracker_command(

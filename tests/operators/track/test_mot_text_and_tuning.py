@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from operators.track import TrackerError, create
-from operators.track.mot_text import mot_rows, read_mot, track_frames, track_mot_text
+from operators.track.mot_text import Tracked, mot_rows, read_mot, track_frames, track_mot_text
 from operators.track.scoring import count, read_truth
 from operators.track.tune import evaluate, read_sequence, tune
 
@@ -22,7 +22,7 @@ def test_a_mot_file_goes_through_a_tracker(tmp_path: Path) -> None:
         "".join(f"{k},-1,{100 + 3 * k},50,40,100,0.9,2\n" for k in range(5, 0, -1)) + "\n7,-1,1,1,0,5,0.9\n"
     )
     done = track_mot_text(given, tmp_path / "out" / "tracks.txt", 25, "bytetrack", {"lost_seconds": 2.0})
-    assert done == {"frames": 7, "tracks": 1, "rows": 5, "rejected": 1}
+    assert done == Tracked(frames=7, tracks=1, rows=5, rejected={"box without area": 1})
     first = (tmp_path / "out" / "tracks.txt").read_text().splitlines()[0]
     assert first == "1,1,103.00,50.00,40.00,100.00,0.900,2,-1,-1"
 
@@ -41,6 +41,40 @@ def test_a_missing_file_and_a_senseless_rate_are_refused(tmp_path: Path) -> None
         read_mot(tmp_path / "none.txt")
     with pytest.raises(TrackerError, match="frame rate"):
         track_mot_text(tmp_path / "none.txt", tmp_path / "out.txt", 0)
+
+
+def test_looks_beside_the_text_tell_who_is_who(tmp_path: Path) -> None:
+    # Two people change places while nobody sees them; only their looks can tell. The rows are in no order of frames.
+    rows, looks = [], []
+    for frame in [*range(21, 31), *range(1, 11)]:
+        for person, look in enumerate(np.eye(2)):
+            side = person if frame <= 10 else 1 - person
+            rows.append(f"{frame},-1,{100 + 45 * side},50,40,100,0.9\n")
+            looks.append(look)
+    (tmp_path / "det.txt").write_text("".join(rows))
+    np.save(tmp_path / "looks.npy", np.array(looks, np.float32))
+    where = {}
+    for name, given in (("with", tmp_path / "looks.npy"), ("without", None)):
+        track_mot_text(tmp_path / "det.txt", tmp_path / name, 10, "deepsort", looks=given)
+        table = np.loadtxt(tmp_path / name, delimiter=",")
+        where[name] = [{int(row[1]): row[2] > 122 for row in table if row[0] == frame} for frame in (10, 30)]
+    before, after = where["with"]
+    assert after == {track: not right for track, right in before.items()}
+    assert where["without"][1] == where["without"][0]
+
+
+@pytest.mark.parametrize("looks", [np.zeros((3, 4)), np.zeros(2), np.zeros((2, 4), int), np.array([{}, {}])])
+def test_looks_that_do_not_fit_the_text_are_refused(looks: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_text("1,-1,1,1,5,5,0.9\n2,-1,1,1,5,5,0.9\n")
+    np.save(tmp_path / "looks.npy", looks)
+    with pytest.raises(TrackerError, match=r"looks\.npy"):
+        read_mot(tmp_path / "det.txt", tmp_path / "looks.npy")
+
+
+def test_an_output_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "det.txt").write_text("1,-1,1,1,5,5,0.9\n")
+    with pytest.raises(TrackerError, match="cannot be written"):
+        track_mot_text(tmp_path / "det.txt", tmp_path, 10, "sort")
 
 
 @needs_data
