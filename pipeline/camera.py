@@ -41,10 +41,15 @@ GIVEN_TRACK_LIFE_NS = 600 * SECOND_NS
 
 
 class Tracker(Protocol):
-    """What the chain needs of a tracker. `uses_appearance`: detections shall come with embeddings."""
+    """What the chain needs of a tracker.
+
+    `uses_appearance`: detections shall come with embeddings. `rejected`: what it left out or repaired, by reason.
+    """
 
     uses_appearance: ClassVar[bool]
 
+    @property
+    def rejected(self) -> Mapping[str, int]: ...
     def update(self, detections: Detections, time_ns: int) -> Tracks: ...
     def snapshot(self) -> bytes: ...
     def restore(self, data: bytes) -> None: ...
