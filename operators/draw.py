@@ -27,9 +27,15 @@ _TRAIL_STEPS = 8  # shades in a trail: more cannot be told apart
 
 
 class Privacy(StrEnum):
-    """What is made unrecognisable. Only what was tracked can be: this is no promise for the whole picture."""
+    """What is made unrecognisable. Only what was tracked can be: this is no promise for the whole picture.
+
+    No face is looked for. Where head and face are is taken from the box of a person who stands or walks: the head in
+    the upper quarter, as wide as the box; the face in the middle of the upper sixth. Who bends down or lies is safe
+    only with `whole`.
+    """
 
     NONE = "none"
+    FACE = "face"
     HEAD = "head"
     WHOLE = "whole"
 
@@ -240,28 +246,48 @@ def draw_counts(image: Image, counts: Mapping[str, int], style: Style) -> Rect:
     return rect
 
 
-def blur_boxes(image: Image, boxes: Float32, part: Privacy) -> None:
-    """Make the boxes (N, 4) xyxy, or their upper quarter with room around it, unrecognisable.
+def blur_boxes(image: Image, boxes: Float32, part: Privacy, classes: Sequence[str] = ()) -> None:
+    """Make the boxes (N, 4) xyxy, or the part of each that `part` asks for, unrecognisable.
 
     What is left of each is a mosaic of a few cells, smoothed: there is nothing behind it to bring back.
+
+    Args:
+        image: (H, W, 3) uint8 BGR, writable.
+        boxes: (N, 4) xyxy, pixels; rows that are not finite are passed over.
+        part: what of each.
+        classes: their N names; of a `head` all is hidden. Without names all are taken for whole persons.
     """
     if part == Privacy.NONE:
         return
     height, width = image.shape[:2]
-    for x1, y1, x2, y2 in np.asarray(boxes, np.float64).reshape(-1, 4):
-        if not np.isfinite([x1, y1, x2, y2]).all():
+    names = classes or [""] * len(boxes)
+    for box, name in zip(np.asarray(boxes, np.float64).reshape(-1, 4), names, strict=True):
+        if not np.isfinite(box).all():
             continue
-        side, over = 0.12 * (x2 - x1), 0.04 * (y2 - y1)
-        end = y1 + 0.25 * (y2 - y1) if part == Privacy.HEAD else y2 + over
-        left, right = (int(np.clip(round(v), 0, width)) for v in (x1 - side, x2 + side))
-        top, bottom = (int(np.clip(round(v), 0, height)) for v in (y1 - over, end))
+        of_box = Privacy.WHOLE if name == "head" else part
+        x1, y1, x2, y2 = _to_hide(box, of_box)
+        left, right = (int(np.clip(round(v), 0, width)) for v in (x1, x2))
+        top, bottom = (int(np.clip(round(v), 0, height)) for v in (y1, y2))
         if right - left < 1 or bottom - top < 1:
             continue
         area = image[top:bottom, left:right]
-        cell = max((right - left) / (3 if part == Privacy.HEAD else 4), 4.0)
+        cell = max((right - left) / (4 if of_box == Privacy.WHOLE else 3), 4.0)
         cells = (max(1, round((right - left) / cell)), max(1, round((bottom - top) / cell)))
         coarse = cv2.resize(area, cells, interpolation=cv2.INTER_AREA)
         area[:] = cv2.resize(coarse, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+
+
+def _to_hide(box: NDArray[np.float64], part: Privacy) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = box.tolist()
+    wide, high = x2 - x1, y2 - y1
+    over = y1 - 0.04 * high
+    match part:
+        case Privacy.FACE:
+            return x1 + 0.22 * wide, over, x2 - 0.22 * wide, y1 + high / 6
+        case Privacy.HEAD:
+            return x1 - 0.12 * wide, over, x2 + 0.12 * wide, y1 + high / 4
+        case _:
+            return x1 - 0.12 * wide, over, x2 + 0.12 * wide, y2 + 0.04 * high
 
 
 def shade(image: Image, rect: Rect, share: float, color: Color = INK) -> None:

@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 
 from operators.draw import Privacy, Rect, Style, blur_boxes, draw_bar, draw_boxes, draw_labels, draw_trails, shade
+from operators.draw_rules import draw_rule_labels, draw_rules
 from operators.lettering import BOLD, fitting_height, put_text, text_size
 from operators.palette import PAPER, Color
 from operators.records import SECOND_NS, Frame, Image
 from pipeline.clock import clock_text
 from pipeline.overlay import Overlay
 from pipeline.recording import Player
+from pipeline.rule_states import RuleStates
 
 _GROUND: Color = (34, 30, 27)
 _EMPTY: Color = (46, 41, 37)
@@ -82,12 +84,15 @@ class Tile:
         in_view: the identities in the picture shown.
     """
 
-    def __init__(self, player: Player, overlay: Overlay, cell: Image, style: Style, privacy: Privacy) -> None:
+    def __init__(
+        self, player: Player, overlay: Overlay, states: RuleStates, cell: Image, style: Style, privacy: Privacy
+    ) -> None:
         self.player = player
         self.boxes = 0
         self.identities: set[int] = set()
         self.in_view: tuple[int, ...] = ()
         self._overlay = overlay
+        self._states = states
         self._cell = cell
         self._style = style
         self._privacy = privacy
@@ -115,15 +120,19 @@ class Tile:
         scale = min(self._cell.shape[1] / width, self._cell.shape[0] / height)
         picture = self._place(frame.image, round(width * scale), round(height * scale))
         if self._privacy != Privacy.NONE:
-            blur_boxes(picture, np.concatenate([marks.boxes, marks.retracted]) * scale, self._privacy)
+            everyone = np.concatenate([marks.boxes, marks.retracted]) * scale
+            blur_boxes(picture, everyone, self._privacy, (*marks.classes, *marks.retracted_classes))
+        rules, state = self.player.rules, self._states.at(self.player.camera, frame.time_ns)
+        draw_rules(picture, rules, state, self._style, scale)
         draw_trails(picture, marks.trails, self._style, scale)
         boxes = marks.boxes * scale
         draw_boxes(picture, boxes, marks.identities, self._style)
         bar = draw_bar(picture, self.player.camera, f"{len(marks.identities)} in view", self._style)
+        taken = [bar, *draw_rule_labels(picture, rules, state, self._style, scale, [bar])]
         labels = [str(number) for number in marks.identities]
         if len(self._overlay.classes) > 1:
             labels = [f"{label} {cls}" for label, cls in zip(labels, marks.classes, strict=True)]
-        draw_labels(picture, boxes, marks.identities, self._style, labels=labels, taken=[bar])
+        draw_labels(picture, boxes, marks.identities, self._style, labels=labels, taken=taken)
         self.boxes += len(marks.identities)
         self.in_view = marks.identities
         self.identities.update(marks.identities)

@@ -33,6 +33,7 @@ class Marks:
         identities: N numbers.
         classes: N class names.
         retracted: (K, 4) float32, boxes of tracks that turned out to be noise: not to be drawn.
+        retracted_classes: K class names.
         trails: up to and including this frame.
     """
 
@@ -40,6 +41,7 @@ class Marks:
     identities: tuple[int, ...]
     classes: tuple[str, ...]
     retracted: Float32
+    retracted_classes: tuple[str, ...]
     trails: tuple[Trail, ...]
 
 
@@ -177,17 +179,18 @@ class Overlay:
 
 
 def _marks(shown: Mapping[int, tuple[int, _Piece]], trails: tuple[Trail, ...]) -> Marks:
-    boxes, identities, classes, retracted = [], [], [], []
+    boxes, identities, classes, retracted, kinds = [], [], [], [], []
     for track in sorted(shown):
         piece = shown[track][1]
         row = piece.passed - 1
         if piece.identity is None:
             retracted.append(piece.boxes[row])
+            kinds.append(piece.cls)
         else:
             boxes.append(piece.boxes[row])
             identities.append(piece.identity)
             classes.append(piece.cls)
-    return Marks(_rows(boxes), tuple(identities), tuple(classes), _rows(retracted), trails)
+    return Marks(_rows(boxes), tuple(identities), tuple(classes), _rows(retracted), tuple(kinds), trails)
 
 
 def _rows(boxes: list[Float32]) -> Float32:

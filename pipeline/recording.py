@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from operators.analyse.rules import Rules
 from operators.records import CrosscamError, Frame
 from pipeline.sources.base import Source
 
@@ -28,11 +29,13 @@ class RecordedCamera:
         camera: its id.
         open: starts its recording from the beginning.
         size: width and height of its pictures, pixels; None takes those of its first picture.
+        rules: lines and zones to be drawn; what lies outside of its pictures is not.
     """
 
     camera: str
     open: Callable[[], Pictures]
     size: tuple[int, int] | None = None
+    rules: Rules = field(default_factory=Rules)
 
 
 def recording(source: Source) -> Iterator[Frame]:
@@ -61,6 +64,7 @@ class Player:
     Attributes:
         camera: its id.
         first_ns, last_ns: event time of the first frame, and of the last one given; None before the first.
+        size: width and height of its pictures. rules: the camera's, in place.
     """
 
     def __init__(self, camera: RecordedCamera) -> None:
@@ -73,6 +77,7 @@ class Player:
         if self._next is not None:
             self.first_ns = self._next.time_ns
         self.size = camera.size or self._first_size()
+        self.rules = camera.rules.placed(self.size)[0]
 
     @property
     def next_ns(self) -> int | None:

@@ -21,6 +21,7 @@ from pipeline.clock import clock_text
 from pipeline.mosaic import Layout, Tile, draw_head_line
 from pipeline.overlay import IdentityOf, Overlay
 from pipeline.recording import Player, RecordedCamera
+from pipeline.rule_states import RuleStates
 
 _JUMP_NS = 10 * SECOND_NS  # where no camera has a picture for longer, the mosaic skips ahead
 
@@ -53,6 +54,7 @@ def render_mosaic(
     cameras: Sequence[RecordedCamera],
     output: Path,
     *,
+    events: Iterable[Mapping[str, Any]] = (),
     identity_of: IdentityOf | None = None,
     fps: float = 10.0,
     title: str = "",
@@ -71,6 +73,7 @@ def render_mosaic(
         records: values of the `tracks` topic in commit order.
         cameras: in the order in which they are laid out, row by row.
         output: the video to write, ending in .mp4; what is there is replaced.
+        events: values of the `events` topic: what the cameras' lines and zones had counted at each frame.
         identity_of: who a track is after all corrections; by default what the records themselves say.
         fps: frames a second of the video; the cameras' own may differ.
         title: stands in the head line, usually the site.
@@ -107,10 +110,11 @@ def render_mosaic(
             from_ns=min((player.first_ns for player in players if player.first_ns is not None), default=None),
             lookahead_ns=None if lookahead_s is None else round(lookahead_s * SECOND_NS),
         )
+        states = RuleStates(events)
         layout = Layout.of([player.size for player in players], max_size)
         canvas = layout.canvas()
         tiles = [
-            Tile(player, overlay, canvas[cell.y1 : cell.y2, cell.x1 : cell.x2], layout.style, privacy)
+            Tile(player, overlay, states, canvas[cell.y1 : cell.y2, cell.x1 : cell.x2], layout.style, privacy)
             for player, cell in zip(players, layout.cells, strict=True)
         ]
         output.parent.mkdir(parents=True, exist_ok=True)

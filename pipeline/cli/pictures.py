@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,43 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mtmct.corrections import IdentityResolver
-from mtmct.records import IDENTITIES, TRACKS
+from mtmct.records import EVENTS, IDENTITIES, TRACKS
+from operators.draw import Privacy
 from pipeline.assembly import build_reader, build_source
 from pipeline.cli.output import make_folder
 from pipeline.config import Camera, Site
 from pipeline.plan_view import PlanCamera, write_plan_view
 from pipeline.recording import RecordedCamera, recording
 from pipeline.render import render_mosaic
+from pipeline.rule_states import DRAWN
 from pipeline.sources.base import Source
 
 
-def draw_pictures(site: Site, output: Path, console: Console) -> None:
+def draw_pictures(
+    site: Site,
+    output: Path,
+    console: Console,
+    *,
+    cameras: Sequence[str] = (),
+    max_size: tuple[int, int] = (1920, 1080),
+    privacy: Privacy = Privacy.NONE,
+) -> None:
     """Draw what the site's ledger holds into the folder `output`; print the paths of what was written.
 
     The plan view needs a calibrated camera and is left out where there is none.
 
+    Args:
+        site: its ledger is read, and its cameras' recordings.
+        output: made if missing.
+        console: for progress and paths.
+        cameras: ids of those to draw; all if empty.
+        max_size: width and height that the video keeps within.
+        privacy: what is blurred of everyone tracked.
+
     Raises:
         CrosscamError: there is nothing to draw, or a recording cannot be read.
     """
+    shown = [site.camera(name) for name in cameras] or list(site.cameras)
     make_folder(output)
     reader = build_reader(site)
     try:
@@ -37,9 +57,10 @@ def draw_pictures(site: Site, output: Path, console: Console) -> None:
             resolver.published(value)
         for stored in reader.read(IDENTITIES):
             resolver.apply(stored.value)
+        events = [stored.value for stored in reader.read(EVENTS) if stored.value["type"] in DRAWN]
     finally:
         reader.close()
-    sources = {camera.id: build_source(site, camera) for camera in site.cameras}
+    sources = {camera.id: build_source(site, camera) for camera in shown}
     mosaic = output / "mosaic.mp4"
     columns = (TextColumn("[bold]{task.description}"), BarColumn(bar_width=None), TimeElapsedColumn())
     with Progress(*columns, console=console, expand=True) as progress:
@@ -47,14 +68,17 @@ def draw_pictures(site: Site, output: Path, console: Console) -> None:
         task = progress.add_task("drawing the mosaic", total=frames or None)
         render_mosaic(
             records,
-            [_recorded(site, camera) for camera in site.cameras],
+            [_recorded(site, camera) for camera in shown],
             mosaic,
+            events=events,
             identity_of=resolver.identity_of,
             title=site.site,
+            privacy=privacy,
+            max_size=max_size,
             progress=lambda done, _time_ns: progress.update(task, completed=done),
         )
     console.print(f"annotated video  {mosaic}", markup=False)
-    known = (_plan_camera(camera, sources[camera.id]) for camera in site.cameras)
+    known = (_plan_camera(camera, sources[camera.id]) for camera in shown)
     plans = [camera for camera in known if camera is not None]
     if plans:
         plan = output / "plan.png"
@@ -63,7 +87,7 @@ def draw_pictures(site: Site, output: Path, console: Console) -> None:
 
 
 def _recorded(site: Site, camera: Camera) -> RecordedCamera:
-    return RecordedCamera(camera.id, lambda: recording(build_source(site, camera)))
+    return RecordedCamera(camera.id, lambda: recording(build_source(site, camera)), rules=site.rules(camera))
 
 
 def _plan_camera(camera: Camera, source: Source) -> PlanCamera | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,15 @@ from pipeline.config_file import load
 INTERRUPTED = 130
 
 console = Console(highlight=False, soft_wrap=True)
+
+
+class Blur(StrEnum):
+    """As `operators.draw.Privacy`, which loads OpenCV."""
+
+    NONE = "none"
+    FACE = "face"
+    HEAD = "head"
+    WHOLE = "whole"
 
 
 def run_command(
@@ -62,12 +73,42 @@ def demo_command(
 def render_command(
     config: Annotated[Path, typer.Argument(help="The YAML file of a site that was run on recordings.")],
     output: Annotated[Path | None, typer.Option(help="Folder to write to; run/<site> if not given.")] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option(help="Draw this camera only; may be repeated. All if left out.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT that the video keeps within.")] = "1920x1080",
+    blur: Annotated[Blur, typer.Option(help="What is made unrecognisable of everyone tracked.")] = Blur.NONE,
 ) -> None:
-    """Draw a finished run: an annotated mosaic video of all cameras, and the paths on the ground plan."""
+    """Draw a finished run: an annotated mosaic video of all cameras, and the paths on the ground plan.
+
+    Boxes, identities and trails; lines with what they had counted in both directions, zones with who was in them and
+    the incidents going on.
+    """
+    site = load(config)
+    known = [one.id for one in site.cameras]
+    for name in camera or ():
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is no camera of {site.site}; it has {', '.join(known)}")
+    within = _size(size)
+
+    from operators.draw import Privacy
     from pipeline.cli.pictures import draw_pictures
 
-    site = load(config)
-    draw_pictures(site, output or Path("run") / site.site, console)
+    draw_pictures(
+        site,
+        output or Path("run") / site.site,
+        console,
+        cameras=camera or (),
+        max_size=within,
+        privacy=Privacy(blur.value),
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no size: write one such as 1920x1080")
+    return int(match[1]), int(match[2])
 
 
 def run(site: Site) -> int:

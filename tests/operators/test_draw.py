@@ -206,6 +206,21 @@ class TestPrivacy:
         assert image[100:145, 100:180].std() < 0.25 * original[100:145, 100:180].std()
         assert (image[155:] == original[155:]).all()
 
+    def test_face_is_the_middle_of_the_top_only(self):
+        image, original = self.noise(), self.noise()
+        blur_boxes(image, np.array([[100, 100, 180, 300]], np.float32), Privacy.FACE)
+        assert image[100:130, 122:158].std() < 0.3 * original[100:130, 122:158].std()
+        assert (image[140:] == original[140:]).all()
+        assert (image[:, :110] == original[:, :110]).all()
+
+    @pytest.mark.parametrize("part", [Privacy.FACE, Privacy.HEAD])
+    def test_of_a_box_that_is_a_head_all_is_hidden(self, part):
+        image, original = self.noise(), self.noise()
+        boxes = np.array([[100, 100, 180, 200], [300, 100, 380, 300]], np.float32)
+        blur_boxes(image, boxes, part, ["head", "person"])
+        assert image[100:200, 100:180].std() < 0.25 * original[100:200, 100:180].std()
+        assert (image[160:300, 300:380] == original[160:300, 300:380]).all()
+
     def test_boxes_on_the_edge_outside_and_unreal_do_no_harm(self):
         image = self.noise()
         boxes = [[-50, -50, 20, 20], [470, 350, 900, 900], [600, 0, 700, 50], [np.nan, 0, 1, 1], [5, 5, 5, 5]]

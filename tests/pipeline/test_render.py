@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from operators.analyse import Line, Rules
 from operators.draw import Privacy
 from operators.palette import identity_color
 from operators.records import CrosscamError, Frame
@@ -182,6 +183,20 @@ class TestVideo:
         (cell,) = Layout.of([SIZE], (1920, 1080)).cells
         image = decode(tmp_path / "m.mp4")[1]
         assert image[cell.y1 + 45 : cell.y1 + 95, 45:65].std() < 0.5 * image[cell.y1 + 45 : cell.y1 + 95, 90:150].std()
+
+    def test_a_line_is_drawn_with_what_it_had_counted_by_then(self, tmp_path):
+        rules = Rules(lines=(Line("door", ((20.0, 180.0), (460.0, 180.0))),))
+        crossing = {"camera": "a", "type": "crossing", "line": "door", "direction": "in", "counted": True}
+        crossing["time"] = (NOON + SECOND // 2) // 1000
+        camera = pictures("a", 10, size=(480, 360))
+        camera = RecordedCamera("a", camera.open, None, rules)
+        render_mosaic([], [camera], tmp_path / "with.mp4", events=[crossing])
+        render_mosaic([], [camera], tmp_path / "without.mp4")
+        (cell,) = Layout.of([(480, 360)], (1920, 1080)).cells
+        counted, plain = decode(tmp_path / "with.mp4"), decode(tmp_path / "without.mp4")
+        assert near(counted[0][cell.y1 + 180, cell.x1 + 120], (255, 255, 255), 60)
+        differ = [bool(np.abs(one.astype(int) - other).max() > 60) for one, other in zip(counted, plain, strict=True)]
+        assert differ == [False] * 5 + [True] * 5
 
     def test_sixteen_large_cameras_keep_within_the_size_asked_for(self, tmp_path):
         cameras = [pictures(f"c{n}", 2, size=(1280, 720)) for n in range(16)]
