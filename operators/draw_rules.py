@@ -90,9 +90,11 @@ def draw_rule_labels(
     size = (image.shape[1], image.shape[0])
     used = list(taken)
     before = len(used)
+    strokes = {line.name: _dotted(_points(line) * scale, style.text) for line in rules.lines}
 
-    def label(text: str, spots: Sequence[Rect], color: Color = INK) -> None:
-        spot = _least_hiding(spots, used)
+    def label(text: str, spots: Sequence[Rect], color: Color = INK, of: str = "") -> None:
+        others = [dots for name, dots in strokes.items() if name != of]
+        spot = _least_hiding(spots, used, np.concatenate([np.empty((0, 2)), *others]), style.text)
         used.append(spot)
         draw_chip(image, spot, text, color, style)
 
@@ -100,8 +102,8 @@ def draw_rule_labels(
         points = _points(line) * scale
         for side, direction in ((1, line.forward), (-1, line.backward)):
             text = f"{direction} {state.crossed.get((line.name, direction), 0)}"
-            label(text, _beside(points, side, chip_size(text, style), style, size))
-        label(line.name, _at_ends(points, chip_size(line.name, style), size))
+            label(text, _beside(points, side, chip_size(text, style), style, size), of=line.name)
+        label(line.name, _at_ends(points, chip_size(line.name, style), size), of=line.name)
     for zone in rules.zones:
         corners = np.array(zone.points, np.float64) * scale
         text = f"{zone.name} {state.inside.get(zone.name, 0)}"
@@ -217,9 +219,21 @@ def _centred(place: Float64, chip: tuple[int, int], picture: tuple[int, int]) ->
     return Rect(x1, y1, x1 + chip[0], y1 + chip[1])
 
 
-def _least_hiding(spots: Sequence[Rect], used: Sequence[Rect]) -> Rect:
+def _dotted(points: Float64, step: float) -> Float64:
+    """(M, 2) places along a polyline, at most `step` apart."""
+    parts = [points[-1:]]
+    for start, end in pairwise(points):
+        count = min(1000, max(1, int(np.linalg.norm(end - start) / step) + 1))
+        parts.append(start + np.arange(count)[:, None] / count * (end - start))
+    return np.concatenate(parts)
+
+
+def _least_hiding(spots: Sequence[Rect], used: Sequence[Rect], dots: Float64, text: int) -> Rect:
+    """The first of the places that hides the least of other labels and of lines (`dots`, a text's height apart)."""
+
     def hidden(spot: Rect) -> int:
-        return sum(
+        on = ((dots >= spot[:2]) & (dots < spot[2:])).all(axis=1).sum()
+        return int(on) * text * text + sum(
             max(0, min(spot.x2, other.x2) - max(spot.x1, other.x1))
             * max(0, min(spot.y2, other.y2) - max(spot.y1, other.y1))
             for other in used
