@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.analyse import kernels
+from operators.analyse import kernels, limits
 from operators.analyse.flow import Flow
 from operators.analyse.incidents import IncidentBook, Limit, Scene, limits_of
-from operators.analyse.kernels import CONFINED, LOITERING, NEVER, RESTRICTED, SPEEDING, STOPPED
+from operators.analyse.kernels import NEVER
+from operators.analyse.limits import CONFINED, LOITERING, RESTRICTED, SPEEDING, STOPPED, WRONG_WAY
 from operators.analyse.memory import TrackRows
 from operators.analyse.rules import Anchor, Event, Line, Rules, Zone
 from operators.records import SECOND_NS, Float32, Int64, StateError, pack, unpack
@@ -241,31 +242,56 @@ class Analyser:
     def _occupy(self, step: tuple[Any, ...], fresh: NDArray[np.bool_], scene: Scene) -> list[Event]:
         tracks = self._tracks
         slots, kinds, *rest = step
-        entered = tracks["since"].copy() if len(slots) else tracks["since"]
         state = tracks["raw"], tracks["changed"], tracks["inside"], tracks["since"]
-        found, times = kernels.occupy(slots, fresh, kinds, *rest, *self._zones.parts, *state)
-        new = set(slots[fresh].tolist())
-        occupancy = self._occupancy()
-        changes = list(zip(found.tolist(), times.tolist(), strict=True))
-        for _, zone, into in reversed(found.tolist()):
-            occupancy[zone] -= 1 if into else -1
-        events = []
-        for (slot, zone, into), time_ns in changes:
-            occupancy[zone] += 1 if into else -1
-            if into:
-                tracks["been"][slot, zone] = True
-                self._flow.entry(zone, time_ns)
-                events.append(self._entry(slot, zone, time_ns, int(occupancy[zone]), slot in new))
-            else:
-                since = int(entered[slot, zone])
-                events.append(self._exit(slot, zone, since, time_ns, int(occupancy[zone]), lost=False))
+        found, times, sinces = kernels.occupy(slots, fresh, kinds, *rest, *self._zones.parts, *state)
+        events: list[Event] = []
+        if len(found):
+            events += self._changes(found, times, sinces, set(slots[fresh].tolist()))
         scene = replace(scene, inside=tracks["inside"][slots])
         if self._limits:
+            events += self._passages(found, times, sinces, scene)
             events += self._limit(slots, scene, rest[4])
         if any(zone.crowding for zone in self._rules.zones):
             events += self._book.crowds(scene)
         if self._needs_ground:
             events += self._book.pairs(scene)
+        return events
+
+    def _changes(self, found: Int64, times: Int64, sinces: Int64, new: set[int]) -> list[Event]:
+        """Entries and exits in order of time, each with how many were inside afterwards."""
+        occupancy = self._occupancy()
+        np.subtract.at(occupancy, found[:, 1], 2 * found[:, 2] - 1)
+        events = []
+        order = np.argsort(times, kind="stable")
+        for (slot, zone, into), time_ns, since in zip(
+            found[order].tolist(), times[order].tolist(), sinces[order].tolist(), strict=True
+        ):
+            occupancy[zone] += 1 if into else -1
+            inside = int(occupancy[zone])
+            if into:
+                self._tracks["been"][slot, zone] = True
+                self._flow.entry(zone, time_ns, inside)
+                events.append(self._entry(slot, zone, time_ns, inside, slot in new))
+            else:
+                events.append(self._exit(slot, zone, since, time_ns, inside, lost=False))
+        return events
+
+    def _passages(self, found: Int64, times: Int64, sinces: Int64, scene: Scene) -> list[Event]:
+        """Break-ins that began and ended between two frames."""
+        came = {
+            (slot, zone, time) for (slot, zone, into), time in zip(found.tolist(), times.tolist(), strict=True) if into
+        }
+        events = []
+        for (slot, zone, into), end_ns, start_ns in zip(found.tolist(), times.tolist(), sinces.tolist(), strict=True):
+            if into or (slot, zone, start_ns) not in came:
+                continue
+            for limit in self._limits:
+                if limit.zone == zone and limit.kind == RESTRICTED:
+                    track = int(self._tracks["ids"][slot])
+                    seen = int(np.flatnonzero(scene.tracks == track)[0])
+                    events.append(self._book.start(limit, seen, start_ns, None, scene))
+                    ended = self._book.end(limit, track, end_ns, scene.time_ns)
+                    events += [] if ended is None else [ended]
         return events
 
     def _occupancy(self) -> Int64:
@@ -293,9 +319,9 @@ class Analyser:
         tracks = self._tracks
         motion = tracks["velocity"], tracks["pace"], tracks["still_since"]
         presence = tracks["inside"], tracks["been"], tracks["since"]
-        limits = self._zone_of, self._kind, self._hold, self._value
+        wanted = self._zone_of, self._kind, self._hold, self._value
         state = tracks["begun"], tracks["last_so"], tracks["active"]
-        found, times = kernels.limit(slots, scene.time_ns, heights, *motion, *presence, *limits, *state)
+        found, times = limits.limit(slots, scene.time_ns, heights, *motion, *presence, *wanted, *state)
         events = []
         for (slot, row, starts), time_ns in zip(found.tolist(), times.tolist(), strict=True):
             limit, track = self._limits[row], int(tracks["ids"][slot])
@@ -311,7 +337,7 @@ class Analyser:
             return round(float(np.hypot(*self._tracks["pace"][slot])), 2)
         if limit.kind in (LOITERING, STOPPED):
             return round((self._now_ns - since_ns) / SECOND_NS, 3)
-        assert limit.kind in (RESTRICTED, CONFINED, kernels.WRONG_WAY)
+        assert limit.kind in (RESTRICTED, CONFINED, WRONG_WAY)
         return None
 
     # --- who comes and goes ------------------------------------------------------------------------------------

@@ -90,9 +90,11 @@ class Flow:
         else:
             interval.again[line, int(forward)] += 1
 
-    def entry(self, zone: int, time_ns: int) -> None:
-        """Take in an entry."""
-        self._at(time_ns).entries[zone] += 1
+    def entry(self, zone: int, time_ns: int, occupancy: int) -> None:
+        """Take in an entry, after which so many were inside."""
+        interval = self._at(time_ns)
+        interval.entries[zone] += 1
+        interval.peak[zone] = max(interval.peak[zone], occupancy)
 
     def exit(self, zone: int, dwell_ns: int, time_ns: int) -> None:
         """Take in an exit after so long."""

@@ -1,6 +1,6 @@
 """Incidents: when something that a zone forbids begins and ends, who took part, and where to look.
 
-Limits of single tracks are watched by `kernels.limit`; crowds and pairs are watched here. Every incident is told when
+Limits of single tracks are watched by `limits.limit`; crowds and pairs are watched here. Every incident is told when
 it starts and when it ends, under one number.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.analyse.kernels import CONFINED, LAPSE_NS, LOITERING, RESTRICTED, SPEEDING, STOPPED, WRONG_WAY
+from operators.analyse.limits import CONFINED, LAPSE_NS, LOITERING, RESTRICTED, SPEEDING, STOPPED, WRONG_WAY
 from operators.analyse.rules import Event, Zone
 from operators.records import SECOND_NS
 
@@ -38,8 +38,8 @@ class Limit:
     """One thing that a zone forbids single tracks.
 
     Attributes:
-        zone: number of the zone. kind: see `kernels`. hold_ns: for how long before it is an incident.
-        value: unit vector of the direction, or metres a second; see `kernels.limit`.
+        zone: number of the zone. kind: see `limits`. hold_ns: for how long before it is an incident.
+        value: unit vector of the direction, or metres a second; see `limits.limit`.
         fingerprint: the same for the same limit of the same zone.
     """
 

@@ -1,4 +1,4 @@
-"""The hot path of the analysis: all tracks of a frame against all lines, zones and limits, in one compiled pass.
+"""The hot path of the analysis: all tracks of a frame against all lines and zones, in one compiled pass.
 
 Crossings and insides are decided by half-open rules: a point on a line belongs to the side that a tiny step to its
 positive side would lead to. Two segments that share a point therefore never both count, nor both miss, a path through
@@ -18,17 +18,8 @@ Int64 = NDArray[np.int64]
 Int8 = NDArray[np.int8]
 Bool = NDArray[np.bool_]
 
-# Kinds of limits: what has to be so of a track, in a zone, for how long.
-RESTRICTED, CONFINED, LOITERING, STOPPED, WRONG_WAY, SPEEDING = range(6)
-
 # Who moves less than this part of his height stands still.
 STILL = 0.25
-# Slower than this part of his height a second, nobody goes anywhere.
-UNDER_WAY = 0.25
-# More than 120 degrees off the direction is against it.
-AGAINST = -0.5
-# An incident is over once it has not been so for this long: a limit that is touched again and again is one incident.
-LAPSE_NS = 1_000_000_000
 # Memory of a track's speed in the picture, and on the ground, where a box's foot jitters by decimetres.
 PICTURE_MEMORY_S = 0.5
 GROUND_MEMORY_S = 1.0
@@ -234,6 +225,47 @@ def cross(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _clears(
+    edges: Float64,
+    low: int,
+    high: int,
+    ax: float,
+    ay: float,
+    bx: float,
+    by: float,
+    one: float,
+    other: float,
+    reach: float,
+) -> bool:
+    """Whether the step from a to b, between these shares of it, has a place farther than `reach` from every edge.
+
+    Its last place is looked at, then others half a reach apart, of which there are at most 64.
+    """
+    end_x = bx if other == 1.0 else ax + other * (bx - ax)
+    end_y = by if other == 1.0 else ay + other * (by - ay)
+    if _beyond(edges, low, high, end_x, end_y, reach):
+        return True
+    length = (other - one) * np.sqrt((bx - ax) ** 2 + (by - ay) ** 2)
+    pieces = 64 if length > 32 * reach else int(2 * length / max(reach, 1e-9)) + 1
+    for piece in range(1, pieces):
+        share = one + (other - one) * piece / pieces
+        if _beyond(edges, low, high, ax + share * (bx - ax), ay + share * (by - ay), reach):
+            return True
+    return False
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _doubled(rows: Int64) -> Int64:
+    """The same rows in an array with room for as many again."""
+    n, width = rows.shape
+    more = np.empty((2 * n, width), np.int64)
+    for i in range(n):
+        for k in range(width):
+            more[i, k] = rows[i, k]
+    return more
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def occupy(
     rows: Int64,
     fresh: Bool,
@@ -254,8 +286,11 @@ def occupy(
     changed: Int64,
     inside: Bool,
     since: Int64,
-) -> tuple[Int64, Int64]:
+) -> tuple[Int64, Int64, Int64]:
     """All tracks of a frame against all Z zones.
+
+    Between two frames everyone goes straight: who has come in and left again meanwhile has been inside, if that led
+    him far enough from the edge, just as if there had been frames between.
 
     Args:
         rows to heights: see `move`. edges to settle: see `cross`.
@@ -263,11 +298,13 @@ def occupy(
         inside, since: (C, Z) whether the track counts as inside, and since when.
 
     Returns:
-        (M, 3) slot, zone, and 1 for in or 0 for out; (M,) when.
+        (M, 3) slot, zone, and 1 for in or 0 for out, those of one track and zone in order of time; (M,) when; (M,)
+        since when it had been the other way.
     """
     n, zones = len(rows), len(anchor)
-    found = np.empty((n * zones, 3), np.int64)
-    times = np.empty(n * zones, np.int64)
+    found = np.empty((16, 3), np.int64)
+    times = np.empty((16, 2), np.int64)
+    met = np.empty(len(edges))
     m = 0
     for i in range(n):
         s = rows[i]
@@ -279,106 +316,48 @@ def occupy(
             low, high = ends[zone], ends[zone + 1]
             within = bounds[zone, 0] <= x <= bounds[zone, 2] and bounds[zone, 1] <= y <= bounds[zone, 3]
             now_inside = within and _inside(edges, low, high, x, y)
+            reach = band[zone] * heights[i]
+            pieces, start = 0, 0.0
             if fresh[i]:
                 raw[s, zone], changed[s, zone] = now_inside, now
-                inside[s, zone], since[s, zone] = now_inside, now
-                told = now_inside
+                inside[s, zone], since[s, zone] = False, now
             else:
-                if now_inside != raw[s, zone]:
-                    share = -1.0
+                ax, ay = whence[i, k, 0], whence[i, k, 1]
+                if not (
+                    max(ax, x) < bounds[zone, 0]
+                    or min(ax, x) > bounds[zone, 2]
+                    or max(ay, y) < bounds[zone, 1]
+                    or min(ay, y) > bounds[zone, 3]
+                ):
                     for e in range(low, high):
-                        if _meets(edges[e], whence[i, k, 0], whence[i, k, 1], x, y) != 0:
-                            share = max(share, _share(edges[e], whence[i, k, 0], whence[i, k, 1], x, y))
-                    share = share if share >= 0 else 1.0
-                    raw[s, zone] = now_inside
-                    changed[s, zone] = before[i] + np.int64(np.rint(share * (now - before[i])))
-                told = now_inside != inside[s, zone] and (
-                    now - changed[s, zone] >= settle[zone] or _beyond(edges, low, high, x, y, band[zone] * heights[i])
-                )
-                if told:
-                    inside[s, zone], since[s, zone] = now_inside, changed[s, zone]
-            if told:
-                found[m, 0], found[m, 1], found[m, 2] = s, zone, 1 if now_inside else 0
-                times[m] = since[s, zone]
-                m += 1
-    return found[:m], times[:m]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def limit(
-    rows: Int64,
-    now: int,
-    heights: Float64,
-    velocity: Float64,
-    pace: Float64,
-    still_since: Int64,
-    inside: Bool,
-    been: Bool,
-    since: Int64,
-    zone_of: Int64,
-    kind: Int64,
-    hold: Int64,
-    value: Float64,
-    begun: Int64,
-    last_so: Int64,
-    active: Bool,
-) -> tuple[Int64, Int64]:
-    """All tracks of a frame against all R limits.
-
-    Args:
-        rows to still_since: see `move`. inside, been, since: (C, Z) see `occupy`; been: inside at some time.
-        zone_of, kind, hold: (R,) the zone, what has to be so, and for how long (ns).
-        value: (R, 2) unit vector of the direction (WRONG_WAY), or the most metres a second (SPEEDING).
-        begun, last_so, active: (C, R) since when it is so, when it last was, and whether it is an incident.
-
-    Returns:
-        (M, 3) slot, limit, and 1 where an incident starts or 0 where it ends; (M,) when it began or ended.
-    """
-    n, limits = len(rows), len(zone_of)
-    found = np.empty((n * limits, 3), np.int64)
-    times = np.empty(n * limits, np.int64)
-    m = 0
-    for i in range(n):
-        s = rows[i]
-        for r in range(limits):
-            zone = zone_of[r]
-            here = inside[s, zone]
-            start = since[s, zone]
-            by_zone = True
-            if kind[r] == CONFINED:
-                so = been[s, zone] and not here
-            elif kind[r] == STOPPED:
-                so, start, by_zone = here, max(start, still_since[s]), False
-            elif kind[r] == WRONG_WAY:
-                vx, vy = velocity[s, 0], velocity[s, 1]
-                speed = np.sqrt(vx * vx + vy * vy)
-                so = here and speed > UNDER_WAY * heights[i]
-                so = so and vx * value[r, 0] + vy * value[r, 1] < AGAINST * speed
-                start, by_zone = now, False
-            elif kind[r] == SPEEDING:
-                so = here and pace[s, 0] ** 2 + pace[s, 1] ** 2 > value[r, 0] ** 2
-                start, by_zone = now, False
-            else:
-                so = here
-            if so:
-                # A limit of no zone's own time begins when it first is so; one that has stood still, when it stopped.
-                if begun[s, r] == NEVER or (kind[r] == STOPPED and not active[s, r]):
-                    begun[s, r] = start
-                if kind[r] == STOPPED and active[s, r] and start > begun[s, r]:
-                    so = False
-            if so:
-                last_so[s, r] = now
-                if not active[s, r] and now - begun[s, r] >= hold[r]:
-                    active[s, r] = True
-                    found[m, 0], found[m, 1], found[m, 2] = s, r, 1
-                    times[m] = begun[s, r]
+                        if _meets(edges[e], ax, ay, x, y) != 0:
+                            share = _share(edges[e], ax, ay, x, y)
+                            at = pieces
+                            while at > 0 and met[at - 1] > share:
+                                met[at] = met[at - 1]
+                                at -= 1
+                            met[at] = share
+                            pieces += 1
+                if (pieces % 2 == 1) != (now_inside != raw[s, zone]):
+                    # A foot on the very edge: what the rules for points and for steps say differs.
+                    met[0] = met[pieces - 1] if pieces else 1.0
+                    pieces = 1 if now_inside != raw[s, zone] else 0
+            for piece in range(pieces + 1):
+                end = met[piece] if piece < pieces else 1.0
+                until = before[i] + np.int64(np.rint(end * (now - before[i])))
+                if raw[s, zone] != inside[s, zone] and (
+                    fresh[i]
+                    or until - changed[s, zone] >= settle[zone]
+                    or _clears(edges, low, high, whence[i, k, 0], whence[i, k, 1], x, y, start, end, reach)
+                ):
+                    if m == len(found):
+                        found, times = _doubled(found), _doubled(times)
+                    found[m, 0], found[m, 1], found[m, 2] = s, zone, 1 if raw[s, zone] else 0
+                    times[m, 0], times[m, 1] = changed[s, zone], since[s, zone]
+                    inside[s, zone], since[s, zone] = raw[s, zone], changed[s, zone]
                     m += 1
-            elif not active[s, r]:
-                begun[s, r] = NEVER
-            elif by_zone or now - last_so[s, r] >= LAPSE_NS or not here:
-                active[s, r] = False
-                begun[s, r] = NEVER
-                found[m, 0], found[m, 1], found[m, 2] = s, r, 0
-                times[m] = since[s, zone] if by_zone else last_so[s, r]
-                m += 1
-    return found[:m], times[:m]
+                if piece < pieces:
+                    raw[s, zone] = not raw[s, zone]
+                    changed[s, zone] = until
+                    start = end
+    return found[:m], times[:m, 0], times[:m, 1]
