@@ -7,7 +7,6 @@ snapshot goes on as if it had never stopped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +94,7 @@ class Analyser:
         interval_ns = round((rules.interval_s or 0.0) * SECOND_NS)
         self._flow = Flow(rules.lines, rules.zones, self._classes, interval_ns)
         self._book = IncidentBook(rules.zones)
+        self._occupancy = np.zeros(len(rules.zones), np.int64)
         self._now_ns = NEVER
 
     def update(
@@ -123,10 +123,10 @@ class Analyser:
         events = self.advance_to(time_ns)
         self._now_ns = time_ns
         boxes64 = np.asarray(boxes, np.float64).reshape(-1, 4)
-        usable = np.isfinite(boxes64).all(axis=1)
-        if not usable.all():
+        if not np.isfinite(boxes64).all():
+            usable = np.isfinite(boxes64).all(axis=1)
             ids, boxes64, classes = ids[usable], boxes64[usable], classes[usable]
-        slots, fresh = self._tracks.take(ids.tolist())
+        slots, fresh = self._tracks.take(ids)
         kinds = np.asarray(classes, np.int64)
         self._tracks["classes"][slots[fresh]] = kinds[fresh]
         kinds = self._tracks["classes"][slots]  # a track's class is what it first was, as in its tracklets
@@ -134,12 +134,13 @@ class Analyser:
         anchors = _anchors(boxes64)
         ground = self._ground(anchors[:, 0])
         moved = [self._tracks[n] for n in ("last", "at", "velocity", "place", "pace", "still", "still_since")]
-        before, whence = kernels.move(slots, fresh, time_ns, anchors, heights, ground, *moved)
+        before, whence = np.empty(len(slots), np.int64), np.empty((len(slots), 3, 2))
+        kernels.move(slots, fresh, time_ns, anchors, heights, ground, *moved, before, whence)
         step = (slots, kinds, before, time_ns, whence, anchors, heights)
         if self._rules.lines:
             events += self._cross(step)
         if self._rules.zones:
-            scene = Scene(frame, time_ns, ids, kinds, boxes64, np.zeros((0, 0), bool), ground, self._classes)
+            scene = Scene(frame, time_ns, ids, kinds, boxes64, ground, self._classes)
             events += self._occupy(step, fresh, scene)
         for track in ended:
             slot = self._tracks.slot(track)
@@ -153,8 +154,7 @@ class Analyser:
         if time_ns <= self._now_ns:
             return self._flow.advance_to(time_ns)
         events = []
-        slots = self._tracks.slots()
-        for slot in slots[self._tracks["last"][slots] < time_ns - self._max_gap_ns].tolist():
+        for slot in self._tracks.unseen_since(time_ns - self._max_gap_ns).tolist():
             events += self._leave(slot, time_ns)
         return events + self._flow.advance_to(time_ns)
 
@@ -197,6 +197,7 @@ class Analyser:
         self._reset()
         self._now_ns = state["now"]
         self._tracks.restore(state["tracks"])
+        self._occupancy = np.asarray(self._tracks["inside"].sum(axis=0), np.int64)
         self._flow.restore(state["flow"])
         self._book.restore(state["incidents"])
 
@@ -205,11 +206,8 @@ class Analyser:
     def _cross(self, step: tuple[Any, ...]) -> list[Event]:
         tracks = self._tracks
         state = tracks["net"], tracks["crossed"], tracks["touched"], tracks["spot"]
-        found, times = kernels.cross(*step, *self._lines.parts, *state)
-        return [
-            self._crossing(slot, row, sign, time)
-            for (slot, row, sign), time in zip(found.tolist(), times.tolist(), strict=True)
-        ]
+        found = kernels.cross(*step, *self._lines.parts, *state)
+        return [self._crossing(slot, row, sign, time) for slot, row, sign, time in found.tolist()]
 
     def _crossing(self, slot: int, row: int, sign: int, time_ns: int) -> Event:
         tracks, line = self._tracks, self._rules.lines[row]
@@ -243,29 +241,24 @@ class Analyser:
         tracks = self._tracks
         slots, kinds, *rest = step
         state = tracks["raw"], tracks["changed"], tracks["inside"], tracks["since"]
-        found, times, sinces = kernels.occupy(slots, fresh, kinds, *rest, *self._zones.parts, *state)
+        found = kernels.occupy(slots, fresh, kinds, *rest, *self._zones.parts, *state)
         events: list[Event] = []
         if len(found):
-            events += self._changes(found, times, sinces, set(slots[fresh].tolist()))
-        scene = replace(scene, inside=tracks["inside"][slots])
+            events += self._changes(found, set(slots[fresh].tolist()))
         if self._limits:
-            events += self._passages(found, times, sinces, scene)
+            events += self._passages(found, scene)
             events += self._limit(slots, scene, rest[4])
         if any(zone.crowding for zone in self._rules.zones):
-            events += self._book.crowds(scene)
+            events += self._book.crowds(scene, tracks["inside"][slots])
         if self._needs_ground:
-            events += self._book.pairs(scene)
+            events += self._book.pairs(scene, tracks["inside"][slots])
         return events
 
-    def _changes(self, found: Int64, times: Int64, sinces: Int64, new: set[int]) -> list[Event]:
+    def _changes(self, found: Int64, new: set[int]) -> list[Event]:
         """Entries and exits in order of time, each with how many were inside afterwards."""
-        occupancy = self._occupancy()
-        np.subtract.at(occupancy, found[:, 1], 2 * found[:, 2] - 1)
+        occupancy = self._occupancy
         events = []
-        order = np.argsort(times, kind="stable")
-        for (slot, zone, into), time_ns, since in zip(
-            found[order].tolist(), times[order].tolist(), sinces[order].tolist(), strict=True
-        ):
+        for slot, zone, into, time_ns, since in sorted(found.tolist(), key=lambda change: change[3]):
             occupancy[zone] += 1 if into else -1
             inside = int(occupancy[zone])
             if into:
@@ -276,13 +269,12 @@ class Analyser:
                 events.append(self._exit(slot, zone, since, time_ns, inside, lost=False))
         return events
 
-    def _passages(self, found: Int64, times: Int64, sinces: Int64, scene: Scene) -> list[Event]:
+    def _passages(self, found: Int64, scene: Scene) -> list[Event]:
         """Break-ins that began and ended between two frames."""
-        came = {
-            (slot, zone, time) for (slot, zone, into), time in zip(found.tolist(), times.tolist(), strict=True) if into
-        }
+        changes = found.tolist()
+        came = {(slot, zone, time) for slot, zone, into, time, _ in changes if into}
         events = []
-        for (slot, zone, into), end_ns, start_ns in zip(found.tolist(), times.tolist(), sinces.tolist(), strict=True):
+        for slot, zone, into, end_ns, start_ns in changes:
             if into or (slot, zone, start_ns) not in came:
                 continue
             for limit in self._limits:
@@ -293,9 +285,6 @@ class Analyser:
                     ended = self._book.end(limit, track, end_ns, scene.time_ns)
                     events += [] if ended is None else [ended]
         return events
-
-    def _occupancy(self) -> Int64:
-        return np.asarray(self._tracks["inside"].sum(axis=0), np.int64)
 
     def _entry(self, slot: int, zone: int, time_ns: int, occupancy: int, appeared: bool) -> Event:
         fields = {**self._who(slot, zone), "occupancy": occupancy, "appeared": appeared}
@@ -350,12 +339,12 @@ class Analyser:
             self._crossing(slot, row, int(tracks["net"][slot, row]), int(tracks["crossed"][slot, row]))
             for row in np.flatnonzero(tracks["net"][slot]).tolist()
         ]
-        occupancy = self._occupancy()
         for zone in np.flatnonzero(tracks["inside"][slot]).tolist():
             walked = not tracks["raw"][slot, zone]
             end_ns = int(tracks["changed"][slot, zone]) if walked else last_ns
             since = int(tracks["since"][slot, zone])
-            events.append(self._exit(slot, zone, since, end_ns, int(occupancy[zone]) - 1, lost=not walked))
+            self._occupancy[zone] -= 1
+            events.append(self._exit(slot, zone, since, end_ns, int(self._occupancy[zone]), lost=not walked))
         events += self._book.left(int(tracks["ids"][slot]), last_ns, time_ns)
         tracks.drop(slot)
         return events
@@ -369,7 +358,7 @@ class Analyser:
         present, new, ever = (
             np.bincount(some, minlength=known).astype(np.int64) for some in (kinds, kinds[newly], kinds[fresh])
         )
-        self._flow.frame(time_ns, present, new, ever, self._occupancy())
+        self._flow.frame(time_ns, present, new, ever, self._occupancy.copy())
 
     def _ground(self, feet: Float64) -> Float64:
         """(N, 2) metres; NaN where they are not needed, or at and above the horizon."""

@@ -137,7 +137,7 @@ class Scene:
     Attributes:
         frame, time_ns: its number and event time.
         tracks: (N,) ids. classes: (N,). boxes: (N, 4) xyxy pixels.
-        inside: (N, Z). ground: (N, 2) metres, NaN where unknown.
+        ground: (N, 2) metres, NaN where unknown.
         names: of the classes.
     """
 
@@ -146,7 +146,6 @@ class Scene:
     tracks: Int64
     classes: Int64
     boxes: Float64
-    inside: NDArray[np.bool_]
     ground: Float64
     names: Sequence[str]
 
@@ -196,13 +195,13 @@ class IncidentBook:
         ended = [self._of_tracks.pop(key) for key in mine]
         return [one.event("ended", time_ns, max(end_ns, one.start_ns)) for one in ended]
 
-    def crowds(self, scene: Scene) -> list[Event]:
-        """Zones that hold more than they should, or no longer do."""
+    def crowds(self, scene: Scene, inside: NDArray[np.bool_]) -> list[Event]:
+        """Zones that hold more than they should, or no longer do; inside: (N, Z)."""
         events = []
         for number, zone in enumerate(self.zones):
             if zone.crowding is None:
                 continue
-            rows = np.flatnonzero(scene.inside[:, number]).tolist()
+            rows = np.flatnonzero(inside[:, number]).tolist()
             watch = self._crowds.get(zone.name)
             if len(rows) > zone.crowding.more_than:
                 if watch is None:
@@ -216,14 +215,14 @@ class IncidentBook:
                 events += self._over(self._crowds.pop(zone.name), scene.time_ns)
         return events
 
-    def pairs(self, scene: Scene) -> list[Event]:
-        """Pairs that are nearer to each other than they should be, or no longer are."""
+    def pairs(self, scene: Scene, inside: NDArray[np.bool_]) -> list[Event]:
+        """Pairs that are nearer to each other than they should be, or no longer are; inside: (N, Z)."""
         events = []
         near: dict[tuple[str, int, int], tuple[Zone, list[int], float]] = {}
         for number, zone in enumerate(self.zones):
             if zone.proximity is None:
                 continue
-            rows = np.flatnonzero(scene.inside[:, number] & np.isfinite(scene.ground).all(axis=1))
+            rows = np.flatnonzero(inside[:, number] & np.isfinite(scene.ground).all(axis=1))
             apart = np.linalg.norm(scene.ground[rows, None] - scene.ground[None, rows], axis=2)
             close = (apart < zone.proximity.closer_m).tolist()
             for i, j in combinations(range(len(rows)), 2):

@@ -95,7 +95,9 @@ def move(
     pace: Float64,
     still: Float64,
     still_since: Int64,
-) -> tuple[Int64, Float64]:
+    before: Int64,
+    whence: Float64,
+) -> None:
     """Take the tracks of a frame to where they are now.
 
     Args:
@@ -105,14 +107,9 @@ def move(
         last, at: (C,) and (C, 3, 2) of all slots, when and where they were last; brought up to date.
         velocity: (C, 2) of the foot, pixels a second. place, pace: (C, 2) metres and metres a second.
         still, still_since: (C, 2) and (C,) where and since when a track has not moved.
-
-    Returns:
-        (N,) when and (N, 3, 2) where they were before.
+        before, whence: (N,) when and (N, 3, 2) where they were before; filled in.
     """
-    n = len(rows)
-    before = np.empty(n, np.int64)
-    whence = np.empty((n, 3, 2))
-    for i in range(n):
+    for i in range(len(rows)):
         s = rows[i]
         if fresh[i]:
             last[s], velocity[s], pace[s] = now, 0.0, 0.0
@@ -135,7 +132,6 @@ def move(
             still[s], still_since[s] = anchors[i, 0], now
         last[s] = now
         at[s], place[s] = anchors[i], ground[i]
-    return before, whence
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -158,7 +154,7 @@ def cross(
     crossed: Int64,
     touched: Int64,
     spot: Float64,
-) -> tuple[Int64, Int64]:
+) -> Int64:
     """All tracks of a frame against all L lines.
 
     What a track has crossed is summed up with its sign while it is near the line, and told once it is clear of it.
@@ -171,11 +167,10 @@ def cross(
             of the last one, and the place.
 
     Returns:
-        (M, 3) slot, line, and 1 for forward or -1; (M,) when. Where is in `spot`.
+        (M, 4) slot, line, 1 for forward or -1, and when. Where is in `spot`.
     """
     n, lines = len(rows), len(anchor)
-    found = np.empty((n * lines, 3), np.int64)
-    times = np.empty(n * lines, np.int64)
+    found = np.empty((n * lines, 4), np.int64)
     m = 0
     for i in range(n):
         s = rows[i]
@@ -218,10 +213,10 @@ def cross(
             ):
                 found[m, 0], found[m, 1] = s, line
                 found[m, 2] = 1 if net[s, line] > 0 else -1
-                times[m] = crossed[s, line]
+                found[m, 3] = crossed[s, line]
                 net[s, line] = 0
                 m += 1
-    return found[:m], times[:m]
+    return found[:m]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -286,7 +281,7 @@ def occupy(
     changed: Int64,
     inside: Bool,
     since: Int64,
-) -> tuple[Int64, Int64, Int64]:
+) -> Int64:
     """All tracks of a frame against all Z zones.
 
     Between two frames everyone goes straight: who has come in and left again meanwhile has been inside, if that led
@@ -298,20 +293,32 @@ def occupy(
         inside, since: (C, Z) whether the track counts as inside, and since when.
 
     Returns:
-        (M, 3) slot, zone, and 1 for in or 0 for out, those of one track and zone in order of time; (M,) when; (M,)
-        since when it had been the other way.
+        (M, 5) slot, zone, 1 for in or 0 for out, when, and since when it had been the other way; those of one track
+        and zone in order of time.
     """
     n, zones = len(rows), len(anchor)
-    found = np.empty((16, 3), np.int64)
-    times = np.empty((16, 2), np.int64)
+    found = np.empty((16, 5), np.int64)
     met = np.empty(len(edges))
+    way = np.empty((3, 4))
     m = 0
     for i in range(n):
         s = rows[i]
+        for k in range(3):
+            for axis in range(2):
+                way[k, axis] = min(whence[i, k, axis], anchors[i, k, axis])
+                way[k, 2 + axis] = max(whence[i, k, axis], anchors[i, k, axis])
         for zone in range(zones):
+            k = anchor[zone]
+            beside = (
+                way[k, 2] < bounds[zone, 0]
+                or way[k, 0] > bounds[zone, 2]
+                or way[k, 3] < bounds[zone, 1]
+                or way[k, 1] > bounds[zone, 3]
+            )
+            if beside and not fresh[i] and not raw[s, zone] and not inside[s, zone]:
+                continue  # as nearly everybody is of nearly every zone
             if not counts[zone, classes[i]]:
                 continue
-            k = anchor[zone]
             x, y = anchors[i, k, 0], anchors[i, k, 1]
             low, high = ends[zone], ends[zone + 1]
             within = bounds[zone, 0] <= x <= bounds[zone, 2] and bounds[zone, 1] <= y <= bounds[zone, 3]
@@ -323,12 +330,7 @@ def occupy(
                 inside[s, zone], since[s, zone] = False, now
             else:
                 ax, ay = whence[i, k, 0], whence[i, k, 1]
-                if not (
-                    max(ax, x) < bounds[zone, 0]
-                    or min(ax, x) > bounds[zone, 2]
-                    or max(ay, y) < bounds[zone, 1]
-                    or min(ay, y) > bounds[zone, 3]
-                ):
+                if not beside:
                     for e in range(low, high):
                         if _meets(edges[e], ax, ay, x, y) != 0:
                             share = _share(edges[e], ax, ay, x, y)
@@ -351,13 +353,13 @@ def occupy(
                     or _clears(edges, low, high, whence[i, k, 0], whence[i, k, 1], x, y, start, end, reach)
                 ):
                     if m == len(found):
-                        found, times = _doubled(found), _doubled(times)
+                        found = _doubled(found)
                     found[m, 0], found[m, 1], found[m, 2] = s, zone, 1 if raw[s, zone] else 0
-                    times[m, 0], times[m, 1] = changed[s, zone], since[s, zone]
+                    found[m, 3], found[m, 4] = changed[s, zone], since[s, zone]
                     inside[s, zone], since[s, zone] = raw[s, zone], changed[s, zone]
                     m += 1
                 if piece < pieces:
                     raw[s, zone] = not raw[s, zone]
                     changed[s, zone] = until
                     start = end
-    return found[:m], times[:m, 0], times[:m, 1]
+    return found[:m]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from operators.analyse.kernels import NEVER
 
 Array = NDArray[Any]
+Int64 = NDArray[np.int64]
 Fingerprints = Mapping[str, Sequence[str]]
 
 # Name: which rules it has a column for, further shape, type, value of a fresh row.
@@ -51,7 +52,9 @@ class TrackRows:
 
     def __init__(self, fingerprints: Fingerprints) -> None:
         self._fingerprints = fingerprints
-        self._slots: dict[int, int] = {}
+        # Ids in order, and the row of each: a frame's rows are found all at once.
+        self._known = np.zeros(0, np.int64)
+        self._rows = np.zeros(0, np.int64)
         self._free: list[int] = []
         self._arrays = {name: self._fresh(name, 0) for name in _COLUMNS}
 
@@ -59,32 +62,33 @@ class TrackRows:
         return self._arrays[name]
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._known)
 
     def slot(self, track: int) -> int | None:
         """Where a track's row is; None if there is none."""
-        return self._slots.get(track)
+        at = int(np.searchsorted(self._known, track))
+        return int(self._rows[at]) if at < len(self._known) and self._known[at] == track else None
 
-    def slots(self) -> NDArray[np.int64]:
+    def slots(self) -> Int64:
         """All rows in use, in order of track id: an order that no history has a part in."""
-        return np.array([self._slots[track] for track in sorted(self._slots)], np.int64)
+        return self._rows
 
-    def take(self, tracks: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Rows of these tracks, (N,), and which of them are new."""
-        known = self._slots
-        rows = [known.get(track, -1) for track in tracks]
-        fresh = np.zeros(len(rows), bool)
-        if -1 in rows:
-            for i, track in enumerate(tracks):
-                if rows[i] < 0:
-                    fresh[i] = True
-                    rows[i] = self._new(track)
-        return np.array(rows, np.int64), fresh
+    def unseen_since(self, time_ns: int) -> Int64:
+        """Rows of the tracks last seen before `time_ns`, in order of track id."""
+        return self._rows[self._arrays["last"][self._rows] < time_ns]
+
+    def take(self, tracks: Int64) -> tuple[Int64, NDArray[np.bool_]]:
+        """Rows of these tracks, (N,), no two the same, and which of them are new."""
+        rows, fresh = self._find(tracks)
+        if fresh.any():
+            self._add(tracks[fresh])
+            rows, _ = self._find(tracks)
+        return rows, fresh
 
     def drop(self, slot: int) -> None:
         """Forget the track of a row."""
-        track = int(self._arrays["ids"][slot])
-        del self._slots[track]
+        at = int(np.searchsorted(self._known, self._arrays["ids"][slot]))
+        self._known, self._rows = np.delete(self._known, at), np.delete(self._rows, at)
         self._free.append(slot)
         for name, (_, _, _, value) in _COLUMNS.items():
             self._arrays[name][slot] = value
@@ -102,7 +106,7 @@ class TrackRows:
         kept = state["columns"]
         n = len(kept["ids"])
         self._arrays = {name: self._fresh(name, n) for name in _COLUMNS}
-        self._slots = {track: slot for slot, track in enumerate(kept["ids"].tolist())}
+        self._known, self._rows = np.array(kept["ids"], np.int64), np.arange(n, dtype=np.int64)
         self._free = []
         for name, (rule, _, _, _) in _COLUMNS.items():
             if not rule:
@@ -113,18 +117,26 @@ class TrackRows:
                 if fingerprint in before:
                     self._arrays[name][:, column] = kept[name][:, before.index(fingerprint)]
 
-    def _new(self, track: int) -> int:
-        if not self._free:
+    def _find(self, tracks: Int64) -> tuple[Int64, NDArray[np.bool_]]:
+        if not len(self._known):
+            return np.zeros(len(tracks), np.int64), np.ones(len(tracks), bool)
+        at = np.minimum(np.searchsorted(self._known, tracks), len(self._known) - 1)
+        return self._rows[at], self._known[at] != tracks
+
+    def _add(self, tracks: Int64) -> None:
+        lacking = len(tracks) - len(self._free)
+        if lacking > 0:
             used = len(self._arrays["ids"])
-            more = max(16, used)
+            more = max(16, used, lacking)
             self._arrays = {
                 name: np.concatenate([array, self._fresh(name, more)]) for name, array in self._arrays.items()
             }
-            self._free = list(range(used + more - 1, used - 1, -1))
-        slot = self._free.pop()
-        self._slots[track] = slot
-        self._arrays["ids"][slot] = track
-        return slot
+            self._free = [*range(used + more - 1, used - 1, -1), *self._free]
+        slots = np.array([self._free.pop() for _ in range(len(tracks))], np.int64)
+        self._arrays["ids"][slots] = tracks
+        known, rows = np.concatenate([self._known, tracks]), np.concatenate([self._rows, slots])
+        order = np.argsort(known, kind="stable")
+        self._known, self._rows = known[order], rows[order]
 
     def _fresh(self, name: str, rows: int) -> Array:
         rule, shape, kind, value = _COLUMNS[name]
