@@ -1,33 +1,64 @@
-"""Counting on pets_s2l1's ground truth against a plain script, and the cost of a frame; supervision's beside it.
+"""Counting against a plain script and against supervision, on pets_s2l1; and what a frame costs.
 
-    python tests/benchmarks/analyse_counts.py [../shared/data/pets_s2l1/gt.txt]
+    python tests/benchmarks/analyse_counts.py [../shared/data/pets_s2l1]
 
-supervision is compared where it is installed; it is no dependency. A line is crossed, for the plain script, whenever
-somebody who was clear of it on one side is next clear of it on the other, his way between them having gone through it.
+supervision is no dependency. To compare with it, install it beside and name the place:
+
+    pip install --target /tmp/supervision --no-deps supervision pydeprecate defusedxml matplotlib contourpy cycler \
+        fonttools kiwisolver pillow pyparsing python-dateutil six tqdm requests
+    PYTHONPATH=.:/tmp/supervision python tests/benchmarks/analyse_counts.py
+
+What is printed, as JSON:
+    jitter: ten seconds on a line and on a zone's edge, where the truth is one crossing and one visit.
+    truth: counts of the ground truth's paths by our analysis, by the plain script (`brute_force.py`), by supervision.
+    tracks: the same of paths by our default tracker on the sequence's detections; the error is theirs, not the count's.
+    differences: each crossing on which we and supervision differ, and why; for zones, person-frames by reason.
+    microseconds_a_frame: median over frames, 100 tracks, 10 lines, 20 zones, both in turn on each frame.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shapely.geometry import LineString, Point
+from brute_force import BAND, FPS, Frames, Path2D, crossings, paths_of, visits
+from shapely.geometry import LineString, Point, Polygon
 
-from operators.analyse import Line, Rules, Zone
+from operators.analyse import Event, Line, Rules, Zone
 from operators.analyse.analyser import Analyser
+from operators.track.mot_text import read_mot, track_frames
+from operators.track.registry import create
+
+try:
+    import supervision as sv
+except ImportError:
+    sv = None
 
 SECOND = 1_000_000_000
-FPS = 10
 LINES = {"west": ((250.0, 150.0), (250.0, 560.0)), "south": ((150.0, 330.0), (700.0, 300.0))}
-Frames = list[tuple[np.ndarray, np.ndarray]]
+ZONES = {
+    "lawn": ((480.0, 180.0), (700.0, 200.0), (740.0, 330.0), (470.0, 300.0)),
+    "post": ((300.0, 250.0), (420.0, 240.0), (440.0, 420.0), (290.0, 430.0)),
+}
+OUTSIDE_STRIP = "outside of the strip between perpendiculars through the line's ends, where theirs does not look"
+REASONS = (
+    "theirs counts stepping over and back within the band",
+    "theirs counts who went around the line's end",
+    f"theirs misses who was {OUTSIDE_STRIP}",
+    "theirs forgets who was hidden for two frames",
+    "theirs counts whom we had not seen on the other side",
+    "other",
+)
 
 
 def read(path: Path) -> Frames:
-    """Ids (N,) and boxes (N, 4) xyxy of each frame."""
+    """Ids (N,) and boxes (N, 4) xyxy of each frame of the ground truth."""
     rows = np.loadtxt(path, delimiter=",")
     rows = rows[rows[:, 6] == 1]
     frames = []
@@ -38,44 +69,186 @@ def read(path: Path) -> Frames:
     return frames
 
 
-def ours(frames: Frames) -> dict[str, dict[str, int]]:
-    """Our counts; every crossing counts, as in the plain script."""
-    analyser = Analyser(Rules(lines=tuple(Line(n, p, cool_down_s=0) for n, p in LINES.items())), ("person",))
+def tracked(folder: Path) -> Frames:
+    """The same of what our default tracker makes of the sequence's detections."""
+    found = track_frames(create("steady"), read_mot(folder / "det.txt"), FPS)
+    return [(each.ids, each.boxes) for each in found]
+
+
+def analysed(frames: Frames, lines: dict[str, Any] | None = None, zones: dict[str, Any] | None = None) -> list[Event]:
+    """Our events; every crossing counts, as in the plain script."""
+    rules = Rules(
+        lines=tuple(Line(n, p, cool_down_s=0, band=BAND) for n, p in (LINES if lines is None else lines).items()),
+        zones=tuple(Zone(n, p, band=BAND) for n, p in (ZONES if zones is None else zones).items()),
+    )
+    analyser = Analyser(rules, ("person",))
+    events = []
     for number, (ids, boxes) in enumerate(frames):
-        analyser.update(ids, boxes, np.zeros(len(ids), np.int32), number * SECOND // FPS)
-    analyser.finish()
-    return analyser.totals
+        events += analyser.update(ids, boxes, np.zeros(len(ids), np.int32), number * SECOND // FPS)
+    return events + analyser.finish()
+
+
+def ours(frames: Frames) -> dict[str, dict[str, int]]:
+    """Our counts."""
+    events = analysed(frames)
+    counts = {name: {"in": 0, "out": 0} for name in LINES} | {name: {"visits": 0} for name in ZONES}
+    for event in events:
+        if event.type == "crossing":
+            counts[event.fields["line"]][event.fields["direction"]] += 1
+        elif event.type == "entry":
+            counts[event.fields["zone"]]["visits"] += 1
+    return counts
 
 
 def plain(frames: Frames) -> dict[str, dict[str, int]]:
-    """Counts by brute force over each whole path, with GEOS for the geometry and no state machine."""
-    paths: dict[int, list[tuple[int, float, float, float]]] = {}
-    for number, (ids, boxes) in enumerate(frames):
-        for track, box in zip(ids.tolist(), boxes.astype(float).tolist(), strict=True):
-            path = paths.setdefault(track, [])
-            if path and number - path[-1][0] > 5 * FPS:  # gone for long: somebody anew
-                paths[-1 - len(paths)] = paths.pop(track)
-                path = paths.setdefault(track, [])
-            path.append((number, (box[0] + box[2]) / 2, box[3], 0.1 * (box[3] - box[1])))
-    counts = {name: {"in": 0, "out": 0} for name in LINES}
+    """Counts by brute force over each whole path."""
+    paths = paths_of(frames)
+    counts: dict[str, dict[str, int]] = {}
     for name, points in LINES.items():
-        line = LineString(points)
-        (x1, y1), (x2, y2) = points
-        for path in paths.values():
-            away = [line.distance(Point(x, y)) > band for _, x, y, band in path]
-            anchor = 0
-            for row in range(1, len(path) + 1):
-                if row < len(path) and not away[row]:
-                    continue
-                net = 0
-                last = min(row, len(path) - 1)
-                for one, other in zip(path[anchor : last + 1], path[anchor + 1 : last + 1], strict=False):
-                    if LineString([one[1:3], other[1:3]]).intersects(line):
-                        net += int(np.sign((x2 - x1) * (other[2] - one[2]) - (y2 - y1) * (other[1] - one[1])))
-                if net:
-                    counts[name]["in" if net > 0 else "out"] += 1
-                anchor = row
+        found = [way for path in paths for _, way in crossings(path, points)]
+        counts[name] = {"in": found.count("in"), "out": found.count("out")}
+    for name, corners in ZONES.items():
+        counts[name] = {"visits": sum(len(visits(path, corners)) for path in paths)}
     return counts
+
+
+# --- supervision --------------------------------------------------------------------------------------------------
+
+
+def their_crossings(frames: Frames, line: Any) -> list[tuple[int, int, str]]:
+    """Frame, track and direction of theirs, in our names: their `in` leads to the left-hand side."""
+    (one, other), anchor = line, [sv.Position.BOTTOM_CENTER]
+    zone = sv.LineZone(sv.Point(*one), sv.Point(*other), triggering_anchors=anchor)
+    found = []
+    for number, (ids, boxes) in enumerate(frames):
+        into, out = zone.trigger(_detections(ids, boxes))
+        found += [(number, int(track), "out") for track in ids[into]] + [(number, int(t), "in") for t in ids[out]]
+    return found
+
+
+def their_insides(frames: Frames, corners: Any) -> set[tuple[int, int]]:
+    """Frame and track of everybody whom their zone holds."""
+    zone = sv.PolygonZone(np.array(corners, np.int64), triggering_anchors=[sv.Position.BOTTOM_CENTER])
+    return {
+        (number, int(track))
+        for number, (ids, boxes) in enumerate(frames)
+        for track in ids[zone.trigger(_detections(ids, boxes))]
+    }
+
+
+def theirs(frames: Frames) -> dict[str, dict[str, int]]:
+    """Their counts. A zone of theirs counts no visits: those are runs of frames in which it holds somebody."""
+    counts: dict[str, dict[str, int]] = {}
+    for name, line in LINES.items():
+        found = [way for _, _, way in their_crossings(frames, line)]
+        counts[name] = {"in": found.count("in"), "out": found.count("out")}
+    for name, corners in ZONES.items():
+        inside = their_insides(frames, corners)
+        counts[name] = {"visits": sum((number - 1, track) not in inside for number, track in inside)}
+    return counts
+
+
+def _detections(ids: np.ndarray, boxes: np.ndarray) -> Any:
+    return sv.Detections(xyxy=boxes, tracker_id=ids, class_id=np.zeros(len(ids), int))
+
+
+def differing_crossings(frames: Frames) -> dict[str, Any]:
+    """Crossings that only one of us counts, theirs and ours matched within a second, each with its reason."""
+    paths: dict[int, list[Path2D]] = {}
+    for path in paths_of(frames):
+        paths.setdefault(path.track, []).append(path)
+    listed, reasons = [], Counter[str]()
+    for name, line in LINES.items():
+        mine = [
+            (round(event.time_ns * FPS / SECOND), event.fields["track"], event.fields["direction"])
+            for event in analysed(frames, {name: line}, {})
+            if event.type == "crossing"
+        ]
+        others = their_crossings(frames, line)
+        for crossing in list(mine):
+            match = [o for o in others if o[1:] == crossing[1:] and abs(o[0] - crossing[0]) <= FPS]
+            if match:
+                others.remove(min(match, key=lambda o: abs(o[0] - crossing[0])))
+                mine.remove(crossing)
+        for who, some in (("ours", mine), ("theirs", others)):
+            for frame, track, way in some:
+                reason = _reason(paths[track], frame, line, only_ours=who == "ours")
+                reasons[reason] += 1
+                listed.append(
+                    {"line": name, "only": who, "frame": frame + 1, "track": track, "way": way, "why": reason}
+                )
+    return {"reasons": dict(reasons), "crossings": sorted(listed, key=lambda one: (one["frame"], one["track"]))}
+
+
+def _reason(pieces: list[Path2D], frame: int, line: Any, *, only_ours: bool) -> str:
+    path = next(piece for piece in pieces if piece.frames[-1] >= frame)
+    shape = LineString(line)
+    (x1, y1), (x2, y2) = line
+    along = ((path.points - (x1, y1)) @ np.array([x2 - x1, y2 - y1])) / ((x2 - x1) ** 2 + (y2 - y1) ** 2)
+    row = min(max(int(np.searchsorted(path.frames, frame)), 1), len(path.frames) - 1)
+    if only_ours:
+        around = slice(max(row - 3, 0), row + 4)
+        if (np.diff(path.frames[around]) > 2).any():
+            return REASONS[3]
+        wide = np.abs(path.frames - frame) <= 2 * FPS
+        return REASONS[2] if ((along[wide] < 0) | (along[wide] > 1)).any() else REASONS[5]
+    steps = [LineString(path.points[i : i + 2]).intersects(shape) for i in range(len(path.points) - 1)]
+    if not any(steps[max(0, row - 3) : row + 3]):
+        return REASONS[1]
+    near = range(max(row - 2, 0), min(row + 3, len(path.points)))
+    if any(shape.distance(Point(path.points[i])) <= path.bands[i] for i in near):
+        return REASONS[0]
+    return REASONS[4] if row <= 2 else REASONS[5]
+
+
+def differing_insides(frames: Frames) -> dict[str, Any]:
+    """Person-frames in which only one of us has somebody inside a zone, by reason."""
+    places = {(int(f), path.track): (p, b) for path in paths_of(frames) for f, p, b in path.rows()}
+    result = {}
+    for name, corners in ZONES.items():
+        mine: set[tuple[int, int]] = set()
+        for event in analysed(frames, {}, {name: corners}):
+            if event.type == "exit":
+                last = event.time_ns * FPS / SECOND
+                first = event.fields["entered"] * FPS / 1e6
+                # Times are cut to microseconds: a frame's own time must not fall beside it.
+                until = int(last + 1e-4) if event.fields["lost"] or last % 1 > 1e-4 else int(last) - 1
+                mine |= {(number, event.fields["track"]) for number in range(int(np.ceil(first - 1e-4)), until + 1)}
+        mine &= set(places)
+        other = their_insides(frames, corners)
+        edge = Polygon(corners).exterior
+        reasons = Counter[str]()
+        for key in mine ^ other:
+            point, band = places[key]
+            distance = edge.distance(Point(point))
+            if distance <= 1:
+                reasons["within a pixel of the edge: theirs looks into a mask of whole pixels"] += 1
+            elif distance <= band:
+                reasons["within the band: ours stays with what was"] += 1
+            else:
+                reasons["other"] += 1
+        result[name] = {"agree": len(mine & other), "differ": dict(reasons)}
+    return result
+
+
+# --- jitter and cost ----------------------------------------------------------------------------------------------
+
+
+def jitter() -> dict[str, Any]:
+    """Somebody stops on the line, and on the zone's edge, for ten seconds, his foot moving by three pixels."""
+    random = np.random.default_rng(5)
+    y = np.concatenate([np.linspace(200, 297, 20), 300 + random.uniform(-3, 3, 100), np.linspace(303, 400, 20)])
+    frames = [(np.array([1]), np.array([[380, v - 100, 420, v]], np.float32)) for v in y]
+    line = ((100.0, 300.0), (700.0, 300.0))
+    square = ((100.0, 300.0), (700.0, 300.0), (700.0, 600.0), (100.0, 600.0))
+    events = Counter(event.type for event in analysed(frames, {"line": line}, {"zone": square}))
+    result = {"truth": {"crossings": 1, "visits": 1}}
+    result["ours"] = {"crossings": events["crossing"], "visits": events["entry"]}
+    if sv is not None:
+        inside = their_insides(frames, square)
+        visits_ = sum((number - 1, 1) not in inside for number, _ in inside)
+        result["supervision"] = {"crossings": len(their_crossings(frames, line)), "visits": visits_}
+    return result
 
 
 def crowd(frames: int, tracks: int = 100) -> Frames:
@@ -100,7 +273,7 @@ def rules() -> tuple[list[Any], list[Any]]:
 
 
 def cost(frames: Frames) -> dict[str, float]:
-    """CPU microseconds a frame, interleaved."""
+    """CPU microseconds a frame, interleaved; the median, which other programs on the machine disturb least."""
     lines, zones = rules()
     mine = Analyser(
         Rules(
@@ -110,28 +283,24 @@ def cost(frames: Frames) -> dict[str, float]:
         ),
         ("person",),
     )
-    try:
-        import supervision as sv
-    except ImportError:
-        sv = None
-    theirs: list[Any] = []
+    other: list[Any] = []
     if sv is not None:
         anchor = [sv.Position.BOTTOM_CENTER]
-        theirs = [sv.LineZone(sv.Point(*a), sv.Point(*b), triggering_anchors=anchor) for a, b in lines]
-        theirs += [sv.PolygonZone(np.array(p, np.int64), triggering_anchors=anchor) for p in zones]
-    spent = {"ours": 0.0, "supervision": 0.0}
+        other = [sv.LineZone(sv.Point(*a), sv.Point(*b), triggering_anchors=anchor) for a, b in lines]
+        other += [sv.PolygonZone(np.array(p, np.int64), triggering_anchors=anchor) for p in zones]
+    spent: dict[str, list[float]] = {"ours": [], "supervision": []}
     for number, (ids, boxes) in enumerate(frames):
-        start = time.process_time()
+        start = time.process_time_ns()
         mine.update(ids, boxes, np.zeros(len(ids), np.int32), number * SECOND // FPS)
-        middle = time.process_time()
+        middle = time.process_time_ns()
         if sv is not None:
-            detections = sv.Detections(xyxy=boxes, tracker_id=ids, class_id=np.zeros(len(ids), int))
-            for one in theirs:
+            detections = _detections(ids, boxes)
+            for one in other:
                 one.trigger(detections)
         if number >= 20:  # the first ones compile
-            spent["ours"] += middle - start
-            spent["supervision"] += time.process_time() - middle
-    measured = {name: round(1e6 * seconds / (len(frames) - 20), 1) for name, seconds in spent.items()}
+            spent["ours"].append(middle - start)
+            spent["supervision"].append(time.process_time_ns() - middle)
+    measured = {name: round(statistics.median(times) / 1e3, 1) for name, times in spent.items()}
     if sv is None:
         del measured["supervision"]
     else:
@@ -139,40 +308,20 @@ def cost(frames: Frames) -> dict[str, float]:
     return measured
 
 
-def supervision(frames: Frames) -> dict[str, dict[str, int]] | None:
-    """Their counts on the same tracks, lines and anchor; None where it is not installed."""
-    try:
-        import supervision as sv
-    except ImportError:
-        return None
-    counts = {}
-    for name, (one, other) in LINES.items():
-        zone = sv.LineZone(sv.Point(*one), sv.Point(*other), triggering_anchors=[sv.Position.BOTTOM_CENTER])
-        for ids, boxes in frames:
-            zone.trigger(sv.Detections(xyxy=boxes, tracker_id=ids, class_id=np.zeros(len(ids), int)))
-        counts[name] = {"in": int(zone.in_count), "out": int(zone.out_count)}
-    return counts
-
-
-def jitter() -> dict[str, Any]:
-    """One person who stops on the line for ten seconds, his foot moving by three pixels, and goes on: one crossing."""
-    random = np.random.default_rng(5)
-    y = np.concatenate([np.linspace(200, 297, 20), 300 + random.uniform(-3, 3, 100), np.linspace(303, 400, 20)])
-    frames = [(np.array([1]), np.array([[380, v - 100, 420, v]], np.float32)) for v in y]
-    global LINES
-    before, LINES = LINES, {"line": ((100.0, 300.0), (700.0, 300.0))}
-    try:
-        return {"truth": {"in": 1, "out": 0}, "ours": ours(frames)["line"], "supervision": supervision(frames)}
-    finally:
-        LINES = before
-
-
 def main() -> None:
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data/pets_s2l1/gt.txt")
-    result: dict[str, Any] = {"jitter": jitter(), "microseconds_a_frame": cost(crowd(400))}
-    if path.exists():
-        frames = read(path)
-        result["pets_s2l1"] = {"ours": ours(frames), "plain": plain(frames), "supervision": supervision(frames)}
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data/pets_s2l1")
+    result: dict[str, Any] = {"jitter": jitter()}
+    if folder.exists():
+        truth, tracks = read(folder / "gt.txt"), tracked(folder)
+        result["truth"] = {"ours": ours(truth), "plain": plain(truth)}
+        result["tracks"] = {"ours": ours(tracks), "plain": plain(tracks), "truth": ours(truth)}
+        if sv is not None:
+            result["truth"]["supervision"], result["tracks"]["supervision"] = theirs(truth), theirs(tracks)
+            result["differences"] = {
+                name: {"lines": differing_crossings(frames), "zones": differing_insides(frames)}
+                for name, frames in (("truth", truth), ("tracks", tracks))
+            }
+    result["microseconds_a_frame"] = cost(crowd(400))
     print(json.dumps(result, indent=1))
 
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-TRUTH = ROOT.parent / "shared" / "data" / "pets_s2l1" / "gt.txt"
+PETS = ROOT.parent / "shared" / "data" / "pets_s2l1"
+
+pytestmark = pytest.mark.skipif(not PETS.exists(), reason="needs shared/data/pets_s2l1")
 
 
-@pytest.mark.skipif(not TRUTH.exists(), reason="needs shared/data/pets_s2l1")
-def test_counts_on_pets_are_those_of_brute_force() -> None:
-    spec = importlib.util.spec_from_file_location("analyse_counts", ROOT / "tests/benchmarks/analyse_counts.py")
-    assert spec is not None and spec.loader is not None
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    frames = benchmark.read(TRUTH)
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "benchmarks"))
+    return importlib.import_module("analyse_counts")
+
+
+def test_counts_on_pets_are_those_of_brute_force(benchmark: ModuleType) -> None:
+    frames = benchmark.read(PETS / "gt.txt")
     counts = benchmark.ours(frames)
     assert counts == benchmark.plain(frames)
-    assert min(number for line in counts.values() for number in line.values()) > 3
+    assert set(counts) == {"west", "south", "lawn", "post"}
+    assert min(number for of_one in counts.values() for number in of_one.values()) > 3
+
+
+def test_so_are_those_on_tracks_of_our_own_with_their_jitter_and_gaps(benchmark: ModuleType) -> None:
+    frames = benchmark.tracked(PETS)
+    assert benchmark.ours(frames) == benchmark.plain(frames)
