@@ -115,6 +115,25 @@ def draw_rule_labels(
     return used[before:]
 
 
+def draw_incident(image: Image, box: Sequence[float] | None, kind: str, severity: Severity, style: Style) -> None:
+    """A thick outline around who takes part in an incident and his label, its kind at the lower edge, in place.
+
+    Args:
+        box: x1, y1, x2, y2 in pixels; None draws nothing.
+    """
+    if box is None:
+        return
+    color, thick = SEVERITY_COLOR[severity], 2 * style.line
+    text = kind.replace("_", " ")
+    chip, room = chip_size(text, style), 2 * thick
+    corners = np.array([(box[0] - room, box[1] - room - chip[1]), (box[2] + room, box[3] + room)])
+    (x1, y1), (x2, y2) = np.clip(corners, thick, np.array(image.shape[1::-1]) - thick).round().astype(int).tolist()
+    cv2.rectangle(image, (x1, y1), (x2, y2), INK, thick + 2 * max(1, style.line // 2), cv2.LINE_AA)
+    cv2.rectangle(image, (x1, y1), (x2, y2), color, thick, cv2.LINE_AA)
+    spot = _centred(np.array([(x1 + x2) / 2, y2 + chip[1] / 2]), chip, (image.shape[1], image.shape[0]))
+    draw_chip(image, spot, text, color, style)
+
+
 def _zone_look(zone: Zone, state: RuleState) -> tuple[Color, float]:
     incidents = state.incidents.get(zone.name, ())
     if not incidents:

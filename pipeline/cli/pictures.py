@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,11 +15,13 @@ from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from operators.draw import Privacy
 from pipeline.assembly import build_reader, build_source
 from pipeline.cli.output import make_folder
+from pipeline.clock import clock_text
 from pipeline.config import Camera, Site
 from pipeline.plan_view import PlanCamera, write_plan_view
 from pipeline.recording import RecordedCamera, recording
 from pipeline.render import render_mosaic
 from pipeline.rule_states import DRAWN
+from pipeline.snapshot import SnapshotError, find_incidents, snapshots
 from pipeline.sources.base import Source
 
 
@@ -84,6 +87,51 @@ def draw_pictures(
         plan = output / "plan.png"
         write_plan_view(records, plan, site=site.site, cameras=plans, identity_of=resolver.identity_of)
         console.print(f"plan view        {plan}", markup=False)
+
+
+def write_snapshots(
+    site: Site, output: Path, console: Console, wanted: Sequence[str] = (), *, privacy: Privacy = Privacy.NONE
+) -> None:
+    """Write the picture of each incident, `<camera>-<number>.png`, into the folder `output`; print their paths.
+
+    Args:
+        site: its ledger is read, and its cameras' recordings.
+        output: made if missing.
+        console: for the paths.
+        wanted: incidents, `camera/number`; all if empty.
+        privacy: what is blurred of everyone tracked.
+
+    Raises:
+        CrosscamError: there is no such incident, or no picture of it.
+    """
+    reader = build_reader(site)
+    try:
+        events = [stored.value for stored in reader.read(EVENTS) if stored.value["type"] in DRAWN]
+        chosen = find_incidents(events, wanted)
+        resolver = IdentityResolver()
+        for stored in reader.read(TRACKS):
+            resolver.published(stored.value)
+        for stored in reader.read(IDENTITIES):
+            resolver.apply(stored.value)
+        gone = sorted(set(chosen) - {camera.id for camera in site.cameras})
+        if gone:
+            raise SnapshotError(f"{gone[0]!r} is no longer a camera of {site.site}: put it back into the site's file")
+        make_folder(output)
+        for name, incidents in chosen.items():
+            records = (stored.value for stored in reader.read(TRACKS))
+            camera = _recorded(site, site.camera(name))
+            for shot in snapshots(
+                records, events, camera, incidents, identity_of=resolver.identity_of, privacy=privacy
+            ):
+                path = output / f"{name}-{shot.incident}.png"
+                path.write_bytes(cv2.imencode(".png", shot.picture)[1].tobytes())
+                when = f"{clock_text(shot.time_ns, tenths=True)}, frame {shot.frame}"
+                what = f"{shot.severity.value}, {shot.kind.replace('_', ' ')} in {shot.zone}"
+                console.print(f"{path}: {when}, {what}", markup=False)
+    finally:
+        reader.close()
+    if not chosen:
+        console.print("there are no incidents in this ledger")
 
 
 def _recorded(site: Site, camera: Camera) -> RecordedCamera:

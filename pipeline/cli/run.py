@@ -104,6 +104,24 @@ def render_command(
     )
 
 
+def snapshot_command(
+    config: Annotated[Path, typer.Argument(help="The YAML file of a site that was run on recordings.")],
+    incident: Annotated[
+        list[str] | None, typer.Argument(help="Which, as CAMERA/NUMBER; all if left out.", show_default=False)
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder; run/<site>/incidents if not given.")] = None,
+    blur: Annotated[Blur, typer.Option(help="What is made unrecognisable of everyone tracked.")] = Blur.NONE,
+) -> None:
+    """Write the picture that each incident refers to, a PNG file each."""
+    site = load(config)
+
+    from operators.draw import Privacy
+    from pipeline.cli.pictures import write_snapshots
+
+    folder = output or Path("run") / site.site / "incidents"
+    write_snapshots(site, folder, console, incident or (), privacy=Privacy(blur.value))
+
+
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", text.strip())
     if match is None:

@@ -20,7 +20,7 @@ BAND = 0.1  # of a box's height
 SETTLE_S, GONE_S = 2.0, 5.0
 Frames = list[tuple[np.ndarray, np.ndarray]]
 Corners = tuple[tuple[float, float], ...]
-_FINE = 60  # places looked at between two frames
+_FINE = 30  # places looked at between two frames
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,7 @@ def test_render_draws_one_camera_with_its_lines_in_the_size_asked_for(finished: 
     assert video.get(cv2.CAP_PROP_FRAME_WIDTH) <= 320 and video.get(cv2.CAP_PROP_FRAME_HEIGHT) <= 200
     assert "it has east, west" in refused(crosscam(*words, "--camera", "south", cwd=finished))
     assert "write one such as 1920x1080" in refused(crosscam(*words, "--size", "large", cwd=finished))
+    assert "there is no incident 'west/1'" in refused(crosscam("snapshot", file.name, "west/1", cwd=finished))
 
 
 def test_eval_sites_scores_a_ledger_and_an_export_of_it(finished: Path) -> None:
