@@ -207,9 +207,11 @@ class Analyser:
         tracks = self._tracks
         state = tracks["net"], tracks["crossed"], tracks["touched"], tracks["spot"]
         found = kernels.cross(*step, *self._lines.parts, *state)
-        return [self._crossing(slot, row, sign, time) for slot, row, sign, time in found.tolist()]
+        return [
+            self._crossing(slot, row, sign, time, (x / 100, y / 100)) for slot, row, sign, time, x, y in found.tolist()
+        ]
 
-    def _crossing(self, slot: int, row: int, sign: int, time_ns: int) -> Event:
+    def _crossing(self, slot: int, row: int, sign: int, time_ns: int, at: tuple[float, float]) -> Event:
         tracks, line = self._tracks, self._rules.lines[row]
         forward = sign > 0
         counted = bool(time_ns - tracks["counted"][slot, row, int(forward)] >= self._cool_down[row])
@@ -223,7 +225,7 @@ class Analyser:
             "direction": line.forward if forward else line.backward,
             "track": int(tracks["ids"][slot]),
             "class": self._classes[cls],
-            "at": [round(float(v), 2) for v in tracks["spot"][slot, row]],
+            "at": list(at),
             "passage": int(tracks["passages"][slot, row]),
             "counted": counted,
             "total": self._total(row),
@@ -335,10 +337,11 @@ class Analyser:
         """A track is gone: what was in hand counts, and it is out of every zone since it was last seen."""
         tracks = self._tracks
         last_ns = int(tracks["last"][slot])
-        events = [
-            self._crossing(slot, row, int(tracks["net"][slot, row]), int(tracks["crossed"][slot, row]))
-            for row in np.flatnonzero(tracks["net"][slot]).tolist()
-        ]
+        events = []
+        for row in np.flatnonzero(tracks["net"][slot]).tolist():
+            x, y = tracks["spot"][slot, row].tolist()
+            sign, crossed_ns = int(tracks["net"][slot, row]), int(tracks["crossed"][slot, row])
+            events.append(self._crossing(slot, row, sign, crossed_ns, (round(x, 2), round(y, 2))))
         for zone in np.flatnonzero(tracks["inside"][slot]).tolist():
             walked = not tracks["raw"][slot, zone]
             end_ns = int(tracks["changed"][slot, zone]) if walked else last_ns

@@ -81,6 +81,58 @@ def _inside(edges: Float64, low: int, high: int, x: float, y: float) -> bool:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _clears(
+    edges: Float64,
+    low: int,
+    high: int,
+    ax: float,
+    ay: float,
+    bx: float,
+    by: float,
+    one: float,
+    other: float,
+    reach: float,
+) -> bool:
+    """Whether the step from a to b, between these shares of it, has a place farther than `reach` from every edge.
+
+    Its last place is looked at, then others half a reach apart, of which there are at most 64.
+    """
+    end_x = bx if other == 1.0 else ax + other * (bx - ax)
+    end_y = by if other == 1.0 else ay + other * (by - ay)
+    if _beyond(edges, low, high, end_x, end_y, reach):
+        return True
+    length = (other - one) * np.sqrt((bx - ax) ** 2 + (by - ay) ** 2)
+    pieces = 64 if length > 32 * reach else int(2 * length / max(reach, 1e-9)) + 1
+    for piece in range(1, pieces):
+        share = one + (other - one) * piece / pieces
+        if _beyond(edges, low, high, ax + share * (bx - ax), ay + share * (by - ay), reach):
+            return True
+    return False
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sorted_in(met: Float64, signs: Int64, count: int, share: float, sign: int) -> int:
+    """Put a crossing in among the `count` that are there, in order of their shares of the step; how many there are."""
+    at = count
+    while at > 0 and met[at - 1] > share:
+        met[at], signs[at] = met[at - 1], signs[at - 1]
+        at -= 1
+    met[at], signs[at] = share, sign
+    return count + 1
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _doubled(rows: Int64) -> Int64:
+    """The same rows in an array with room for as many again."""
+    n, width = rows.shape
+    more = np.empty((2 * n, width), np.int64)
+    for i in range(n):
+        for k in range(width):
+            more[i, k] = rows[i, k]
+    return more
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def move(
     rows: Int64,
     fresh: Bool,
@@ -157,7 +209,8 @@ def cross(
 ) -> Int64:
     """All tracks of a frame against all L lines.
 
-    What a track has crossed is summed up with its sign while it is near the line, and told once it is clear of it.
+    What a track has crossed is summed up with its sign while it is near the line, and told once it is clear of it. As
+    in `occupy`, it may be clear of it between two frames.
 
     Args:
         rows, classes, before, now, whence, anchors, heights: see `move`; classes (N,).
@@ -167,97 +220,56 @@ def cross(
             of the last one, and the place.
 
     Returns:
-        (M, 4) slot, line, 1 for forward or -1, and when. Where is in `spot`.
+        (M, 6) slot, line, 1 for forward or -1, when, and where: x and y in hundredths of a pixel; those of one track
+        and line in order of time.
     """
     n, lines = len(rows), len(anchor)
-    found = np.empty((n * lines, 4), np.int64)
+    found = np.empty((16, 6), np.int64)
+    met, signs = np.empty(len(edges)), np.empty(len(edges), np.int64)
     m = 0
     for i in range(n):
         s = rows[i]
         for line in range(lines):
-            if not counts[line, classes[i]]:
-                continue
             k = anchor[line]
             ax, ay, bx, by = whence[i, k, 0], whence[i, k, 1], anchors[i, k, 0], anchors[i, k, 1]
-            low, high = ends[line], ends[line + 1]
-            if not (
+            beside = (
                 max(ax, bx) < bounds[line, 0]
                 or min(ax, bx) > bounds[line, 2]
                 or max(ay, by) < bounds[line, 1]
                 or min(ay, by) > bounds[line, 3]
-            ):
-                total, where, any_at = 0, -1.0, -1.0
-                forward, backward = -1.0, -1.0
+            )
+            if (beside and net[s, line] == 0) or not counts[line, classes[i]]:
+                continue
+            low, high = ends[line], ends[line + 1]
+            pieces, start = 0, 0.0
+            if not beside:
                 for e in range(low, high):
                     sign = _meets(edges[e], ax, ay, bx, by)
                     if sign != 0:
-                        share = _share(edges[e], ax, ay, bx, by)
-                        total += sign
-                        any_at = max(any_at, share)
-                        if sign > 0:
-                            forward = max(forward, share)
-                        else:
-                            backward = max(backward, share)
-                if any_at >= 0:
-                    touched[s, line] = before[i] + np.int64(np.rint(any_at * (now - before[i])))
-                if total != 0:
-                    where = forward if total > 0 else backward
+                        pieces = _sorted_in(met, signs, pieces, _share(edges[e], ax, ay, bx, by), sign)
+            for piece in range(pieces + 1):
+                end = met[piece] if piece < pieces else 1.0
+                until = before[i] + np.int64(np.rint(end * (now - before[i])))
+                if net[s, line] != 0 and (
+                    until - touched[s, line] >= settle[line]
+                    or _clears(edges, low, high, ax, ay, bx, by, start, end, band[line] * heights[i])
+                ):
+                    if m == len(found):
+                        found = _doubled(found)
+                    found[m, 0], found[m, 1], found[m, 2] = s, line, 1 if net[s, line] > 0 else -1
+                    found[m, 3] = crossed[s, line]
+                    for axis in range(2):
+                        found[m, 4 + axis] = np.int64(np.rint(100 * spot[s, line, axis]))
+                    net[s, line] = 0
+                    m += 1
+                if piece < pieces:
                     was = net[s, line]
-                    net[s, line] = was + total
+                    net[s, line] = was + signs[piece]
+                    touched[s, line], start = until, end
                     if net[s, line] != 0 and (was == 0 or (was > 0) != (net[s, line] > 0)):
-                        crossed[s, line] = before[i] + np.int64(np.rint(where * (now - before[i])))
-                        spot[s, line, 0] = ax + where * (bx - ax)
-                        spot[s, line, 1] = ay + where * (by - ay)
-            if net[s, line] != 0 and (
-                now - touched[s, line] >= settle[line] or _beyond(edges, low, high, bx, by, band[line] * heights[i])
-            ):
-                found[m, 0], found[m, 1] = s, line
-                found[m, 2] = 1 if net[s, line] > 0 else -1
-                found[m, 3] = crossed[s, line]
-                net[s, line] = 0
-                m += 1
+                        crossed[s, line] = until
+                        spot[s, line, 0], spot[s, line, 1] = ax + end * (bx - ax), ay + end * (by - ay)
     return found[:m]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _clears(
-    edges: Float64,
-    low: int,
-    high: int,
-    ax: float,
-    ay: float,
-    bx: float,
-    by: float,
-    one: float,
-    other: float,
-    reach: float,
-) -> bool:
-    """Whether the step from a to b, between these shares of it, has a place farther than `reach` from every edge.
-
-    Its last place is looked at, then others half a reach apart, of which there are at most 64.
-    """
-    end_x = bx if other == 1.0 else ax + other * (bx - ax)
-    end_y = by if other == 1.0 else ay + other * (by - ay)
-    if _beyond(edges, low, high, end_x, end_y, reach):
-        return True
-    length = (other - one) * np.sqrt((bx - ax) ** 2 + (by - ay) ** 2)
-    pieces = 64 if length > 32 * reach else int(2 * length / max(reach, 1e-9)) + 1
-    for piece in range(1, pieces):
-        share = one + (other - one) * piece / pieces
-        if _beyond(edges, low, high, ax + share * (bx - ax), ay + share * (by - ay), reach):
-            return True
-    return False
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _doubled(rows: Int64) -> Int64:
-    """The same rows in an array with room for as many again."""
-    n, width = rows.shape
-    more = np.empty((2 * n, width), np.int64)
-    for i in range(n):
-        for k in range(width):
-            more[i, k] = rows[i, k]
-    return more
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -298,7 +310,7 @@ def occupy(
     """
     n, zones = len(rows), len(anchor)
     found = np.empty((16, 5), np.int64)
-    met = np.empty(len(edges))
+    met, turns = np.empty(len(edges)), np.empty(len(edges), np.int64)
     way = np.empty((3, 4))
     m = 0
     for i in range(n):
@@ -333,13 +345,7 @@ def occupy(
                 if not beside:
                     for e in range(low, high):
                         if _meets(edges[e], ax, ay, x, y) != 0:
-                            share = _share(edges[e], ax, ay, x, y)
-                            at = pieces
-                            while at > 0 and met[at - 1] > share:
-                                met[at] = met[at - 1]
-                                at -= 1
-                            met[at] = share
-                            pieces += 1
+                            pieces = _sorted_in(met, turns, pieces, _share(edges[e], ax, ay, x, y), 0)
                 if (pieces % 2 == 1) != (now_inside != raw[s, zone]):
                     # A foot on the very edge: what the rules for points and for steps say differs.
                     met[0] = met[pieces - 1] if pieces else 1.0

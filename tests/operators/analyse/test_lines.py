@@ -149,6 +149,30 @@ def test_the_frame_rate_changes_no_count_of_who_walks_to_and_fro(turn_s: float, 
     assert max(counts) - min(counts) <= 1
 
 
+def test_who_runs_through_both_arms_of_a_line_between_two_frames_has_come_and_gone() -> None:
+    fork = Line("fork", ((200, 300), (300, 100), (400, 300)))
+    events = run(rules(fork), {1: [(100.0, 280.0), (150.0, 280.0), (450.0, 280.0), (500.0, 280.0)]})
+    assert [(e.fields["direction"], e.fields["passage"], e.fields["at"]) for e in events] == [
+        ("in", 1, [210.0, 280.0]),
+        ("out", 2, [390.0, 280.0]),
+    ]
+    assert [e.time_ns for e in events] == [SECOND // 10 + SECOND // 50, SECOND // 10 + 4 * SECOND // 50]
+
+
+@given(paths, polylines)
+@settings(deadline=None, max_examples=40)
+def test_five_frames_a_second_count_what_fifty_do(
+    path: list[tuple[float, float]], points: list[tuple[float, float]]
+) -> None:
+    moved = [(x + 2**-0.5 / 3, y + 3**-0.5 / 3) for x, y in path]
+    fast = [place for one, other in pairwise(moved) for place in straight(one, other, 11)[:-1]] + moved[-1:]
+    line = Line("l", tuple(points), cool_down_s=0, band=0)
+    slow_events, fast_events = run(rules(line), {1: moved}, fps=5), run(rules(line), {1: fast}, fps=50)
+    assert crossings(slow_events) == crossings(fast_events)
+    times = [[e.time_ns for e in events] for events in (slow_events, fast_events)]
+    assert np.allclose(*times, atol=2e6)
+
+
 @pytest.mark.parametrize(
     ("points", "sentence"),
     [
