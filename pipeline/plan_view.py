@@ -88,7 +88,7 @@ def plan_view(
 
     A ring marks where an identity's path starts, an arrow where it ends; lines brighten on the way.
     """
-    sheet = _Sheet(paths, width)
+    sheet = Sheet(paths, width)
     outlines = [(camera, footprint(camera, sheet.bounds)) for camera in cameras]
     sheet.floor()
     for _, outline in outlines:
@@ -132,7 +132,7 @@ def footprint(camera: PlanCamera, bounds: tuple[float, float, float, float]) -> 
     return ground[:, :2] / ground[:, 2:]
 
 
-class _Sheet:
+class Sheet:
     """The paper: knows the scale, and draws each part once. All sizes are in pixels of the finished picture."""
 
     def __init__(self, paths: Sequence[GroundPath], width: int) -> None:
@@ -167,6 +167,15 @@ class _Sheet:
         size = self._fine.shape[1] // _FINE, self._fine.shape[0] // _FINE
         return np.asarray(cv2.resize(self._fine, size, interpolation=cv2.INTER_AREA), np.uint8)
 
+    def area(self) -> Image:
+        """The plan itself, without margins, to draw on; several times as fine as it will be."""
+        plan = self._plan
+        return self._fine[plan.y1 * _FINE : plan.y2 * _FINE, plan.x1 * _FINE : plan.x2 * _FINE]
+
+    def places(self, metres: Points) -> Points:
+        """(M, 2) metres to pixels of `area`."""
+        return (self._pixels(metres) - (self._plan.x1, self._plan.y1)) * _FINE
+
     def floor(self) -> None:
         """The plan's ground with a grid, and the metres along its left and lower edge."""
         area = self._plan
@@ -194,6 +203,10 @@ class _Sheet:
         lit = self._fine.copy()
         cv2.fillConvexPoly(lit, corners, _VIEW, cv2.LINE_AA, _SHIFT)
         cv2.addWeighted(self._fine, 0.94, lit, 0.06, 0, dst=self._fine)
+        self.outline(outline)
+
+    def outline(self, outline: Points) -> None:
+        """The thin edge of the ground that a camera sees."""
         for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
             self._dashes(self._pixels(np.array([start, end])), mix(_VIEW, _FLOOR, 0.5))
 

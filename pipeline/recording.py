@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class RecordedCamera:
     rules: Rules = field(default_factory=Rules)
 
 
-def recording(source: Source) -> Iterator[Frame]:
+def recording(source: Source) -> Generator[Frame, None, None]:
     """All frames of a source that ends by itself; it is closed afterwards.
 
     Raises:

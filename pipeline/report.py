@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +18,14 @@ from operators.heat import heat_map
 from operators.records import CrosscamError, Image
 from pipeline.clock import clock_text
 from pipeline.ledger.base import LedgerReader
+from pipeline.report_page import Chart, Table, page
 
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1b2126;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse}
-td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #dde2e6}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-figure{display:inline-block;margin:0 1rem 1rem 0}img{max-width:100%;background:#000}svg{width:100%;height:auto}
-p.quiet{color:#5c676f}"""
-_ROWS_SHOWN = 50
+_IN_CHARTS = ("visitors", "counts")
 _FLOOR = "the floor"  # no camera can have a name with a space in it
 
 
 class ReportError(CrosscamError):
     """The report cannot be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Rows under a name: a CSV file, a Parquet file, and a table on the page."""
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
 
 
 def write_report(
@@ -71,9 +53,12 @@ def write_report(
     maps = _maps(places, half_life_s)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        files = [_save(output / "index.html", _page(site, figures, tables, maps).encode())]
-        for name, picture in maps.items():
-            files.append(_save(output / ("floor.png" if name == _FLOOR else f"heat-{name}.png"), _png(picture)))
+        pictures = {name: _png(picture) for name, picture in maps.items()}
+        on_page = [table for table in tables if table.name not in _IN_CHARTS]
+        html = page(*_heading(site, figures), _charts(figures, tables), pictures, on_page)
+        files = [_save(output / "index.html", html.encode())]
+        for name, data in pictures.items():
+            files.append(_save(output / ("floor.png" if name == _FLOOR else f"heat-{name}.png"), data))
         for table in tables:
             arrow = pa.table({c: [row[i] for row in table.rows] for i, c in enumerate(table.columns)})
             csv.write_csv(arrow, str(output / f"{table.name}.csv"))
@@ -110,7 +95,7 @@ def _read(reader: LedgerReader, interval_s: float) -> tuple[str, SiteFigures, Pl
     return site, figures, places, events
 
 
-def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[_Table]:
+def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[Table]:
     dwell: dict[tuple[str, str], list[float]] = {}
     for value in events:
         if value["type"] == "exit":
@@ -138,18 +123,18 @@ def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[_Tab
         for place, all_ in sorted(dwell.items())
     ]
     return [
-        _Table("visitors", "Visitors over time", ("start", "visitors"), [(_time(t), n) for t, n in figures.visitors()]),
-        _Table("crossings", "Lines crossed, each identity once", ("line", "direction", "people"),
+        Table("visitors", "Visitors over time", ("start", "visitors"), [(_time(t), n) for t, n in figures.visitors()]),
+        Table("crossings", "Lines crossed, each identity once", ("line", "direction", "people"),
                [(*key, n) for key, n in figures.crossings().items()]),
-        _Table("counts", "Lines crossed, by camera and interval", ("camera", "start", "line", "direction", "crossings"),
+        Table("counts", "Lines crossed, by camera and interval", ("camera", "start", "line", "direction", "crossings"),
                counted),
-        _Table("dwell", "Time in zones", ("camera", "zone", "visits", "mean_s", "longest_s"), spent),
-        _Table("incidents", "Incidents", ("camera", "incident", "kind", "zone", "severity", "start", "end"), incidents),
-        _Table("ways", "From place to place", ("from", "to", "people", "median_s"), ways),
-        _Table("origins", "First and last camera of each journey", ("first", "last", "people"),
+        Table("dwell", "Time in zones", ("camera", "zone", "visits", "mean_s", "longest_s"), spent),
+        Table("incidents", "Incidents", ("camera", "incident", "kind", "zone", "severity", "start", "end"), incidents),
+        Table("ways", "From place to place", ("from", "to", "people", "median_s"), ways),
+        Table("origins", "First and last camera of each journey", ("first", "last", "people"),
                [(*pair, n) for pair, n in figures.origins_and_destinations().items()]),
-        _Table("returns", "Who came back", ("identity", "times"), list(figures.returns().items())),
-        _Table("journeys", "Journeys", ("identity", "camera", "zone", "start", "seconds"), stays),
+        Table("returns", "Who came back", ("identity", "times"), list(figures.returns().items())),
+        Table("journeys", "Journeys", ("identity", "camera", "zone", "start", "seconds"), stays),
     ]  # fmt: skip
 
 
@@ -166,58 +151,25 @@ def _maps(places: Places, half_life_s: float | None) -> dict[str, Image]:
     return maps
 
 
-def _page(site: str, figures: SiteFigures, tables: Sequence[_Table], maps: dict[str, Image]) -> str:
+def _charts(figures: SiteFigures, tables: Sequence[Table]) -> dict[str, list[Chart]]:
+    """Visitors over time, and each line's crossings in its two directions."""
+    visitors = figures.visitors()
+    by_line: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
+    for camera, start, line, direction, number in next(table.rows for table in tables if table.name == "counts"):
+        by_line.setdefault((camera, line), {}).setdefault(start, {})[direction] = number
+    lines = []
+    for (camera, line), intervals in by_line.items():
+        names = list(dict.fromkeys(name for ways in intervals.values() for name in ways))
+        series = [(name, [ways.get(name, 0) for ways in intervals.values()]) for name in names]
+        lines.append(Chart(f"{line}, {camera}", list(intervals), series[0], series[1] if len(series) > 1 else None))
+    people = Chart("visitors in each interval", [_time(t) for t, _ in visitors], ("visitors", [n for _, n in visitors]))
+    return {"Visitors over time": [people] if visitors else [], "Lines crossed over time": lines}
+
+
+def _heading(site: str, figures: SiteFigures) -> tuple[str, str]:
     visitors = figures.visitors()
     span = f"{_time(visitors[0][0])} to {_time(visitors[-1][0])}" if visitors else ""
-    parts = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(site)}</title><style>{_STYLE}</style>",
-        f"<h1>{escape(site)}: {figures.unique_visitors()} visitors</h1><p class=quiet>{span}</p>",
-    ]
-    for table in tables:
-        if not table.rows:
-            continue
-        parts.append(f"<h2>{escape(table.title)}</h2>")
-        if table.name == "visitors":
-            parts.append(_bars([number for _, number in visitors], [label for label, _ in table.rows]))
-        else:
-            parts.append(_html(table))
-    parts.append("<h2>Where people were</h2>")
-    for name, picture in maps.items():
-        data = base64.b64encode(_png(picture)).decode()
-        parts.append(f'<figure><img alt="heat map of {escape(name)}" src="data:image/png;base64,{data}">')
-        parts.append(f"<figcaption>{escape(name)}</figcaption></figure>")
-    return "\n".join(parts) + "\n"
-
-
-def _html(table: _Table) -> str:
-    number = [all(isinstance(row[i], int | float) for row in table.rows) for i in range(len(table.columns))]
-
-    def cells(tag: str, row: Sequence[Any]) -> str:
-        return "".join(
-            f"<{tag}{' class=n' if number[i] else ''}>{escape('' if v is None else str(v))}</{tag}>"
-            for i, v in enumerate(row)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in table.rows[:_ROWS_SHOWN])
-    more = len(table.rows) - _ROWS_SHOWN
-    rest = f"<p class=quiet>and {more} more in {table.name}.csv</p>" if more > 0 else ""
-    return f"<table><tr>{cells('th', table.columns)}</tr>{body}</table>{rest}"
-
-
-def _bars(values: Sequence[int], labels: Sequence[str]) -> str:
-    """Bars with the number of each as its title; the highest is written at the left."""
-    most, width = max(values), 800 / len(values)
-    bars = "".join(
-        f'<rect x="{40 + i * width:.2f}" y="{10 + 150 * (1 - value / most):.2f}" width="{max(width * 0.8, 0.5):.2f}" '
-        f'height="{150 * value / most:.2f}" fill="#2f7fb5"><title>{escape(label)}: {value}</title></rect>'
-        for i, (value, label) in enumerate(zip(values, labels, strict=True))
-    )
-    ends = f'<text x="40" y="178">{escape(labels[0])}</text>'
-    ends += f'<text x="840" y="178" text-anchor="end">{escape(labels[-1])}</text>' if len(labels) > 1 else ""
-    axis = (
-        f'<text x="34" y="18" text-anchor="end">{most}</text><line x1="40" y1="160" x2="840" y2="160" stroke="#99a"/>'
-    )
-    return f'<svg viewBox="0 0 850 185" font-size="12" fill="#1b2126" role="img">{bars}{axis}{ends}</svg>'
+    return f"{site}: {figures.unique_visitors()} visitors", span
 
 
 def _time(us: int) -> str:

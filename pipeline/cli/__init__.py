@@ -13,7 +13,7 @@ from pipeline.cli.identity import erase_command, explain_command, search_command
 from pipeline.cli.models import app as models_app
 from pipeline.cli.offline import track_command, tune_tracker_command
 from pipeline.cli.read import export_command, report_command, tail_command
-from pipeline.cli.run import demo_command, render_command, run_command, snapshot_command
+from pipeline.cli.run import demo_command, heat_command, render_command, run_command, snapshot_command
 from pipeline.cli.signals import install_sigterm
 from pipeline.cli.simulate import simulate_command
 from pipeline.cli.topology import topology_command
@@ -40,6 +40,7 @@ app.command("search")(search_command)
 app.command("erase")(erase_command)
 app.command("render")(render_command)
 app.command("snapshot")(snapshot_command)
+app.command("heat")(heat_command)
 app.command("track")(track_command)
 app.add_typer(evaluation_app, name="eval")
 app.add_typer(models_app, name="models")

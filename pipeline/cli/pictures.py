@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mtmct.corrections import IdentityResolver
 from mtmct.records import EVENTS, IDENTITIES, TRACKS
-from operators.draw import Privacy
-from pipeline.assembly import build_reader, build_source
+from operators.draw import Privacy, blur_boxes
+from operators.records import SECOND_NS, Image
+from pipeline.assembly import build_reader, build_source, picture_size
 from pipeline.cli.output import make_folder
 from pipeline.clock import clock_text
 from pipeline.config import Camera, Site
@@ -23,6 +25,7 @@ from pipeline.render import render_mosaic
 from pipeline.rule_states import DRAWN
 from pipeline.snapshot import SnapshotError, find_incidents, snapshots
 from pipeline.sources.base import Source
+from pipeline.whereabouts import FloorPictures, Whereabouts, camera_heat, camera_trails, whereabouts
 
 
 def draw_pictures(
@@ -132,6 +135,84 @@ def write_snapshots(
         reader.close()
     if not chosen:
         console.print("there are no incidents in this ledger")
+
+
+def draw_whereabouts(
+    site: Site,
+    output: Path,
+    console: Console,
+    *,
+    half_life_s: float | None = None,
+    until_ns: int | None = None,
+    privacy: Privacy = Privacy.NONE,
+) -> None:
+    """Write where everybody was: a heat map and trails a camera, over its first picture, and of the floor.
+
+    Args:
+        site: its ledger is read, and of recordings the first picture.
+        output: a folder; made if missing.
+        console: for the paths of what was written.
+        half_life_s: what is this much older than the newest counts half; None: all alike.
+        until_ns: event time up to which is looked; None for all.
+        privacy: what is blurred of everyone tracked in the first pictures.
+
+    Raises:
+        CrosscamError: nobody was seen, or a recording cannot be read.
+    """
+    reader = build_reader(site)
+    try:
+        records = [stored.value for stored in reader.read(TRACKS)]
+        resolver = IdentityResolver()
+        for value in records:
+            resolver.published(value)
+        for stored in reader.read(IDENTITIES):
+            resolver.apply(stored.value)
+    finally:
+        reader.close()
+    seen = whereabouts(records, resolver.identity_of, until_ns)
+    make_folder(output)
+
+    def save(name: str, picture: Image) -> None:
+        path = output / f"{name}.png"
+        path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        console.print(str(path), markup=False)
+
+    known = {camera.id: camera for camera in site.cameras}
+    for name, where in seen.cameras.items():
+        ground = _ground(site, known.get(name), where, privacy)
+        save(f"heat-{name}", camera_heat(where, ground, name, half_life_s))
+        save(f"trails-{name}", camera_trails(where, ground, name, half_life_s))
+    if seen.floor is not None:
+        recorded = [camera for camera in site.cameras if not _is_live(site, camera)]
+        plans = [_plan_camera(camera, build_source(site, camera)) for camera in recorded]
+        floor = FloorPictures(
+            records,
+            seen.floor,
+            site=site.site,
+            cameras=[plan for plan in plans if plan is not None],
+            identity_of=resolver.identity_of,
+        )
+        save("heat-floor", floor.heat(half_life_s))
+        save("trails-floor", floor.trails(half_life_s))
+
+
+def _is_live(site: Site, camera: Camera) -> bool:
+    return build_source(site, camera).live
+
+
+def _ground(site: Site, camera: Camera | None, where: Whereabouts, privacy: Privacy) -> Image:
+    """What to draw on: a recording's first picture, or a dark ground as large as it takes."""
+    if camera is not None and not _is_live(site, camera):
+        with closing(recording(build_source(site, camera))) as frames:
+            first = next(frames, None)
+        if first is not None and first.image is not None:
+            picture = np.array(first.image)
+            at_once = np.abs(where.times_ns - first.time_ns) < SECOND_NS // 1000
+            blur_boxes(picture, where.boxes[at_once], privacy)
+            return picture
+    size = None if camera is None else picture_size(site, camera)
+    width, height = size or np.ceil(where.boxes[:, 2:].max(axis=0) + 8).astype(int).tolist()
+    return np.full((max(height, 64), max(width, 64), 3), 40, np.uint8)
 
 
 def _recorded(site: Site, camera: Camera) -> RecordedCamera:

@@ -122,6 +122,41 @@ def snapshot_command(
     write_snapshots(site, folder, console, incident or (), privacy=Privacy(blur.value))
 
 
+def heat_command(
+    config: Annotated[Path, typer.Argument(help="The YAML file of a site that has been run.")],
+    half_life: Annotated[
+        str | None,
+        typer.Option(help="What is this much older than the newest counts half, e.g. 10m."),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Event time up to which is looked, UTC. To the end if not given.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder; run/<site>/heat if not given.")] = None,
+    blur: Annotated[Blur, typer.Option(help="What is made unrecognisable of everyone tracked.")] = Blur.NONE,
+) -> None:
+    """Draw where everybody was: a heat map and trails, over each camera's picture and on the floor plan."""
+    site = load(config)
+    half = None if half_life is None else _duration(half_life)
+    until_ns = None if until is None else round(until.replace(tzinfo=until.tzinfo or UTC).timestamp() * 1e9)
+
+    from operators.draw import Privacy
+    from pipeline.cli.pictures import draw_whereabouts
+
+    folder = output or Path("run") / site.site / "heat"
+    draw_whereabouts(site, folder, console, half_life_s=half, until_ns=until_ns, privacy=Privacy(blur.value))
+
+
+def _duration(text: str) -> float:
+    from pipeline.durations import seconds
+
+    try:
+        if (value := seconds(text)) > 0:
+            return value
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    raise typer.BadParameter("write a duration above zero, such as 10s or 5m")
+
+
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", text.strip())
     if match is None:

@@ -16,6 +16,7 @@ from operators.heat import heat_map
 from pipeline.cli import app
 from pipeline.ledger.sqlite import SqliteWriter
 from pipeline.report import ReportError, write_report
+from pipeline.report_page import Chart, Table, page
 from pipeline.schema.codec import open_codec
 from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
 
@@ -34,10 +35,11 @@ def ledger() -> MemoryLedger:
 
 def test_the_page_and_its_files_say_the_same(tmp_path: Path) -> None:
     files = write_report(MemoryReader(ledger()), tmp_path / "report", interval_s=10)
-    page = files[0].read_text()
-    assert "<h1>plaza: 2 visitors</h1>" in page
-    assert "&lt;door&gt;" in page and "<door>" not in page
-    assert "http" not in page.replace("http://www.w3.org", "")
+    html = files[0].read_text()
+    assert "<h1>plaza: 2 visitors</h1>" in html
+    assert "&lt;door&gt;" in html and "<door>" not in html
+    assert "name=viewport" in html and "<script" not in html
+    assert "http" not in html.replace("http://www.w3.org", "")
     visitors = csv.read_csv(tmp_path / "report" / "visitors.csv").to_pylist()
     assert [row["visitors"] for row in visitors] == [2, 2]
     ways = parquet.read_table(tmp_path / "report" / "ways.parquet").to_pylist()
@@ -46,6 +48,17 @@ def test_the_page_and_its_files_say_the_same(tmp_path: Path) -> None:
         {"line": "<door>", "direction": "in", "people": 4}
     ]
     assert cv2.imread(str(tmp_path / "report" / "heat-east.png")).any()
+
+
+def test_a_long_table_is_folded_and_a_line_has_bars_in_both_directions() -> None:
+    rows = [(f"n{i}", i) for i in range(300)]
+    chart = Chart("door, <north>", ["12:00", "12:01"], ("in", [3, 0]), ("out", [0, 2]))
+    html = page("t", "s", {"Lines": [chart], "None": []}, {}, [Table("t", "Long", ("name", "n"), rows)])
+    first, _, folded = html.partition("<details>")
+    assert "n9<" in first and "n10<" not in first and "n10<" in folded
+    assert "and 100 more in t.csv" in folded
+    assert "12:00: 3 in" in first and "12:01: 2 out" in first and "<north>" not in html
+    assert "None" not in html
 
 
 def test_two_reports_of_one_ledger_are_the_same_bytes(tmp_path: Path) -> None:
