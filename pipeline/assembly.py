@@ -17,12 +17,14 @@ from mtmct.floor import Floor, FloorMask
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import CameraGeometry, Topology
+from operators.analyse.rules import Line, RuleError, Zone
 from operators.exported_model import Description, find_configuration, plain_name, read_configuration
 from operators.inference import find_model_file
 from operators.records import Detections
 from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import Camera, ConfigError, Site
+from pipeline.config_file import refused
 from pipeline.fusion_service import FusionService
 from pipeline.fusion_settings import fusion_settings
 from pipeline.ledger.base import LedgerReader, LedgerWriter
@@ -319,20 +321,20 @@ def _check_rules(site: Site, sources: Mapping[str, Source]) -> None:
         if not (rules.lines or rules.zones):
             continue
         classes = sources[camera.id].classes or site.classes
-        asked = [(line.name, line.classes) for line in rules.lines] + [
-            (zone.name, zone.classes) for zone in rules.zones
-        ]
-        for name, wanted in asked:
-            unknown = [cls for cls in wanted or () if cls not in classes]
-            if unknown:
-                reason = f"camera {camera.id!r}, {name}: unknown class {unknown[0]!r}; it has {', '.join(classes)}"
-                raise _refusal(site, reason)
         size = picture_size(site, camera)
-        if size is None and sources[camera.id].brings == "frames":
-            continue  # a live camera; whoever sees its first picture will say so
-        wrong = rules.placed(size)[1]
-        if wrong:
-            raise _refusal(site, f"camera {camera.id!r}, {wrong[0]}")
+        # Of a live camera whoever sees its first picture will say so.
+        known = size is not None or sources[camera.id].brings != "frames"
+        asked: list[tuple[str, Line | Zone]] = [("lines", line) for line in rules.lines]
+        for kind, rule in [*asked, *(("zones", zone) for zone in rules.zones)]:
+            unknown = [cls for cls in rule.classes or () if cls not in classes]
+            if unknown:
+                reason = f"unknown class {unknown[0]!r}; the source has {', '.join(classes)}"
+                raise refused(site, camera.id, (kind, rule.name, "classes"), reason)
+            try:
+                if known:
+                    rule.placed(size)
+            except RuleError as error:
+                raise refused(site, camera.id, (kind, rule.name), str(error)) from None
 
 
 def _check_times(site: Site, sources: Mapping[str, Source]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from operators.analyse.rules import Line, RuleError, Zone
@@ -63,6 +64,11 @@ def parse(text: str, path: Path) -> Site:
     """`text` as a site; `path` names it in errors and is where relative paths start."""
     try:
         document = YAML(typ="rt").load(StringIO(text))
+    except DuplicateKeyError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        twice = re.search(r'duplicate key "(.*?)" with', str(error.problem))
+        what = f"{twice[1]!r} stands here twice" if twice else "a name stands here twice"
+        raise ConfigError(f"{path}{line}: {what}; give each a name of its own") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -219,6 +225,7 @@ def _line(document: Any, loc: tuple[int | str, ...]) -> int | None:
 def _sentence(path: Path, document: Any, loc: tuple[int | str, ...], reason: str) -> str:
     line = _line(document, loc)
     field = ""
+    loc = tuple(part for part in loc if part != "[key]")  # pydantic's word for a name that is itself at fault
     for part in loc:
         field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
     where = f"{path}{f', line {line}' if line else ''}"
@@ -236,8 +243,54 @@ def _explain(path: Path, document: Any, item: Any) -> str:
         return _sentence(path, document, loc, f"unknown field; {hint}")
     if kind == "missing":
         return _sentence(path, document, loc, f"this field is missing; add `{loc[-1]}:`")
-    reason = item["msg"].removeprefix("Value error, ")
+    reason = _remedy(loc, item) or item["msg"].removeprefix("Value error, ")
     return _sentence(path, document, loc, reason[:1].lower() + reason[1:])
+
+
+def _remedy(loc: tuple[int | str, ...], item: Any) -> str | None:
+    """What to write instead, where pydantic only says what was expected; None where it says enough."""
+    told, given = item.get("ctx", {}), item["input"]
+    match item["type"]:
+        case "greater_than_equal":
+            return f"{given} is too small; write {told['ge']:g} or more"
+        case "greater_than":
+            return f"{given} is too small; write more than {told['gt']:g}"
+        case "less_than_equal":
+            return f"{given} is too large; write {told['le']:g} or less"
+        case "less_than":
+            return f"{given} is too large; write less than {told['lt']:g}"
+        case "too_short":
+            least = told["min_length"]
+            return f"{told['actual_length']} are too few; write at least {least}, or leave the field out"
+        case "too_long":
+            return f"{told['actual_length']} are too many; write {told['max_length']}"
+        case "dict_type" if loc[-1] in ("lines", "zones"):
+            return f"write each of its {loc[-1]} under a name of its own, as in `door: [[100, 400], [300, 400]]`"
+        case "dict_type" | "model_type":
+            return f"this is not a single value; write its fields: {', '.join(_fields_at(loc))}"
+        case "string_type" if loc[-1] == "[key]":
+            return f"a name is text; write it in quotes, as in '{given}'"
+        case "string_too_short" if loc[-1] == "[key]":
+            return "this name is empty; write one"
+    return None
+
+
+def refused(site: Site, camera: str, field: tuple[str, ...], reason: str) -> ConfigError:
+    """The error for what only a camera's source could tell is wrong in its entry of the site's file.
+
+    Args:
+        field: names of the fields within the entry, from the outermost.
+    """
+    if site.file is None:
+        return ConfigError(f"camera {camera!r}: {'.'.join(field)}: {reason}")
+    try:
+        document = YAML(typ="rt").load(site.file.read_text(encoding="utf-8"))
+        ids = [re.escape(str(entry["id"])) for entry in document["cameras"]]
+        forms = [re.sub(r"\\\{n(:[^{}]*)?\\\}", "[0-9a-fA-F]+", form) for form in ids]
+        index = next(row for row, form in enumerate(forms) if re.fullmatch(form, camera))
+    except (OSError, YAMLError, KeyError, TypeError, StopIteration):  # the file is no longer what was loaded
+        return ConfigError(f"{site.file}: camera {camera!r}: {'.'.join(field)}: {reason}")
+    return ConfigError(_sentence(site.file, document, ("cameras", index, *field), reason))
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
@@ -253,4 +306,4 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         ]
         model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)
     hidden = {"base", "file"} if model is SiteFile else set()
-    return [name for name in model.model_fields if name not in hidden]
+    return [field.alias or name for name, field in model.model_fields.items() if name not in hidden]

@@ -77,6 +77,8 @@ class Line:
     def __post_init__(self) -> None:
         if not isinstance(self.points, Across):
             _check_line(self.points)
+        if not self.forward or not self.backward:
+            raise RuleError("a direction has an empty name; give both a name, or leave `directions` out for in and out")
         if self.forward == self.backward:
             raise RuleError(f"both directions are called {self.forward!r}; give them two names")
 

@@ -85,7 +85,7 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
     ("text", "sentence"),
     [
         (MINIMAL + "    fsp: 10\n", "plaza.yaml, line 5: cameras[0].fsp: unknown field; did you mean 'fps'?"),
-        (MINIMAL + "    fps: -3\n", "plaza.yaml, line 5: cameras[0].fps: input should be greater than 0"),
+        (MINIMAL + "    fps: -3\n", "plaza.yaml, line 5: cameras[0].fps: -3 is too small; write more than 0"),
         (MINIMAL + "fusion: {max_gap: soon}\n", "line 5: fusion.max_gap: 'soon' is no duration"),
         (MINIMAL + "    crop: [10, 10, 5, 20]\n", "line 5: cameras[0].crop: write x1, y1, x2, y2"),
         (
@@ -115,8 +115,8 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
             "line 5: cameras[0].homography[1][1]: this is no number",
         ),
         (MINIMAL + "tracker: {name: sort, max_age: .inf}\n", "line 5: tracker.max_age: this is no number"),
-        (MINIMAL + "fusion: {max_gap: 0}\n", "line 5: fusion.max_gap: input should be greater than 0"),
-        (MINIMAL + "fusion: {max_wait: -1}\n", "line 5: fusion.max_wait: input should be greater than or equal to 0"),
+        (MINIMAL + "fusion: {max_gap: 0}\n", "line 5: fusion.max_gap: 0 is too small; write more than 0"),
+        (MINIMAL + "fusion: {max_wait: -1}\n", "line 5: fusion.max_wait: -1 is too small; write 0 or more"),
         (
             "site: p\ncameras: [{id: 'a{n:s}', source: b, range: [1, 2]}]\n",
             "line 2: cameras[0].id: {n} could not be filled in; write {n} or {n:02d}",
@@ -156,7 +156,7 @@ def test_fusion_takes_what_tuning_finds_and_refuses_what_it_does_not_know() -> N
     assert settings.merge_odds == FusionSettings().merge_odds, "what is not given is fusion's own"
     with pytest.raises(ConfigError, match=r"line 5: fusion\.link_ods: unknown field; did you mean 'link_odds'"):
         parse(MINIMAL + "fusion: {link_ods: 1.5}\n", HERE)
-    with pytest.raises(ConfigError, match=r"fusion\.surprise: input should be less than 1"):
+    with pytest.raises(ConfigError, match=r"fusion\.surprise: .* is too large; write less than 1"):
         parse(MINIMAL + "fusion: {surprise: 1.5}\n", HERE)
 
 

@@ -66,7 +66,10 @@ def test_every_camera_of_a_range_has_its_lines() -> None:
         ("lines: {door: [[5, 5]]}", "line 6: cameras[0].lines.door: a line needs at least two points, this one has 1"),
         ("lines: {door: [[700, 5], [900, 5]]}", "line 6: cameras[0].lines.door: it lies outside the picture (x 700"),
         ("zones: {t: [[700, 5], [900, 5], [900, 9]]}", "cameras[0].zones.t: it lies outside the picture"),
-        ("lines: {a: [[1, 1], [2, 2]], a: [[1, 1], [2, 2]]}", "line 6: this is not valid YAML (found duplicate key"),
+        (
+            "lines: {a: [[1, 1], [2, 2]], a: [[1, 1], [2, 2]]}",
+            "line 6: 'a' stands here twice; give each a name of its own",
+        ),
         ("lines: {a: [[1, 1], [2, 2]]}\n    zones: {a: [[1, 1], [9, 1], [9, 9]]}", "name of a line as well"),
         (
             "lines: {a: {points: [[1, 1], [2, 2]], classes: [persn]}}",
@@ -83,6 +86,29 @@ def test_every_camera_of_a_range_has_its_lines() -> None:
         ),
         (f"zones: {{t: {{points: {SQUARE}, loitering: soon}}}}", "zones.t.loitering: 'soon' is no duration"),
         (f"zones: {{t: {{points: {SQUARE}, direction: [[1, 1]]}}}}", "zones.t.direction: write two points"),
+        (
+            f"zones: {{t: {{points: {SQUARE}, loitering: 0s}}}}",
+            "zones.t.loitering: 0s is too small; write more than 0",
+        ),
+        (f"zones: {{t: {{points: {SQUARE}, crowding: 5}}}}", "write its fields: more_than, for"),
+        (
+            f"zones: {{t: {{points: {SQUARE}, classes: []}}}}",
+            "zones.t.classes: 0 are too few; write at least 1, or leave",
+        ),
+        (
+            f"zones: {{t: {{points: {SQUARE}, severity: bad}}}}",
+            "severity: input should be 'info', 'warning' or 'alarm'",
+        ),
+        ("lines: [[1, 1], [2, 2]]", "cameras[0].lines: write each of its lines under a name of its own, as in `door:"),
+        ("lines: {1: [[1, 1], [2, 2]]}", "line 6: cameras[0].lines[1]: a name is text; write it in quotes, as in '1'"),
+        ("lines: {'': [[1, 1], [2, 2]]}", "this name is empty; write one"),
+        (
+            "lines: {a: {points: horizontal, directions: ['', out]}}",
+            "lines.a: a direction has an empty name; give both",
+        ),
+        ("lines: {a: {points: horizontal, directions: [a, b, c]}}", "lines.a.directions: 3 are too many; write 2"),
+        ("zones: {t: [[0, 0], [9, 9], [20, 20]]}", "zones.t: all points of this zone lie on one line; give it a width"),
+        ("lines: {a: [[.nan, 1], [2, 2]]}", "lines.a[0][0]: this is no number to work with; write a finite one"),
     ],
 )
 def test_a_mistake_is_named_with_line_field_and_remedy(rules: str, sentence: str) -> None:
@@ -93,7 +119,7 @@ def test_a_mistake_is_named_with_line_field_and_remedy(rules: str, sentence: str
 
 
 def test_an_interval_of_zero_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"line 6: flow_interval: input should be greater than or equal to 0\.1"):
+    with pytest.raises(ConfigError, match=r"line 6: flow_interval: 0s is too small; write 0\.1 or more"):
         parse(HEAD + "flow_interval: 0s\n", HERE)
 
 
@@ -102,8 +128,27 @@ def test_what_only_the_source_can_tell_is_checked_before_the_start(tmp_path: Pat
     file = tmp_path / "site.yaml"
     base = "site: p\ncameras:\n  - id: a\n    source: 'detections:a.txt'\n    fps: 10\n    lines: {%s}\n"
     file.write_text(base % "hall: horizontal")
-    with pytest.raises(ConfigError, match=r"camera 'a', line 'hall': the picture's size is not known: give the camera"):
+    with pytest.raises(
+        ConfigError, match=r"site\.yaml, line 6: cameras\[0\]\.lines\.hall: the picture's size is not known"
+    ):
         check(load(file))
     file.write_text(base % "hall: {points: [[1, 1], [2, 2]], classes: [elephant]}")
-    with pytest.raises(ConfigError, match="camera 'a', hall: unknown class 'elephant'"):
+    with pytest.raises(ConfigError, match=r"line 6: cameras\[0\]\.lines\.hall\.classes: unknown class 'elephant'"):
         check(load(file))
+
+
+def test_a_line_outside_a_video_is_found_before_the_start_in_the_entry_that_it_stands_in(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    video = Path(__file__).parents[2] / "configs" / "media" / "walkway.mp4"
+    for number in (7, 8):
+        (tmp_path / f"{number}.mp4").symlink_to(video)
+    file.write_text(
+        "site: p\ncameras:\n  - {id: a, source: 7.mp4}\n  - id: 'gate-{n:02d}'\n    range: [7, 8]\n"
+        "    source: '{n}.mp4'\n    lines:\n      door: [[800, 5], [900, 5]]\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        check(load(file))
+    assert str(error.value).startswith(
+        f"{file}, line 8: cameras[1].lines.door: it lies outside the picture (x 800 to 900"
+    )
+    assert "the picture is 768 x 576" in str(error.value)
