@@ -120,8 +120,9 @@ class Tile:
         scale = min(self._cell.shape[1] / width, self._cell.shape[0] / height)
         picture = self._place(frame.image, round(width * scale), round(height * scale))
         if self._privacy != Privacy.NONE:
-            everyone = np.concatenate([marks.boxes, marks.retracted]) * scale
-            blur_boxes(picture, everyone, self._privacy, (*marks.classes, *marks.retracted_classes))
+            everyone = np.concatenate([marks.boxes, marks.retracted, marks.unseen]) * scale
+            names = (*marks.classes, *marks.retracted_classes, *marks.unseen_classes)
+            blur_boxes(picture, everyone, self._privacy, names)
         rules, state = self.player.rules, self._states.at(self.player.camera, frame.time_ns)
         draw_rules(picture, rules, state, self._style, scale)
         draw_trails(picture, marks.trails, self._style, scale)

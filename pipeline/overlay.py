@@ -20,6 +20,9 @@ IdentityOf = Callable[[str, int, int], int | None]
 """The identity's number of (camera, track, start of the tracklet in microseconds) after all corrections; None where it
 was retracted. A track may go over from one object to another, hence the time."""
 
+# Somebody whom nobody saw for a moment is still there: for so long he is taken to be on the way between where he was
+# seen, and for so long to be where he is first or was last seen.
+_UNSEEN_NS, _AROUND_NS = 10 * SECOND_NS, SECOND_NS // 2
 # Records count microseconds and sources nanoseconds: the same instant may differ by what rounding does to it.
 _SAME_INSTANT_NS = 500_000
 
@@ -34,6 +37,8 @@ class Marks:
         classes: N class names.
         retracted: (K, 4) float32, boxes of tracks that turned out to be noise: not to be drawn.
         retracted_classes: K class names.
+        unseen: (U, 4) float32, about where those must be who were seen before and are seen again: to be blurred only.
+        unseen_classes: U class names.
         trails: up to and including this frame.
     """
 
@@ -42,6 +47,8 @@ class Marks:
     classes: tuple[str, ...]
     retracted: Float32
     retracted_classes: tuple[str, ...]
+    unseen: Float32
+    unseen_classes: tuple[str, ...]
     trails: tuple[Trail, ...]
 
 
@@ -57,6 +64,11 @@ class _Piece:
     step: int
     passed: int = 0
 
+    @property
+    def who(self) -> int:
+        """The identity, or the track below zero."""
+        return -1 - self.track if self.identity is None else self.identity
+
 
 @dataclass(slots=True)
 class _Camera:
@@ -65,6 +77,9 @@ class _Camera:
     active: list[_Piece] = field(default_factory=list)
     step: int = 0
     given: int | None = None
+    # For who is unseen: when and where everybody was last seen, and will be next, by identity (or track, below zero).
+    last: dict[int, tuple[int, Float32, str]] = field(default_factory=dict)
+    coming: dict[int, list[tuple[int, int, Mapping[str, Any]]]] = field(default_factory=dict)
 
 
 class Overlay:
@@ -120,7 +135,9 @@ class Overlay:
         state.given = time_ns
         reached = time_ns + _SAME_INSTANT_NS
         while state.waiting and state.waiting[0][0] <= reached:
-            state.active.append(self._open(camera, heapq.heappop(state.waiting)[2]))
+            value = heapq.heappop(state.waiting)[2]
+            heapq.heappop(state.coming[self._who(value)])
+            state.active.append(self._open(camera, value))
         shown: dict[int, tuple[int, _Piece]] = {}
         for piece in state.active:
             passed = int(np.searchsorted(piece.times, reached, side="right"))
@@ -132,7 +149,7 @@ class Overlay:
                 shown[piece.track] = (last, piece)
         state.active = [p for p in state.active if p.passed < len(p.times) or p.times[-1] + p.step > time_ns]
         self.met += len(shown)
-        return _marks(shown, tuple(state.trails.trails(reached)))
+        return _marks(shown, _unseen(state, shown, time_ns), tuple(state.trails.trails(reached)))
 
     def _read_until(self, time_ns: int) -> None:
         while self._records is not None and (
@@ -155,6 +172,17 @@ class Overlay:
             if state.given is not None and start <= state.given:
                 self.late += sum(point[0] * 1000 <= state.given for point in value["points"])
             heapq.heappush(state.waiting, (start, self.points, value))  # the count breaks ties in reading order
+            heapq.heappush(state.coming.setdefault(self._who(value), []), (start, self.points, value))
+
+    def _number(self, value: Mapping[str, Any]) -> int | None:
+        if self._identity_of is None:
+            number: int | None = value["number"]
+            return number
+        return self._identity_of(value["camera"], value["track"], value["start"])
+
+    def _who(self, value: Mapping[str, Any]) -> int:
+        number = self._number(value)
+        return -1 - int(value["track"]) if number is None else number
 
     def _open(self, camera: str, value: Mapping[str, Any]) -> _Piece:
         points = value["points"]
@@ -162,12 +190,8 @@ class Overlay:
         state = self._cameras[camera]
         if len(times) > 1:
             state.step = int(np.median(np.diff(times)))
-        track = value["track"]
-        number = value["number"]
-        if self._identity_of is not None:
-            number = self._identity_of(camera, track, value["start"])
         boxes = np.array([point[1:5] for point in points], np.float32)
-        return _Piece(track, value["class"], number, times, boxes, state.step)
+        return _Piece(value["track"], value["class"], self._number(value), times, boxes, state.step)
 
     @staticmethod
     def _extend_trail(trails: TrailBook, piece: _Piece, passed: int) -> None:
@@ -178,7 +202,38 @@ class Overlay:
             trails.add(piece.identity, int(piece.times[row]), (x1 + x2) / 2, y2)
 
 
-def _marks(shown: Mapping[int, tuple[int, _Piece]], trails: tuple[Trail, ...]) -> Marks:
+def _unseen(state: _Camera, shown: Mapping[int, tuple[int, _Piece]], time_ns: int) -> list[tuple[Float32, str]]:
+    """Boxes and classes of those who are not shown and must be there."""
+    for piece in state.active:
+        if piece.passed:
+            state.last[piece.who] = (int(piece.times[piece.passed - 1]), piece.boxes[piece.passed - 1], piece.cls)
+    state.last = {who: seen for who, seen in state.last.items() if time_ns - seen[0] <= _UNSEEN_NS}
+    state.coming = {who: pieces for who, pieces in state.coming.items() if pieces}
+    following: dict[int, tuple[int, Float32, str]] = {}
+    for who, pieces in state.coming.items():
+        start, _, value = pieces[0]
+        if start - time_ns <= _UNSEEN_NS:
+            following[who] = (start, np.array(value["points"][0][1:5], np.float32), value["class"])
+    for piece in state.active:
+        if piece.passed < len(piece.times):
+            following[piece.who] = (int(piece.times[piece.passed]), piece.boxes[piece.passed], piece.cls)
+    here = {piece.who for _, piece in shown.values()}
+    found = []
+    for who in sorted({*state.last, *following} - here):
+        before, after = state.last.get(who), following.get(who)
+        if before is not None and after is not None and after[0] - before[0] <= _UNSEEN_NS:
+            share = (time_ns - before[0]) / max(after[0] - before[0], 1)
+            found.append((before[1] + np.float32(share) * (after[1] - before[1]), before[2]))
+        elif before is not None and time_ns - before[0] <= _AROUND_NS:
+            found.append(before[1:])
+        elif after is not None and after[0] - time_ns <= _AROUND_NS:
+            found.append(after[1:])
+    return found
+
+
+def _marks(
+    shown: Mapping[int, tuple[int, _Piece]], unseen: Sequence[tuple[Float32, str]], trails: tuple[Trail, ...]
+) -> Marks:
     boxes, identities, classes, retracted, kinds = [], [], [], [], []
     for track in sorted(shown):
         piece = shown[track][1]
@@ -190,7 +245,13 @@ def _marks(shown: Mapping[int, tuple[int, _Piece]], trails: tuple[Trail, ...]) -
             boxes.append(piece.boxes[row])
             identities.append(piece.identity)
             classes.append(piece.cls)
-    return Marks(_rows(boxes), tuple(identities), tuple(classes), _rows(retracted), tuple(kinds), trails)
+    return Marks(
+        _rows(boxes), tuple(identities), tuple(classes), _rows(retracted), tuple(kinds), *_apart(unseen), trails
+    )
+
+
+def _apart(unseen: Sequence[tuple[Float32, str]]) -> tuple[Float32, tuple[str, ...]]:
+    return _rows([box for box, _ in unseen]), tuple(cls for _, cls in unseen)
 
 
 def _rows(boxes: list[Float32]) -> Float32:

@@ -198,6 +198,16 @@ class TestVideo:
         differ = [bool(np.abs(one.astype(int) - other).max() > 60) for one, other in zip(counted, plain, strict=True)]
         assert differ == [False] * 5 + [True] * 5
 
+    def test_privacy_hides_who_is_lost_for_a_moment(self, tmp_path):
+        noise = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
+        frames = [Frame("a", n + 1, NOON + n * SECOND // 10, noise) for n in range(9)]
+        records = [tracks("a", 1, 3, [1, 2, 8, 9])]
+        render_mosaic(records, [RecordedCamera("a", lambda: frames)], tmp_path / "m.mp4", privacy=Privacy.WHOLE)
+        (cell,) = Layout.of([SIZE], (1920, 1080)).cells
+        for image in decode(tmp_path / "m.mp4"):
+            hidden, open_ = (image[cell.y1 + 45 : cell.y1 + 95, x : x + 20] for x in (45, 120))
+            assert hidden.std() < 0.5 * open_.std()
+
     def test_sixteen_large_cameras_keep_within_the_size_asked_for(self, tmp_path):
         cameras = [pictures(f"c{n}", 2, size=(1280, 720)) for n in range(16)]
         report = render_mosaic([], cameras, tmp_path / "m.mp4", max_size=(640, 480))
@@ -284,6 +294,20 @@ class TestOverlay:
         overlay = Overlay([tracks("a", 1, 3, [1, 2, 3, 8, 9])], ["a"])
         shown = [len(overlay.at("a", NOON + n * SECOND // 10).boxes) for n in range(10)]
         assert shown == [1, 1, 1, 0, 0, 0, 0, 1, 1, 0]
+
+    def test_who_is_lost_for_a_moment_is_still_to_be_blurred_on_his_way(self):
+        there, gone_on = tracks("a", 1, 3, [1, 2, 3]), tracks("a", 2, 3, [11, 12], (80, 40, 110, 100))
+        overlay = Overlay([there, gone_on], ["a"])
+        marks = [overlay.at("a", NOON + n * SECOND // 10) for n in range(12)]
+        assert [len(one.boxes) for one in marks] == [1] * 3 + [0] * 7 + [1] * 2
+        assert [len(one.unseen) for one in marks] == [0] * 3 + [1] * 7 + [0] * 2
+        assert [one.unseen[0, 0] for one in marks[3:10]] == pytest.approx([45, 50, 55, 60, 65, 70, 75])
+        assert marks[5].unseen_classes == ("person",)
+
+    def test_shortly_before_and_after_he_is_taken_to_be_where_he_is_seen_first_and_last(self):
+        overlay = Overlay([tracks("a", 1, 3, range(11, 14))], ["a"])
+        unseen = [len(overlay.at("a", NOON + n * SECOND // 10).unseen) for n in range(25)]
+        assert unseen == [0] * 5 + [1] * 5 + [0] * 3 + [1] * 5 + [0] * 7
 
     def test_pieces_of_one_track_follow_each_other_without_doubling(self):
         overlay = Overlay([tracks("a", 1, 3, range(1, 11)), tracks("a", 1, 3, range(11, 21))], ["a"])
