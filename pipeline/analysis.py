@@ -12,6 +12,7 @@ from mtmct.records import EVENTS, Record
 from operators.analyse import Event, Rules
 from operators.analyse.analyser import Analyser
 from operators.records import Float32, Frame, Int64
+from pipeline.incident_pictures import IncidentPictures, PictureError
 from pipeline.notes import dead_letter
 
 Size = tuple[int, int]
@@ -26,6 +27,10 @@ class CameraAnalysis:
         classes: names that class indices refer to.
         homography: pixels to metres, where known.
         size: of the picture, where known before it is seen.
+        pictures: where the picture of each incident is kept; None for nowhere.
+
+    Attributes:
+        letters: what went wrong since they were last taken, as dead letters.
     """
 
     def __init__(
@@ -37,10 +42,12 @@ class CameraAnalysis:
         classes: Sequence[str],
         homography: NDArray[np.float64] | None = None,
         size: Size | None = None,
+        pictures: IncidentPictures | None = None,
     ) -> None:
         self._site, self._camera = site, camera
         self._rules, self._classes, self._homography = rules, tuple(classes), homography
         self._size = size
+        self._pictures = pictures
         self._analyser: Analyser | None = None
         self.letters: list[Record] = []
 
@@ -57,6 +64,10 @@ class CameraAnalysis:
                 for sentence in wrong
             ]
         events = self._analyser.update(ids, boxes, classes, frame.time_ns, frame=frame.index, ended=ended)
+        if self._pictures is not None and frame.image is not None:
+            for event in events:
+                if event.type == "incident" and event.fields["state"] == "started":
+                    self._keep(event, frame, boxes, classes)
         return self._records(events)
 
     def advance_to(self, time_ns: int) -> list[Record]:
@@ -79,6 +90,14 @@ class CameraAnalysis:
         self._size = None if state["size"] is None else (state["size"][0], state["size"][1])
         self._analyser, _ = self._placed()
         self._analyser.restore(state["analyser"])
+
+    def _keep(self, event: Event, frame: Frame, boxes: Float32, classes: NDArray[np.integer[Any]]) -> None:
+        assert self._pictures is not None and frame.image is not None
+        event.fields["snapshot"]["file"] = self._pictures.name(event)
+        try:
+            self._pictures.write(event, frame.image, boxes, [self._classes[int(cls)] for cls in classes])
+        except PictureError as error:
+            self.letters.append(dead_letter(self._site, self._camera, "picture_lost", str(error), None, frame.time_ns))
 
     def _placed(self) -> tuple[Analyser, list[str]]:
         rules, wrong = self._rules.placed(self._size)

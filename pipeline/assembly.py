@@ -18,6 +18,7 @@ from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import CameraGeometry, Topology
 from operators.analyse.rules import Line, RuleError, Zone
+from operators.draw import Privacy
 from operators.exported_model import Description, find_configuration, plain_name, read_configuration
 from operators.inference import find_model_file
 from operators.records import Detections
@@ -27,6 +28,7 @@ from pipeline.config import Camera, ConfigError, Site
 from pipeline.config_file import refused
 from pipeline.fusion_service import FusionService
 from pipeline.fusion_settings import fusion_settings
+from pipeline.incident_pictures import IncidentPictures
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
 from pipeline.profiles import SIX
@@ -190,6 +192,7 @@ def build_analysis(site: Site, camera: Camera, source: Source) -> CameraAnalysis
     rules = site.rules(camera)
     if not rules:
         return None
+    shots = site.snapshots
     return CameraAnalysis(
         site=site.site,
         camera=camera.id,
@@ -197,6 +200,7 @@ def build_analysis(site: Site, camera: Camera, source: Source) -> CameraAnalysis
         classes=source.classes or site.classes,
         homography=None if camera.homography is None else np.asarray(camera.homography, np.float64),
         size=picture_size(site, camera),
+        pictures=None if shots is None else IncidentPictures(shots.folder, camera.id, Privacy(shots.blur)),
     )
 
 

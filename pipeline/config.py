@@ -14,7 +14,7 @@ from mtmct.floor import Floor
 from mtmct.topology import TopologyError
 from operators.analyse.rules import Rules
 from operators.records import CrosscamError
-from pipeline.config_rules import LineRule, ZoneRule
+from pipeline.config_rules import LineRule, Snapshots, ZoneRule
 from pipeline.durations import Seconds
 from pipeline.profiles import PROFILES, Profile
 
@@ -309,6 +309,7 @@ class Site(_Model):
         site: names topics, ledger and identities.
         interval: length of a commit interval in event time.
         flow_interval: length of the intervals that are counted; a minute where a camera has lines or zones.
+        snapshots: where the picture of each incident is kept as it begins; nowhere if not given.
         idle_timeout: a live camera silent for so long stops holding the others back.
         floor: corners of the ground on which somebody counts, metres as by the homographies; boxes of calibrated
             cameras whose feet stand elsewhere are left out before anything is tracked.
@@ -328,6 +329,7 @@ class Site(_Model):
     resources: Resources = Resources()
     interval: Annotated[Seconds, Field(ge=0.05, le=60)] = 1.0
     flow_interval: Annotated[Seconds, Field(ge=0.1, le=86400)] | None = None
+    snapshots: Snapshots | None = None
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
     floor: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)] | None = None
     ray_address: str | None = None

@@ -34,7 +34,7 @@ from pipeline.config import (
     Tracker,
     Way,
 )
-from pipeline.config_rules import CrowdingRule, LineRule, ProximityRule, ZoneRule
+from pipeline.config_rules import CrowdingRule, LineRule, ProximityRule, Snapshots, ZoneRule
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NUMBER = re.compile(r"\{n(?::([^{}]*))?\}")
@@ -57,7 +57,10 @@ def load(path: Path) -> Site:
     ledger = site.ledger
     if ledger.kafka is None:
         ledger = ledger.model_copy(update={"sqlite": Sqlite(path=site.ledger_path.absolute())})
-    return site.model_copy(update={"base": site.base.absolute(), "ledger": ledger})
+    shots = site.snapshots
+    if shots is not None:
+        shots = shots.model_copy(update={"folder": shots.folder.absolute()})
+    return site.model_copy(update={"base": site.base.absolute(), "ledger": ledger, "snapshots": shots})
 
 
 def parse(text: str, path: Path) -> Site:
@@ -302,7 +305,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         annotation = str(model.model_fields[part].annotation) if part in model.model_fields else ""
         candidates: list[type[BaseModel]] = [
             *(CameraEntry, Detector, Embedder, Tracker, Way, Fusion, Sqlite, Kafka, Ledger, Resources),
-            *(LineRule, ZoneRule, CrowdingRule, ProximityRule),
+            *(LineRule, ZoneRule, CrowdingRule, ProximityRule, Snapshots),
         ]
         model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)
     hidden = {"base", "file"} if model is SiteFile else set()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -162,6 +163,23 @@ class ZoneRule(_Rule):
             crowding=None if self.crowding is None else Crowding(self.crowding.more_than, self.crowding.for_),
             proximity=None if self.proximity is None else Proximity(self.proximity.closer, self.proximity.for_),
         )
+
+
+class Snapshots(_Rule):
+    """Where the picture of each incident is kept as it begins; the folder alone will do, too.
+
+    Attributes:
+        folder: relative to where the command runs, as the ledger's path; on a cluster one that all nodes share.
+        blur: what is made unrecognisable of everyone tracked: nothing, face, head, or whole.
+    """
+
+    folder: Path
+    blur: Literal["none", "face", "head", "whole"] = "none"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"folder": value} if isinstance(value, str | Path) else value
 
 
 def _tried(make: Any) -> None:

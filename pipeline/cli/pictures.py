@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -121,6 +122,9 @@ def write_snapshots(
             raise SnapshotError(f"{gone[0]!r} is no longer a camera of {site.site}: put it back into the site's file")
         make_folder(output)
         for name, incidents in chosen.items():
+            if _is_live(site, site.camera(name)):
+                _copy_kept(site, name, incidents, output, console)
+                continue
             records = (stored.value for stored in reader.read(TRACKS))
             camera = _recorded(site, site.camera(name))
             for shot in snapshots(
@@ -135,6 +139,28 @@ def write_snapshots(
         reader.close()
     if not chosen:
         console.print("there are no incidents in this ledger")
+
+
+def _copy_kept(site: Site, camera: str, incidents: Sequence[Mapping[str, Any]], output: Path, console: Console) -> None:
+    """Copy the pictures that were kept as the incidents of a live camera began."""
+    for value in incidents:
+        name, file = f"{camera}/{value['incident']}", value["snapshot"].get("file")
+        if site.snapshots is None or file is None:
+            raise SnapshotError(
+                f"no picture of incident {name} was kept: {camera!r} is a live camera; give the site's file "
+                "`snapshots: <folder>` to keep them from now on"
+            )
+        try:
+            data = (site.snapshots.folder / file).read_bytes()
+        except OSError as error:
+            raise SnapshotError(
+                f"the picture of incident {name} cannot be read from {site.snapshots.folder / file} ({error.strerror})"
+            ) from None
+        path = output / f"{camera}-{value['incident']}.jpg"
+        path.write_bytes(data)
+        console.print(
+            f"{path}: {clock_text(value['snapshot']['time'] * 1000, tenths=True)}, as it was kept", markup=False
+        )
 
 
 def draw_whereabouts(
