@@ -341,7 +341,7 @@ class Analyser:
         for row in np.flatnonzero(tracks["net"][slot]).tolist():
             x, y = tracks["spot"][slot, row].tolist()
             sign, crossed_ns = int(tracks["net"][slot, row]), int(tracks["crossed"][slot, row])
-            events.append(self._crossing(slot, row, sign, crossed_ns, (round(x, 2), round(y, 2))))
+            events.append(self._crossing(slot, row, sign, crossed_ns, (round(100 * x) / 100, round(100 * y) / 100)))
         for zone in np.flatnonzero(tracks["inside"][slot]).tolist():
             walked = not tracks["raw"][slot, zone]
             end_ns = int(tracks["changed"][slot, zone]) if walked else last_ns

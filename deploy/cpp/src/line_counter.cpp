@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "text.h"
 
@@ -136,8 +137,7 @@ std::vector<Crossing> LineCounter::update(const Tracks& tracks, std::int64_t tim
       const auto k = static_cast<std::size_t>(lines_[line].anchor);
       const Step step{walker.at[k], anchors[k], walker.last, time_ns, height};
       Dealings& state = walker.lines[line];
-      cross(step, line, state);
-      if (settled(step, line, state)) told.push_back(tell(track.id, line, state));
+      cross(step, track.id, line, state, told);
     }
     walker.last = time_ns;
     walker.at = anchors;
@@ -153,43 +153,54 @@ std::vector<Crossing> LineCounter::finish() {
   return told;
 }
 
-// Sums up what a step crosses of a line; the first crossing that leaves something in hand says when and where.
-void LineCounter::cross(const Step& step, std::size_t line, Dealings& state) const {
+// Crossings are summed up with their signs, in the order in which the step comes to them; the one that leaves something
+// in hand says when and where.
+void LineCounter::cross(const Step& step, std::int64_t track, std::size_t line, Dealings& state,
+                        std::vector<Crossing>& told) {
   const auto& [lowest, highest] = bounds_[line];
-  if (std::max(step.from.x, step.to.x) < lowest.x || std::min(step.from.x, step.to.x) > highest.x ||
-      std::max(step.from.y, step.to.y) < lowest.y || std::min(step.from.y, step.to.y) > highest.y) {
-    return;
-  }
+  const bool beside = std::max(step.from.x, step.to.x) < lowest.x || std::min(step.from.x, step.to.x) > highest.x ||
+                      std::max(step.from.y, step.to.y) < lowest.y || std::min(step.from.y, step.to.y) > highest.y;
+  if (beside && state.net == 0) return;
   const std::vector<Point>& points = lines_[line].points;
-  int total = 0;
-  double any = -1.0, forward = -1.0, backward = -1.0;
-  for (std::size_t e = 1; e < points.size(); ++e) {
+  std::vector<std::pair<double, int>> met;  // shares of the step, and signs
+  for (std::size_t e = 1; e < points.size() && !beside; ++e) {
     const int sign = meets(points[e - 1], points[e], step.from, step.to);
-    if (sign == 0) continue;
-    const double share = share_of(points[e - 1], points[e], step.from, step.to);
-    total += sign;
-    any = std::max(any, share);
-    double& way = sign > 0 ? forward : backward;
-    way = std::max(way, share);
+    if (sign != 0) met.emplace_back(share_of(points[e - 1], points[e], step.from, step.to), sign);
   }
-  const auto instant = [&step](double share) {
-    return step.before + static_cast<std::int64_t>(std::nearbyint(share * static_cast<double>(step.now - step.before)));
-  };
-  if (any >= 0) state.touched = instant(any);
-  if (total == 0) return;
-  const double where = total > 0 ? forward : backward;
-  const int was = state.net;
-  state.net = was + total;
-  if (state.net != 0 && (was == 0 || (was > 0) != (state.net > 0))) {
-    state.crossed = instant(where);
-    state.spot = {step.from.x + where * (step.to.x - step.from.x), step.from.y + where * (step.to.y - step.from.y)};
+  std::stable_sort(met.begin(), met.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  double start = 0.0;
+  for (std::size_t piece = 0; piece <= met.size(); ++piece) {
+    const double end = piece < met.size() ? met[piece].first : 1.0;
+    const std::int64_t until =
+        step.before + static_cast<std::int64_t>(std::nearbyint(end * static_cast<double>(step.now - step.before)));
+    if (state.net != 0 && (until - state.touched >= settle_ns_[line] ||
+                           clears(lines_[line], step, start, end, lines_[line].band * step.height))) {
+      told.push_back(tell(track, line, state));
+    }
+    if (piece == met.size()) break;
+    const int was = state.net;
+    state.net = was + met[piece].second;
+    state.touched = until;
+    start = end;
+    if (state.net != 0 && (was == 0 || (was > 0) != (state.net > 0))) {
+      state.crossed = until;
+      state.spot = {step.from.x + end * (step.to.x - step.from.x), step.from.y + end * (step.to.y - step.from.y)};
+    }
   }
 }
 
-bool LineCounter::settled(const Step& step, std::size_t line, const Dealings& state) const {
-  if (state.net == 0) return false;
-  return step.now - state.touched >= settle_ns_[line] ||
-         beyond(lines_[line], step.to, lines_[line].band * step.height);
+bool LineCounter::clears(const Line& line, const Step& step, double one, double other, double reach) const {
+  const double dx = step.to.x - step.from.x, dy = step.to.y - step.from.y;
+  const Point last = other == 1.0 ? step.to : Point{step.from.x + other * dx, step.from.y + other * dy};
+  if (beyond(line, last, reach)) return true;
+  const double length = (other - one) * std::sqrt(dx * dx + dy * dy);
+  // Half a reach apart, and at most 64.
+  const int pieces = length > 32 * reach ? 64 : static_cast<int>(2 * length / std::max(reach, 1e-9)) + 1;
+  for (int piece = 1; piece < pieces; ++piece) {
+    const double share = one + (other - one) * piece / pieces;
+    if (beyond(line, {step.from.x + share * dx, step.from.y + share * dy}, reach)) return true;
+  }
+  return false;
 }
 
 bool LineCounter::beyond(const Line& line, const Point& at, double reach) const {
@@ -215,7 +226,8 @@ Crossing LineCounter::tell(std::int64_t track, std::size_t line, Dealings& state
     state.counted[forward] = time_ns;
     totals_[line][forward] += 1;
   }
-  return {time_ns, line, forward, track, state.spot.x, state.spot.y, state.passages, counted};
+  const double x = std::nearbyint(100 * state.spot.x) / 100, y = std::nearbyint(100 * state.spot.y) / 100;
+  return {time_ns, line, forward, track, x, y, state.passages, counted};
 }
 
 // A track is gone: what was in hand counts.

@@ -39,7 +39,7 @@ struct Crossing {
   std::size_t line;
   bool forward;
   std::int64_t track;
-  double x, y;
+  double x, y;  // whole hundredths of a pixel
   std::int64_t passage;  // of this track over this line, from 1
   bool counted;          // not within the cool-down
 };
@@ -86,9 +86,11 @@ class LineCounter {
     double height;  // of the box
   };
 
-  void cross(const Step& step, std::size_t line, Dealings& state) const;
-  bool settled(const Step& step, std::size_t line, const Dealings& state) const;
+  // What a step crosses of a line, and what became certain of it, also on the way.
+  void cross(const Step& step, std::int64_t track, std::size_t line, Dealings& state, std::vector<Crossing>& told);
   bool beyond(const Line& line, const Point& at, double reach) const;
+  // Whether the step, between these shares of it, has a place farther than `reach` from the line.
+  bool clears(const Line& line, const Step& step, double one, double other, double reach) const;
   Crossing tell(std::int64_t track, std::size_t line, Dealings& state);
   void leave(std::int64_t track, std::vector<Crossing>& told);
 
