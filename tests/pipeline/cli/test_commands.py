@@ -101,22 +101,6 @@ def test_export_writes_mot_text_that_eval_scores_as_perfect_against_its_own_trut
     assert scores["combined"]["mota"] > 95 and scores["combined"]["idf1"] > 95
 
 
-def test_render_draws_one_camera_with_its_lines_in_the_size_asked_for(finished: Path, tmp_path: Path) -> None:
-    file = finished / "drawn.yaml"
-    file.write_text(
-        (finished / "plaza.yaml").read_text().replace("fps: 10", "fps: 10, lines: {hall: [[9, 9], [900, 9]]}")
-    )
-    words = ("render", file.name, "--output", str(tmp_path))
-    result = crosscam(*words, "--camera", "west", "--size", "320x200", "--blur", "head", cwd=finished)
-    assert result.returncode == 0, result.stderr
-    video = cv2.VideoCapture(str(tmp_path / "mosaic.mp4"))
-    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 100
-    assert video.get(cv2.CAP_PROP_FRAME_WIDTH) <= 320 and video.get(cv2.CAP_PROP_FRAME_HEIGHT) <= 200
-    assert "it has east, west" in refused(crosscam(*words, "--camera", "south", cwd=finished))
-    assert "write one such as 1920x1080" in refused(crosscam(*words, "--size", "large", cwd=finished))
-    assert "there is no incident 'west/1'" in refused(crosscam("snapshot", file.name, "west/1", cwd=finished))
-
-
 def test_eval_sites_scores_a_ledger_and_an_export_of_it(finished: Path) -> None:
     (finished / "gt").mkdir(exist_ok=True)
     for camera in ("east", "west"):
