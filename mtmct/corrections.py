@@ -37,7 +37,7 @@ class IdentityResolver:
         self._group: dict[str, int] = {}  # identity -> the group it was last known as
         self._parent: list[int] = []  # group -> the group it was merged into, or itself
         self._name: list[str | None] = []  # root group -> identity; None: retracted
-        self._owner: dict[Track, _Line] = {}
+        self._owner: dict[Track, TrackOwners] = {}
         self._first: dict[Track, str] = {}
 
     def published(self, value: Mapping[str, Any]) -> None:
@@ -45,7 +45,7 @@ class IdentityResolver:
         track = (value["camera"], value["track"])
         self._first.setdefault(track, value["identity"])
         # Only the first one says something new: whatever changes afterwards is announced as a correction.
-        self._owner.setdefault(track, _Line()).begin(self._group_of(value["identity"]))
+        self._owner.setdefault(track, TrackOwners()).begin(self._group_of(value["identity"]))
 
     def apply(self, value: Mapping[str, Any]) -> None:
         """Take in a value of the `identities` topic.
@@ -63,7 +63,7 @@ class IdentityResolver:
                 target = self._standing_group(_into(value))
                 since, until = value.get("since"), value.get("until")
                 for camera, track in value["tracks"]:
-                    self._owner.setdefault((camera, track), _Line()).set(since, until, target)
+                    self._owner.setdefault((camera, track), TrackOwners()).assign(since, until, target)
             case "retracted":
                 self._name[self._root(self._group_of(value["identity"]))] = None
             case other:
@@ -132,33 +132,58 @@ class IdentityResolver:
         return root
 
 
-class _Line:
-    """Which group a track belonged to, over time: the starts of its parts, ascending, and their groups.
+class TrackOwners:
+    """Whose a track was, over time: the starts of its parts, ascending, and their owners, as numbers.
 
-    A part whose group is not known yet (a split has been read before the track) holds None.
+    A part whose owner is not known yet (a split has been read before the track) holds None.
     """
 
-    def __init__(self) -> None:
-        self._starts: list[float] = [-inf]
-        self._groups: list[int | None] = [None]
+    def __init__(self, starts: list[float] | None = None, owners: list[int | None] | None = None) -> None:
+        self._starts: list[float] = starts or [-inf]
+        self._owners: list[int | None] = owners or [None]
 
-    def begin(self, group: int) -> None:
-        self._groups = [group if known is None else known for known in self._groups]
+    def begin(self, owner: int) -> None:
+        """The track has been published as this one's."""
+        self._owners = [owner if known is None else known for known in self._owners]
 
-    def set(self, since: int | None, until: int | None, group: int) -> None:
+    def assign(self, since: int | None, until: int | None, owner: int) -> None:
+        """From `since` to `until` (microseconds, exclusive; None: no bound) it was somebody else's."""
         low, high = -inf if since is None else since, inf if until is None else until
-        parts = list(zip(self._starts, [*self._starts[1:], inf], self._groups, strict=True))
+        parts = list(zip(self._starts, [*self._starts[1:], inf], self._owners, strict=True))
         kept = [(start, known) for start, _, known in parts if start < low]
-        kept.append((low, group))
+        kept.append((low, owner))
         kept += [(max(start, high), known) for start, end, known in parts if end > high]
-        self._starts, self._groups = [start for start, _ in kept], [known for _, known in kept]
+        self._starts, self._owners = [start for start, _ in kept], [known for _, known in kept]
 
     def at(self, time: int | None) -> int:
-        part = len(self._starts) - 1 if time is None else bisect_right(self._starts, time) - 1
-        group = self._groups[part]
-        if group is None:
+        """Whose it was then; None means at its end.
+
+        Raises:
+            KeyError: nobody has said so yet.
+        """
+        owner = self.find(time)
+        if owner is None:
             raise KeyError("no tracklet of this part of the track has been read")
-        return group
+        return owner
+
+    def find(self, time: int | None) -> int | None:
+        """Whose it was then, None if nobody has said so yet."""
+        if len(self._owners) == 1:
+            return self._owners[0]
+        return self._owners[len(self._starts) - 1 if time is None else bisect_right(self._starts, time) - 1]
+
+    def rename(self, one: int, other: int) -> None:
+        """What was one's is the other's."""
+        self._owners = [other if known == one else known for known in self._owners]
+
+    @property
+    def owners(self) -> set[int]:
+        """All that are known."""
+        return {known for known in self._owners if known is not None}
+
+    def stored(self) -> list[list[Any]]:
+        """Starts and owners, as the constructor takes them."""
+        return [self._starts, self._owners]
 
 
 def _into(value: Mapping[str, Any]) -> str:

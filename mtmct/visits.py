@@ -14,25 +14,19 @@ from statistics import median
 from typing import Any
 
 from mtmct.corrections import IdentityResolver
+from mtmct.stays import (
+    COOL_DOWN_S,
+    RETURN_S,
+    Passage,
+    Piece,
+    Stay,
+    count_passages,
+    count_returns,
+    in_order,
+    join_pieces,
+)
 
 _US = 1_000_000
-# Tracklets of one identity in one camera that lie no farther apart are one stay there.
-_ONE_STAY_US = 5 * _US
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """An identity at one place; `zone` is None for the camera's whole picture. Times in microseconds."""
-
-    camera: str
-    zone: str | None
-    start: int
-    end: int
-
-    @property
-    def place(self) -> str:
-        """`camera`, or `camera/zone`."""
-        return self.camera if self.zone is None else f"{self.camera}/{self.zone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +51,13 @@ class SiteFigures:
         return_s: who is seen nowhere for so long and then again has returned.
     """
 
-    def __init__(self, interval_s: float = 60.0, cool_down_s: float = 5.0, return_s: float = 60.0) -> None:
+    def __init__(self, interval_s: float = 60.0, cool_down_s: float = COOL_DOWN_S, return_s: float = RETURN_S) -> None:
         self._interval = round(interval_s * _US)
         self._cool_down = round(cool_down_s * _US)
         self._return = round(return_s * _US)
         self._resolver = IdentityResolver()
         self._pieces: list[tuple[str, int, int, int]] = []  # camera, track, start, end
+        self._seen: list[set[int]] = []  # in which intervals each piece has points
         self._zones: list[tuple[str, int, str, int, int]] = []  # camera, track, zone, entered, left
         self._crossed: list[tuple[int, str, int, str, str]] = []  # time, camera, track, line, direction
 
@@ -71,6 +66,7 @@ class SiteFigures:
         self._resolver.published(value)
         if value["points"]:
             self._pieces.append((value["camera"], value["track"], value["start"], value["end"]))
+            self._seen.append({point[0] // self._interval for point in value["points"]})
 
     def apply(self, value: Mapping[str, Any]) -> None:
         """Take in a value of `identities`."""
@@ -86,10 +82,10 @@ class SiteFigures:
     def visitors(self) -> list[tuple[int, int]]:
         """Start of each interval (microseconds) in which anyone was seen, and how many different ones."""
         seen: dict[int, set[str]] = {}
-        for camera, track, start, end in self._pieces:
+        for (camera, track, start, _), numbers in zip(self._pieces, self._seen, strict=True):
             name = self._name(camera, track, start)
             if name is not None:
-                for number in range(start // self._interval, end // self._interval + 1):
+                for number in numbers:
                     seen.setdefault(number, set()).add(name)
         return [(number * self._interval, len(seen[number])) for number in sorted(seen)]
 
@@ -99,39 +95,32 @@ class SiteFigures:
 
     def crossings(self) -> dict[tuple[str, str], int]:
         """Crossings by line and direction, each identity once within the cool-down."""
-        last: dict[tuple[str, str, str], int] = {}
-        totals: Counter[tuple[str, str]] = Counter()
-        for time, camera, track, line, direction in sorted(self._crossed):
+        crossed: dict[str, list[Passage]] = {}
+        for time, camera, track, line, direction in self._crossed:
             name = self._name(camera, track, time)
-            if name is None:
-                continue
-            key = (name, line, direction)
-            if key not in last or time - last[key] >= self._cool_down:
-                totals[line, direction] += 1
-                last[key] = time
+            if name is not None:
+                crossed.setdefault(name, []).append((time, line, direction))
+        totals: Counter[tuple[str, str]] = Counter()
+        for passages in crossed.values():
+            totals.update((line, way) for _, line, way in count_passages(passages, self._cool_down))
         return {key: totals[key] for key in sorted(totals)}
 
     def journeys(self) -> dict[str, list[Stay]]:
         """Where each identity was, in order of time: cameras, and within them zones."""
-        found: dict[str, list[Stay]] = {}
-        for camera, track, start, end in sorted(self._pieces, key=lambda piece: piece[2:]):
+        pieces: dict[str, list[Piece]] = {}
+        for camera, track, start, end in self._pieces:
             name = self._name(camera, track, start)
-            if name is None:
-                continue
-            stays = found.setdefault(name, [])
-            row = next((i for i in reversed(range(len(stays))) if stays[i].camera == camera), None)
-            if row is not None and start - stays[row].end <= _ONE_STAY_US:
-                stays[row] = Stay(camera, None, stays[row].start, max(stays[row].end, end))
-            else:
-                stays.append(Stay(camera, None, start, end))
+            if name is not None:
+                pieces.setdefault(name, []).append((camera, start, end))
+        found = {
+            name: [Stay(camera, None, start, end) for camera, start, end in join_pieces(mine)]
+            for name, mine in pieces.items()
+        }
         for camera, track, zone, entered, left in self._zones:
             name = self._name(camera, track, entered)
             if name is not None and name in found:
                 found[name].append(Stay(camera, zone, entered, left))
-        return {
-            name: sorted(found[name], key=lambda stay: (stay.start, stay.zone is not None, stay.place))
-            for name in sorted(found)
-        }
+        return {name: in_order(found[name]) for name in sorted(found)}
 
     def ways(self) -> list[Way]:
         """From each camera to the next, over all journeys."""
@@ -153,10 +142,7 @@ class SiteFigures:
         """How often each identity that came back has done so."""
         found: dict[str, int] = {}
         for name, stays in self.journeys().items():
-            times, until = 0, stays[0].end
-            for stay in stays:
-                times += stay.start - until >= self._return
-                until = max(until, stay.end)
+            times = count_returns(stays, self._return)
             if times:
                 found[name] = times
         return found

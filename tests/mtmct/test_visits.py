@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtmct.visits import SiteFigures, Stay, Way
+from mtmct.stays import Stay
+from mtmct.visits import SiteFigures, Way
 
 US = 1_000_000
 
 
 def seen(camera: str, track: int, identity: int, start: float, end: float) -> dict[str, Any]:
+    """Every half second, and at the end."""
     times = {"start": round(start * US), "end": round(end * US)}
-    return {"camera": camera, "track": track, "identity": f"plaza-{identity:06d}", **times, "points": [[0]]}
+    points = [[time] for time in (*range(times["start"], times["end"], US // 2), times["end"])]
+    return {"camera": camera, "track": track, "identity": f"plaza-{identity:06d}", **times, "points": points}
 
 
 def corrected(event: str, identity: int, into: int | None = None, tracks: tuple[Any, ...] = ()) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""The fusion engine with the site's own figures: each commit also holds what it changes of counts and journeys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from mtmct.fusion import END_OF_TIME
+from mtmct.records import CameraBatch, Commit
+from mtmct.site_flow import SiteFlow
+
+
+class Engine(Protocol):
+    """What makes the identities: a `FusionEngine`."""
+
+    def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit: ...
+    def restore(self, state: Mapping[str, bytes]) -> None: ...
+    def snapshot(self) -> dict[str, bytes]: ...
+    def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit: ...
+
+
+class CountingEngine:
+    """An engine whose commits end with the site's figures, and whose state holds theirs.
+
+    Args:
+        engine: makes the identities.
+        flow: counts them.
+        interval_ns: length of a commit interval, which each batch covers.
+    """
+
+    def __init__(self, engine: Engine, flow: SiteFlow, interval_ns: int) -> None:
+        self._engine = engine
+        self._flow = flow
+        self._interval_us = interval_ns // 1000
+
+    def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit:
+        """See `FusionEngine.advance`."""
+        commit = self._engine.advance(batches, watermark_ns)
+        for interval in sorted({batch.interval for batch in batches}):
+            self._flow.watched(interval * self._interval_us, (interval + 1) * self._interval_us)
+        return self._counted(commit, None if watermark_ns == END_OF_TIME else watermark_ns // 1000)
+
+    def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit:
+        """See `FusionEngine.erase`; figures that hold the identity are told again without it."""
+        return self._counted(self._engine.erase(number, now_ns, last_said), now_ns // 1000)
+
+    def snapshot(self) -> dict[str, bytes]:
+        """The whole state, all keys, as of the last commit."""
+        return {**self._engine.snapshot(), **self._flow.snapshot()}
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Go on from a state.
+
+        Raises:
+            StateError: the state is damaged or of another version.
+        """
+        self._engine.restore(state)
+        self._flow.restore(state)
+
+    def _counted(self, commit: Commit, now_us: int | None) -> Commit:
+        for record in commit.records:
+            self._flow.take(record)
+        records, changes = self._flow.advance(now_us)
+        return Commit(commit.watermark_ns, (*commit.records, *records), {**commit.state, **changes})
