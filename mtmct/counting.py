@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from mtmct.fusion import END_OF_TIME
-from mtmct.records import CameraBatch, Commit
-from mtmct.site_flow import SiteFlow
-
-
-class Engine(Protocol):
-    """What makes the identities: a `FusionEngine`."""
-
-    def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit: ...
-    def restore(self, state: Mapping[str, bytes]) -> None: ...
-    def snapshot(self) -> dict[str, bytes]: ...
-    def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit: ...
+from mtmct.fusion import END_OF_TIME, FusionEngine
+from mtmct.records import CameraBatch, Commit, Record
+from mtmct.site_flow import SiteFlow, stored_settings
 
 
 class CountingEngine:
@@ -28,7 +19,7 @@ class CountingEngine:
         interval_ns: length of a commit interval, which each batch covers.
     """
 
-    def __init__(self, engine: Engine, flow: SiteFlow, interval_ns: int) -> None:
+    def __init__(self, engine: FusionEngine, flow: SiteFlow, interval_ns: int) -> None:
         self._engine = engine
         self._flow = flow
         self._interval_us = interval_ns // 1000
@@ -58,7 +49,38 @@ class CountingEngine:
         self._flow.restore(state)
 
     def _counted(self, commit: Commit, now_us: int | None) -> Commit:
-        for record in commit.records:
-            self._flow.take(record)
-        records, changes = self._flow.advance(now_us)
+        records, changes = _told(self._flow, commit.records, now_us)
         return Commit(commit.watermark_ns, (*commit.records, *records), {**commit.state, **changes})
+
+
+def restate(
+    state: Mapping[str, bytes], site: str, records: Sequence[Record], now_ns: int
+) -> tuple[list[Record], dict[str, bytes | None]]:
+    """What records that are committed outside of a run, such as an erasure's, change of the figures in a state.
+
+    Args:
+        state: all keys of the ledger; figures are told only where it holds any.
+        site: site name.
+        records: of the commit.
+        now_ns: event time of the last commit.
+
+    Returns:
+        Records for `events`, and the changed state keys.
+
+    Raises:
+        StateError: the state is damaged or of another version.
+    """
+    settings = stored_settings(state)
+    if settings is None:
+        return [], {}
+    flow = SiteFlow(site, settings)
+    flow.restore(state)
+    return _told(flow, records, now_ns // 1000)
+
+
+def _told(
+    flow: SiteFlow, records: Sequence[Record], now_us: int | None
+) -> tuple[list[Record], dict[str, bytes | None]]:
+    for record in records:
+        flow.take(record)
+    return flow.advance(now_us)

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mtmct.counting import CountingEngine
 from mtmct.floor import Floor, FloorMask
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration
+from mtmct.site_flow import SiteFlow
 from mtmct.topology import CameraGeometry, Topology
 from operators.analyse.rules import Line, RuleError, Zone
 from operators.draw import Privacy
@@ -26,8 +28,8 @@ from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import Camera, ConfigError, Site
 from pipeline.config_file import refused
-from pipeline.fusion_service import FusionService
-from pipeline.fusion_settings import fusion_settings
+from pipeline.fusion_service import Engine, FusionService
+from pipeline.fusion_settings import fusion_settings, site_flow_settings
 from pipeline.incident_pictures import IncidentPictures
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
@@ -249,9 +251,12 @@ def appearance_of(site: Site) -> AppearanceCalibration:
     return AppearanceCalibration(slope, offset)
 
 
-def build_engine(site: Site) -> FusionEngine:
-    """The site's fusion engine."""
-    return FusionEngine(site.site, build_topology(site), fusion_settings(site.fusion, appearance_of(site)))
+def build_engine(site: Site) -> Engine:
+    """The site's fusion engine; with the site's own figures where they are wanted."""
+    engine = FusionEngine(site.site, build_topology(site), fusion_settings(site.fusion, appearance_of(site)))
+    if not site.counts_the_site:
+        return engine
+    return CountingEngine(engine, SiteFlow(site.site, site_flow_settings(site)), site.interval_ns)
 
 
 def build_writer(site: Site, on_wait: Callable[[str], None]) -> LedgerWriter:

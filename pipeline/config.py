@@ -286,6 +286,20 @@ class Ledger(_Model):
         return self
 
 
+class SiteFigures(_Model):
+    """The site's own figures, everybody once whichever cameras saw them: counts per `flow_interval`, and journeys.
+
+    Attributes:
+        publish: whether; if not given, where `flow_interval`, a line or a zone is.
+        gone_after: a journey is told once its identity was seen nowhere for so long.
+        restate: what lies farther back than this stays as it was told, whatever corrections come.
+    """
+
+    publish: bool | None = None
+    gone_after: Annotated[Seconds, Field(gt=0)] = 60.0
+    restate: Annotated[Seconds, Field(ge=10, le=86400)] = 600.0
+
+
 class Resources(_Model):
     """What a worker gets.
 
@@ -310,6 +324,7 @@ class Site(_Model):
         interval: length of a commit interval in event time.
         flow_interval: length of the intervals that are counted; a minute where a camera has lines or zones.
         snapshots: where the picture of each incident is kept as it begins; nowhere if not given.
+        site_figures: the site's own figures, everybody once.
         idle_timeout: a live camera silent for so long stops holding the others back.
         floor: corners of the ground on which somebody counts, metres as by the homographies; boxes of calibrated
             cameras whose feet stand elsewhere are left out before anything is tracked.
@@ -330,6 +345,7 @@ class Site(_Model):
     interval: Annotated[Seconds, Field(ge=0.05, le=60)] = 1.0
     flow_interval: Annotated[Seconds, Field(ge=0.1, le=86400)] | None = None
     snapshots: Snapshots | None = None
+    site_figures: SiteFigures = SiteFigures()
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
     floor: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)] | None = None
     ray_address: str | None = None
@@ -374,6 +390,18 @@ class Site(_Model):
         if self.idle_timeout < 2 * self.interval:
             raise ValueError("idle_timeout must be at least twice the interval: a camera speaks once an interval")
         return self
+
+    @model_validator(mode="after")
+    def _tracks_are_linked_within_what_is_restated(self) -> Self:
+        if self.fusion.max_wait > self.site_figures.restate:
+            raise ValueError("fusion.max_wait is longer than site_figures.restate: who is linked later would not count")
+        return self
+
+    @property
+    def counts_the_site(self) -> bool:
+        """Whether the site's own figures are published."""
+        counted = self.flow_interval is not None or any(camera.lines or camera.zones for camera in self.cameras)
+        return counted if self.site_figures.publish is None else self.site_figures.publish
 
     @property
     def classes(self) -> tuple[str, ...]:

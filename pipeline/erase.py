@@ -2,7 +2,8 @@
 
 What goes at once: everything from which the person could be recognised, that is every embedding and position that the
 state holds of the identity (`mtmct.erasure`). What is published: a `retracted` record, which takes the identity's
-tracks out of every export, summary and consumer that follows corrections. What stays, and why:
+tracks out of every export, summary and consumer that follows corrections; and the site's counts and journeys that held
+the identity, again, without it, as far back as they are restated at all. What stays, and why:
 
 - the records in `tracks` and `events`: a log that others have read is not rewritten. They hold boxes, times and the
   identity's number, never an embedding. In Kafka they go with the topic's retention, in SQLite with the file.
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtmct.corrections import IdentityResolver, number_of
+from mtmct.counting import restate
 from mtmct.erasure import ErasureError, erase
 from mtmct.records import IDENTITIES, TRACKS
 from mtmct.settings import FusionSettings
@@ -116,7 +118,9 @@ def _in_ledger(writer: LedgerWriter, site: str, number: int, last: Mapping[str, 
         kept = unpack(state[SITE_KEY])
         now_ns = 0 if kept["interval"] is None else (kept["interval"] + 1) * kept["interval_ns"]
         erasure = erase(state, number, site, FusionSettings(), now_ns, last)
-        writer.commit([open_codec().encode(record) for record in erasure.records], erasure.changes)
+        figures, changes = restate(state, site, erasure.records, now_ns)
+        records = [open_codec().encode(record) for record in (*erasure.records, *figures)]
+        writer.commit(records, {**erasure.changes, **changes})
         return writer.scrub()
     finally:
         writer.close()

@@ -1,11 +1,12 @@
-"""From the `fusion:` of a site's file to the engine's settings, and the names of both."""
+"""From a site's file to the settings of the engine (`fusion:`, and the names of both) and of the site's figures."""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
 
 from mtmct.settings import AppearanceCalibration, FusionSettings, Path
-from pipeline.config import Fusion
+from mtmct.site_flow import SiteFlowSettings
+from pipeline.config import USUAL_FLOW_INTERVAL_S, Fusion, Site
 
 _UNITS = ("", "_s", "_m", "_m2")  # the file says `max_gap: 5m`, the engine `max_gap_s = 300.0`
 _OWN = {"publish", "travel_times", "paths"}  # fields of the file that are no number of the engine's
@@ -36,3 +37,17 @@ def fusion_settings(fusion: Fusion, appearance: AppearanceCalibration | None = N
     paths += [Path(way.to, way.from_, way.min, way.typical, way.max) for way in fusion.paths if way.both_ways]
     travel = fusion.travel_times == "learned" or bool(paths)
     return replace(settings, provisional=fusion.publish == "provisional", travel=travel, paths=tuple(paths), **given)
+
+
+def site_flow_settings(site: Site) -> SiteFlowSettings:
+    """What the site's figures go by. Lines of one name in several cameras are one, in the directions of all."""
+    lines: dict[str, dict[str, None]] = {}
+    for camera in site.cameras:
+        for line in site.rules(camera).lines:
+            lines.setdefault(line.name, {}).update(dict.fromkeys((line.forward, line.backward)))
+    return SiteFlowSettings(
+        interval_s=site.flow_interval or USUAL_FLOW_INTERVAL_S,
+        gone_after_s=site.site_figures.gone_after,
+        restate_s=site.site_figures.restate,
+        lines=tuple((name, tuple(directions)) for name, directions in lines.items()),
+    )

@@ -19,6 +19,7 @@ from pipeline.config import (
     Ledger,
     Resources,
     Site,
+    SiteFigures,
     Sqlite,
     Tracker,
 )
@@ -63,7 +64,7 @@ def test_the_example_sites_are_valid(name: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_large_example_names_every_field() -> None:
     text = (ROOT / "configs" / "site.yaml").read_text()
-    models = (Site, CameraEntry, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, Resources)
+    models = (Site, CameraEntry, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, SiteFigures, Resources)
     fields = {name for model in models for name in model.model_fields} - {"base", "file"}
     assert {name for name in fields if not re.search(rf"\b{name}:", text)} == set()
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from mtmct.fusion import END_OF_TIME
+from mtmct.site_marks import PREFIX
 from operators.embed import NeuralEmbedder, StripeEmbedder
 from operators.track import TrackerError
 from pipeline import assembly
 from pipeline.assembly import build_engine, build_source, build_tracker, check
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import parse
+from pipeline.fusion_settings import site_flow_settings
 from pipeline.sources.factory import open_source
 
 LIVE = "rtsp://127.0.0.1:1/main"
@@ -96,3 +99,35 @@ def test_a_tracker_on_the_ground_gets_the_cameras_homography_and_asks_for_it(
     assert parameters("", f", homography: {ground}")["homography"][0] == [0.01, 0, 1]
     with pytest.raises(TrackerError, match=r"camera a: .* give the camera a `homography`"):
         parameters("")
+
+
+@pytest.mark.parametrize(
+    ("extra", "published"),
+    [
+        ("", False),
+        ("flow_interval: 10s\n", True),
+        ("site_figures: {publish: true}\n", True),
+        ("flow_interval: 10s\nsite_figures: {publish: false}\n", False),
+    ],
+)
+def test_the_sites_own_figures_come_where_something_is_counted_or_if_asked_for(
+    extra: str, published: bool, tmp_path: Path
+) -> None:
+    commit = build_engine(make_site(tmp_path, LOOKS, extra=extra)).advance([], END_OF_TIME)
+    assert any(key.startswith(PREFIX) for key in commit.state) is published
+
+
+def test_lines_of_one_name_are_one_line_with_the_directions_of_all(tmp_path: Path) -> None:
+    text = (
+        "site: plaza\nflow_interval: 10s\nsite_figures: {gone_after: 30s, restate: 5m}\ncameras:\n"
+        f"  - {{id: a, source: '{LOOKS}', lines: {{door: horizontal}}}}\n"
+        f"  - {{id: b, source: '{LOOKS}', lines: {{door: {{points: vertical, directions: [in, away]}}}}}}\n"
+    )
+    settings = site_flow_settings(parse(text, tmp_path / "plaza.yaml"))
+    assert settings.lines == (("door", ("in", "out", "away")),)
+    assert (settings.interval_s, settings.gone_after_s, settings.restate_s) == (10, 30, 300)
+
+
+def test_tracks_that_wait_for_longer_than_figures_are_restated_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"fusion\.max_wait is longer than site_figures\.restate"):
+        make_site(tmp_path, LOOKS, extra="fusion: {max_wait: 20s}\nsite_figures: {restate: 10s}\n")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from two_people import SECOND, batches, look, write
+from two_people import SECOND, batches, counting, look, write
 
 from mtmct.corrections import IdentityResolver
 from mtmct.erasure import ErasureError
 from mtmct.fusion import FusionEngine
-from mtmct.records import IDENTITIES, TRACKS
+from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from mtmct.search import search
 from mtmct.topology import Topology
 from pipeline.address import Place
@@ -125,6 +125,40 @@ def test_a_service_that_goes_on_erases_between_two_commits() -> None:
         ("east", 1): None, ("west", 1): None, ("east", 2): "plaza-000002", ("west", 2): "plaza-000002",
     }  # fmt: skip
     assert [found.number for found in search(ledger.state, look(1))] == [2]
+
+
+def figures(reader: SqliteReader | MemoryReader) -> tuple[dict[int, tuple[int, int]], dict[str, tuple[int, int]]]:
+    """Revision and visitors by second of the interval's start; revision and number of stays by identity."""
+    values = [stored.value for stored in reader.read(EVENTS)]
+    counts = [value for value in values if value["type"] == "site_counts"]
+    journeys = [value for value in values if value["type"] == "journey"]
+    return (
+        {value["start"] // 1_000_000: (value["revision"], value["unique"]) for value in counts},
+        {value["identity"]: (value["revision"], len(value["stays"])) for value in journeys},
+    )
+
+
+WHOLE = {0: (1, 2), 5: (1, 2), 10: (1, 2), 15: (1, 0)}
+AFTER = {0: (2, 1), 5: (2, 1), 10: (2, 1), 15: (1, 0)}
+
+
+def test_the_figures_of_a_site_that_has_ended_are_told_again_without_the_erased(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    write(SqliteWriter(ledger, "plaza"), engine=counting())
+    assert figures(SqliteReader(ledger)) == (WHOLE, {"plaza-000001": (1, 2), "plaza-000002": (1, 2)})
+    erase_identity(Place(file=ledger), "plaza-000001")
+    assert figures(SqliteReader(ledger)) == (AFTER, {"plaza-000001": (2, 0), "plaza-000002": (1, 2)})
+    erase_identity(Place(file=ledger), "plaza-000002")
+    counts, journeys = figures(SqliteReader(ledger))
+    assert counts[5] == (3, 0) and journeys["plaza-000002"] == (2, 0)
+
+
+def test_a_running_site_tells_its_figures_again_without_the_erased(tmp_path: Path) -> None:
+    engine, writer = counting(), MemoryWriter(ledger := MemoryLedger())
+    write(writer, seconds=12, end=False, engine=engine)
+    erased = engine.erase(1, 12 * SECOND)
+    ledger.records += [open_codec().encode(record) for record in erased.records]
+    assert figures(MemoryReader(ledger)) == ({start: AFTER[start] for start in (0, 5)}, {})
 
 
 @pytest.mark.kafka

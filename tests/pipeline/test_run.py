@@ -115,7 +115,8 @@ def test_one_worker_and_two_write_the_same_bytes(tmp_path: Path) -> None:
         run(site)
         written.append(contents(site))
     assert written[0]["tracks"]
-    assert {json.loads(raw)["type"] for _, raw in written[0]["events"]} >= {"crossing", "entry", "exit", "counts"}
+    types = {json.loads(raw)["type"] for _, raw in written[0]["events"]}
+    assert types >= {"crossing", "entry", "exit", "counts", "site_counts", "journey"}
     assert written[0] == written[1]
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mtmct.counting import CountingEngine
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.records import CameraBatch, Tracklet
+from mtmct.site_flow import SiteFlow, SiteFlowSettings
 from mtmct.topology import Topology
 from operators.records import pack
 from pipeline.fusion_service import SITE_KEY
@@ -58,9 +60,17 @@ def _tracklet(camera: str, track: int, person: int, second: int, last: int) -> T
     return Tracklet(camera, track, "person", frames, times, boxes, scores, look(person)[None], one, second + 1 == last)
 
 
-def write(writer: LedgerWriter, *, seconds: int = 16, end: bool = True) -> None:
+def counting(interval_s: float = 5.0) -> CountingEngine:
+    """An engine that counts the site as well."""
+    flow = SiteFlow("plaza", SiteFlowSettings(interval_s=interval_s))
+    return CountingEngine(FusionEngine("plaza", Topology([])), flow, SECOND)
+
+
+def write(
+    writer: LedgerWriter, *, seconds: int = 16, end: bool = True, engine: FusionEngine | CountingEngine | None = None
+) -> None:
     """Commit the first `seconds`; with `end` as a site that has ended."""
-    engine = FusionEngine("plaza", Topology([]))
+    engine = engine or FusionEngine("plaza", Topology([]))
     writer.open()
     steps = [*batches()][:seconds] + ([(END_OF_TIME, [])] if end else [])
     for watermark, made in steps:
