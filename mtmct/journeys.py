@@ -17,7 +17,7 @@ from typing import Any
 from mtmct import state as stored
 from mtmct.records import EVENTS, Record
 from mtmct.site_marks import PREFIX, Belongings, Marks, Touched
-from mtmct.stays import Passage, Piece, Stay, Way, count_returns, in_order, join_pieces
+from mtmct.stays import Passage, Piece, Stay, Way, find_returns, in_order, join_pieces
 from mtmct.tracks import most_voted
 from operators.records import pack
 
@@ -229,7 +229,7 @@ class Journeys:
             "class": most_voted(votes),
             "start": stays[0].start,
             "end": max(stay.end for stay in stays if stay.zone is None),
-            "visits": 1 + count_returns(stays, self._gone),
+            "visits": 1 + len(find_returns(stays, self._gone)),
             "stays": [
                 {"camera": stay.camera, "zone": stay.zone, "start": stay.start, "end": stay.end} for stay in stays
             ],

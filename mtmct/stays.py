@@ -56,13 +56,14 @@ def in_order(stays: Iterable[Stay]) -> list[Stay]:
     return sorted(stays, key=lambda stay: (stay.start, stay.zone is not None, stay.place, stay.end))
 
 
-def count_returns(stays: Sequence[Stay], return_us: int) -> int:
-    """How often an identity came back after it was seen nowhere for so long; `stays` by start."""
-    times, until = 0, stays[0].end
+def find_returns(stays: Sequence[Stay], return_us: int) -> list[tuple[Stay, Stay]]:
+    """Where and when an identity that was seen nowhere for so long had gone, and come back; `stays` by start."""
+    found, latest = [], stays[0]
     for stay in stays:
-        times += stay.start - until >= return_us
-        until = max(until, stay.end)
-    return times
+        if stay.start - latest.end >= return_us:
+            found.append((latest, stay))
+        latest = max(latest, stay, key=lambda one: one.end)
+    return found
 
 
 def count_passages(

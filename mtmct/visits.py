@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from mtmct.corrections import IdentityResolver
 from mtmct.stays import (
@@ -21,7 +22,7 @@ from mtmct.stays import (
     Piece,
     Stay,
     count_passages,
-    count_returns,
+    find_returns,
     in_order,
     join_pieces,
 )
@@ -31,12 +32,34 @@ _US = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """From one place to the next: how many went, and how long they took (seconds, median; below 0 where both saw)."""
+    """From one place to the next: how many went, and how long they took; below 0 where both places saw them at once.
+
+    Attributes:
+        origin, destination: places.
+        people: how often it was gone.
+        seconds: the median. fast, slow: the 10th and the 90th percentile, seconds.
+    """
 
     origin: str
     destination: str
     people: int
     seconds: float
+    fast: float
+    slow: float
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """An identity that was seen nowhere for a while came back."""
+
+    identity: str
+    left: Stay
+    back: Stay
+
+    @property
+    def away(self) -> float:
+        """Seconds in between."""
+        return round((self.back.start - self.left.end) / _US, 3)
 
 
 class SiteFigures:
@@ -130,29 +153,38 @@ class SiteFigures:
         """From each zone to the next, over all journeys."""
         return self._ways(lambda stay: stay.zone is not None)
 
-    def origins_and_destinations(self) -> dict[tuple[str, str], int]:
-        """How many journeys began at one camera and ended at another, by first and last."""
+    def origins_and_destinations(self, *, zones: bool = False) -> dict[tuple[str, str], int]:
+        """How many visits began at one camera (or zone) and ended at another, by first and last.
+
+        Who comes back begins another visit.
+        """
         pairs: Counter[tuple[str, str]] = Counter()
         for stays in self.journeys().values():
-            cameras = [stay for stay in stays if stay.zone is None]
-            pairs[cameras[0].camera, max(cameras, key=lambda stay: stay.end).camera] += 1
+            back = [when for _, when in find_returns(stays, self._return)]
+            for low, high in pairwise([0, *(stays.index(stay) for stay in back), len(stays)]):
+                visited = [stay for stay in stays[low:high] if (stay.zone is not None) is zones]
+                if visited:
+                    pairs[visited[0].place, max(visited, key=lambda stay: stay.end).place] += 1
         return {pair: pairs[pair] for pair in sorted(pairs)}
 
-    def returns(self) -> dict[str, int]:
-        """How often each identity that came back has done so."""
-        found: dict[str, int] = {}
-        for name, stays in self.journeys().items():
-            times = count_returns(stays, self._return)
-            if times:
-                found[name] = times
-        return found
+    def returns(self) -> list[Return]:
+        """Who came back, when and where, by identity."""
+        return [
+            Return(name, left, back)
+            for name, stays in self.journeys().items()
+            for left, back in find_returns(stays, self._return)
+        ]
 
     def _ways(self, counts: Any) -> list[Way]:
         taken: dict[tuple[str, str], list[float]] = {}
         for stays in self.journeys().values():
             for one, other in pairwise([stay for stay in stays if counts(stay)]):
                 taken.setdefault((one.place, other.place), []).append((other.start - one.end) / _US)
-        return [Way(*places, len(times), round(median(times), 3)) for places, times in sorted(taken.items())]
+        ways = []
+        for places, times in sorted(taken.items()):
+            fast, middle, slow = (round(float(part), 3) for part in np.percentile(times, [10, 50, 90]))
+            ways.append(Way(*places, len(times), middle, fast, slow))
+        return ways
 
     def _name(self, camera: str, track: int, time: int) -> str | None:
         """The identity; None if it was retracted, or the track was never published."""

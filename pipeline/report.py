@@ -90,7 +90,7 @@ def _read(reader: LedgerReader, interval_s: float) -> tuple[str, SiteFigures, Pl
         figures.apply(stored.value)
     for stored in reader.read(EVENTS):
         figures.happened(stored.value)
-        if stored.value["type"] in ("exit", "incident", "counts"):
+        if stored.value["type"] in ("exit", "incident", "counts", "site_counts"):
             events.append(stored.value)
     return site, figures, places, events
 
@@ -113,7 +113,23 @@ def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[Tabl
         for name, journey in figures.journeys().items()
         for stay in journey
     ]
-    ways = [(w.origin, w.destination, w.people, w.seconds) for w in (*figures.ways(), *figures.ways_between_zones())]
+    told = {v["start"]: v for v in events if v["type"] == "site_counts"}
+    live = [(_time(start), v["revision"], v["present"], v["unique"]) for start, v in sorted(told.items())]
+    passed = [
+        (_time(start), line, direction, number)
+        for start, value in sorted(told.items())
+        for line, what in value["lines"].items()
+        for direction, number in what["directions"].items()
+    ]
+    ways = [
+        (w.origin, w.destination, w.people, w.seconds, w.fast, w.slow)
+        for w in (*figures.ways(), *figures.ways_between_zones())
+    ]
+    back = [
+        (r.identity, r.left.place, _time(r.left.end), r.back.place, _time(r.back.start), r.away)
+        for r in figures.returns()
+    ]
+    between = [(*pair, n) for pair, n in figures.origins_and_destinations(zones=True).items()]
     incidents = [
         (camera, number, v["kind"], v["zone"], v["severity"], _time(v["start"]), v["end"] and _time(v["end"]))
         for (camera, number), v in sorted(ended.items())
@@ -124,16 +140,21 @@ def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[Tabl
     ]
     return [
         Table("visitors", "Visitors over time", ("start", "visitors"), [(_time(t), n) for t, n in figures.visitors()]),
+        Table("site_counts", "The site by interval, as told live and corrected",
+              ("start", "revision", "present", "unique"), live),
+        Table("site_crossings", "Lines crossed by interval, each identity once",
+              ("start", "line", "direction", "people"), passed),
         Table("crossings", "Lines crossed, each identity once", ("line", "direction", "people"),
                [(*key, n) for key, n in figures.crossings().items()]),
         Table("counts", "Lines crossed, by camera and interval", ("camera", "start", "line", "direction", "crossings"),
                counted),
         Table("dwell", "Time in zones", ("camera", "zone", "visits", "mean_s", "longest_s"), spent),
         Table("incidents", "Incidents", ("camera", "incident", "kind", "zone", "severity", "start", "end"), incidents),
-        Table("ways", "From place to place", ("from", "to", "people", "median_s"), ways),
-        Table("origins", "First and last camera of each journey", ("first", "last", "people"),
-               [(*pair, n) for pair, n in figures.origins_and_destinations().items()]),
-        Table("returns", "Who came back", ("identity", "times"), list(figures.returns().items())),
+        Table("ways", "From place to place", ("from", "to", "people", "median_s", "p10_s", "p90_s"), ways),
+        Table("origins", "First and last camera of each visit", ("first", "last", "people"),
+              [(*pair, n) for pair, n in figures.origins_and_destinations().items()], matrix=True),
+        Table("zone_origins", "First and last zone of each visit", ("first", "last", "people"), between, matrix=True),
+        Table("returns", "Who came back", ("identity", "left", "left_at", "back", "back_at", "away_s"), back),
         Table("journeys", "Journeys", ("identity", "camera", "zone", "start", "seconds"), stays),
     ]  # fmt: skip
 

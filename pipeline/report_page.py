@@ -27,12 +27,17 @@ UP, DOWN = "#2f7fb5", "#d98324"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a name: a CSV file, a Parquet file, and a table on the page."""
+    """Rows under a name: a CSV file, a Parquet file, and a table on the page.
+
+    Attributes:
+        matrix: rows of from, to and a number; on the page, from down the side and to across the top.
+    """
 
     name: str
     title: str
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    matrix: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,20 @@ def page(
                 f'<figure><img alt="heat map of {name}" src="{source}"><figcaption>{name}</figcaption></figure>'
             )
         parts.append("</div>")
-    parts += [f"<h2>{escape(table.title)}</h2>{_table(table)}" for table in tables if table.rows]
+    parts += [
+        f"<h2>{escape(table.title)}</h2>{_table(_crossed(table) if table.matrix else table)}"
+        for table in tables
+        if table.rows
+    ]
     return "\n".join(parts) + "\n"
+
+
+def _crossed(table: Table) -> Table:
+    firsts, lasts = (sorted({row[i] for row in table.rows}) for i in (0, 1))
+    numbers = {(first, last): number for first, last, number in table.rows}
+    rows = [(first, *(numbers.get((first, last), 0) for last in lasts)) for first in firsts]
+    corner = " \\ ".join(table.columns[:2])
+    return Table(table.name, table.title, (corner, *lasts), rows)
 
 
 def _table(table: Table) -> str:

@@ -72,9 +72,11 @@ def test_a_journey_is_cameras_and_zones_in_order() -> None:
             Stay("a", None, 100 * US, 110 * US),
         ]
     }
-    assert one.ways() == [Way("a", "b", 1, 6.0), Way("b", "a", 1, 80.0)]
-    assert one.origins_and_destinations() == {("a", "a"): 1}
-    assert one.returns() == {"plaza-000001": 1}
+    assert one.ways() == [Way("a", "b", 1, 6.0, 6.0, 6.0), Way("b", "a", 1, 80.0, 80.0, 80.0)]
+    assert one.origins_and_destinations() == {("a", "a"): 1, ("a", "b"): 1}, "he came back: two visits"
+    (back,) = one.returns()
+    assert (back.identity, back.left.place, back.back.place, back.away) == ("plaza-000001", "b", "a", 80.0)
+    assert one.origins_and_destinations(zones=True) == {("b/till", "b/till"): 1}
 
 
 def test_travel_times_between_zones_are_medians() -> None:
@@ -83,4 +85,5 @@ def test_travel_times_between_zones_are_medians() -> None:
         for zone, entered, left in (("till", 1, 5), ("exit", 5 + pause, 40)):
             times = {"entered": entered * US, "time": left * US}
             one.happened({"type": "exit", "camera": "a", "track": track, "zone": zone, **times})
-    assert one.ways_between_zones() == [Way("a/till", "a/exit", 3, 6.0)]
+    assert one.ways_between_zones() == [Way("a/till", "a/exit", 3, 6.0, 4.4, 17.2)]
+    assert one.origins_and_destinations(zones=True) == {("a/till", "a/exit"): 3}

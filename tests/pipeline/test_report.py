@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from pyarrow import csv, parquet
-from two_people import write
+from two_people import counting, write
 from typer.testing import CliRunner
 
 from mtmct.records import EVENTS, Record
@@ -22,9 +22,9 @@ from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
 
 
 def ledger() -> MemoryLedger:
-    """Two people who pass two cameras, with a line that each crosses in each."""
+    """Two people who pass two cameras, with a line that each crosses in each, and what was counted live."""
     kept = MemoryLedger()
-    write(MemoryWriter(kept))
+    write(MemoryWriter(kept), engine=counting())
     for camera, second in (("east", 3), ("west", 11)):
         for track in (1, 2):
             value = {"schema": "crosscam.events/1", "site": "plaza", "camera": camera, "time": second * 1_000_000}
@@ -47,6 +47,15 @@ def test_the_page_and_its_files_say_the_same(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "report" / "crossings.parquet").to_pylist() == [
         {"line": "<door>", "direction": "in", "people": 4}
     ]
+    assert [(row["from"], row["to"], row["median_s"], row["p10_s"], row["p90_s"]) for row in ways] == [
+        ("east", "west", 2.1, 2.1, 2.1)
+    ]
+    assert parquet.read_table(tmp_path / "report" / "origins.parquet").to_pylist() == [
+        {"first": "east", "last": "west", "people": 2}
+    ]
+    assert "<th>first \\ last</th><th class=n>west</th></tr><tr><td>east</td><td class=n>2</td>" in page
+    live = csv.read_csv(tmp_path / "report" / "site_counts.csv").to_pylist()
+    assert [(row["revision"], row["unique"]) for row in live] == [(1, 2), (1, 2), (1, 2), (1, 0)]
     assert cv2.imread(str(tmp_path / "report" / "heat-east.png")).any()
 
 
