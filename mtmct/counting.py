@@ -1,13 +1,23 @@
-"""The fusion engine with the site's own figures: each commit also holds what it changes of counts and journeys."""
+"""The fusion engine with the site's own figures: each commit also holds what it changes of counts and journeys.
+
+    site/commit    fusion's counters as of the last commit that was counted
+
+If a site is run without the figures for a while, they have not heard of every correction: then they begin anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mtmct.erasure import Erasure
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.site_flow import SiteFlow, stored_settings
+from mtmct.site_marks import PREFIX
+from mtmct.state import META
+
+COUNTED = PREFIX + "commit"
 
 
 class CountingEngine:
@@ -23,6 +33,7 @@ class CountingEngine:
         self._engine = engine
         self._flow = flow
         self._interval_us = interval_ns // 1000
+        self._meta: bytes | None = None
 
     def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit:
         """See `FusionEngine.advance`."""
@@ -37,7 +48,8 @@ class CountingEngine:
 
     def snapshot(self) -> dict[str, bytes]:
         """The whole state, all keys, as of the last commit."""
-        return {**self._engine.snapshot(), **self._flow.snapshot()}
+        counted = {} if self._meta is None else {COUNTED: self._meta}
+        return {**self._engine.snapshot(), **self._flow.snapshot(), **counted}
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Go on from a state.
@@ -46,22 +58,28 @@ class CountingEngine:
             StateError: the state is damaged or of another version.
         """
         self._engine.restore(state)
-        self._flow.restore(state)
+        self._meta = state.get(META)
+        if state.get(COUNTED) == state.get(META):
+            self._flow.restore(state)
+        else:
+            self._flow.begin_anew(state)
 
     def _counted(self, commit: Commit, now_us: int | None) -> Commit:
         records, changes = _told(self._flow, commit.records, now_us)
+        self._meta = commit.state.get(META, self._meta)
+        changes[COUNTED] = self._meta
         return Commit(commit.watermark_ns, (*commit.records, *records), {**commit.state, **changes})
 
 
 def restate(
-    state: Mapping[str, bytes], site: str, records: Sequence[Record], now_ns: int
+    state: Mapping[str, bytes], site: str, erasure: Erasure, now_ns: int
 ) -> tuple[list[Record], dict[str, bytes | None]]:
-    """What records that are committed outside of a run, such as an erasure's, change of the figures in a state.
+    """What an erasure that is committed outside of a run changes of the figures in a state.
 
     Args:
         state: all keys of the ledger; figures are told only where it holds any.
         site: site name.
-        records: of the commit.
+        erasure: from that state.
         now_ns: event time of the last commit.
 
     Returns:
@@ -71,11 +89,12 @@ def restate(
         StateError: the state is damaged or of another version.
     """
     settings = stored_settings(state)
-    if settings is None:
+    if settings is None or state.get(COUNTED) != state.get(META):
         return [], {}
     flow = SiteFlow(site, settings)
     flow.restore(state)
-    return _told(flow, records, now_ns // 1000)
+    records, changes = _told(flow, erasure.records, now_ns // 1000)
+    return records, {**changes, COUNTED: erasure.changes[META]}
 
 
 def _told(

@@ -275,6 +275,13 @@ class SiteFlow:
         """The whole state, all keys, as of the last commit."""
         return dict(self._journal.state)
 
+    def begin_anew(self, state: Mapping[str, bytes]) -> None:
+        """Forget what a state holds; the next commit deletes it."""
+        mine = {key: bytes(data) for key, data in sorted(state.items()) if key.startswith(PREFIX)}
+        self._begin(mine)
+        for key in mine:
+            self._journal.drop(key)
+
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Go on from a state: all keys of a ledger, those that are not the figures' are ignored.
 

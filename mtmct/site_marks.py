@@ -9,6 +9,7 @@ All times are microseconds of event time.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -126,11 +127,11 @@ class Marks:
             self._own(name, track, before)
         first, last = times[0] // self._interval, times[-1] // self._interval
         for interval in range(first, last + 1):
-            low, high = interval * self._interval, (interval + 1) * self._interval
-            count = len(times) if first == last else sum(low <= time < high for time in times)
-            if count:
-                at_end = any(high - self._last <= time < high for time in reversed(times))
-                sighting = Sighting(value["start"], value["end"], value["class"], count, at_end)
+            end = (interval + 1) * self._interval
+            low, high = bisect_left(times, end - self._interval), bisect_left(times, end)
+            if low < high:
+                at_end = times[high - 1] >= end - self._last
+                sighting = Sighting(value["start"], value["end"], value["class"], high - low, at_end)
                 self._fresh.append(["s", *name, interval, *sighting])
                 self._see(name, interval, sighting)
         owner = track.owners.find(times[0])

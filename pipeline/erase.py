@@ -118,7 +118,7 @@ def _in_ledger(writer: LedgerWriter, site: str, number: int, last: Mapping[str, 
         kept = unpack(state[SITE_KEY])
         now_ns = 0 if kept["interval"] is None else (kept["interval"] + 1) * kept["interval_ns"]
         erasure = erase(state, number, site, FusionSettings(), now_ns, last)
-        figures, changes = restate(state, site, erasure.records, now_ns)
+        figures, changes = restate(state, site, erasure, now_ns)
         records = [open_codec().encode(record) for record in (*erasure.records, *figures)]
         writer.commit(records, {**erasure.changes, **changes})
         return writer.scrub()

@@ -99,11 +99,24 @@ def describe(topic: Topic, value: Mapping[str, Any]) -> str:
         reason = "" if why is None else f": {evidence(why['score'], why['terms'], value.get('runner_up'))}"
         when = clock_time(value["time"])
         return f"{when} {value['identity']} {value['event']}{into} (revision {value['revision']}) {tracks}{reason}"
+    if topic is Topic.EVENTS and value["type"] == "journey":
+        return f"{clock_time(value['time'])} {value['identity']} {_journey(value)} (revision {value['revision']})"
     if topic is Topic.EVENTS:
         rest = {k: v for k, v in value.items() if k not in {"schema", "site", "camera", "type", "time"}}
         text = ", ".join(f"{k} {v}" for k, v in rest.items())
-        return f"{clock_time(value['time'])} {value['camera']} {value['type']}: {text}"
+        return f"{clock_time(value['time'])} {value['camera'] or value['site']} {value['type']}: {text}"
     return f"{clock_time(value['time'])} {value['camera']} {value['reason']}: {value['detail']}"
+
+
+def _journey(value: Mapping[str, Any]) -> str:
+    if not value["stays"]:
+        return "journey taken back" + (f": it was {value['into']}" if value["into"] else "")
+    places = [
+        f"{stay['camera']}{'/' + stay['zone'] if stay['zone'] else ''} {(stay['end'] - stay['start']) / 1e6:.1f} s"
+        for stay in value["stays"]
+    ]
+    visits = f" in {value['visits']} visits" if value["visits"] > 1 else ""
+    return f"journey{visits}: {', '.join(places)}"
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -7,8 +7,10 @@ from fusion_scenes import camera, look, play, records, script, straight, topolog
 from site_story import US, Corrected, as_counted, as_travelled, told_counts, told_journeys
 
 from mtmct.counting import CountingEngine, restate
+from mtmct.erasure import erase
 from mtmct.fusion import FusionEngine
 from mtmct.records import CameraBatch, Commit, Record
+from mtmct.settings import FusionSettings
 from mtmct.site_flow import SiteFlow, SiteFlowSettings
 from operators.records import SECOND_NS
 
@@ -138,17 +140,38 @@ def test_who_is_erased_after_the_end_is_taken_out_of_a_state() -> None:
     running = engine("a", "b")
     commits = play(running, returning())
     before = running.snapshot()
-    tombstone = FusionEngine("plaza", topology())
-    tombstone.restore(before)
-    last_said = [value for value in records(commits, "identities") if value["number"] == 1][-1]
-    erased = tombstone.erase(1, 50 * SECOND_NS, last_said).records
-    told, changes = restate(before, "plaza", erased, 50 * SECOND_NS)
-    hold([*commits, Commit(0, tuple(erased)), Commit(0, tuple(told))])
-    after = {key: data for key, data in {**before, **changes}.items() if data is not None}
-    assert restate(after, "plaza", [], 50 * SECOND_NS)[0] == []
+    last_said = {value["number"]: value for value in records(commits, "identities")}
+    for number in (1, 2):
+        erasure = erase(before, number, "plaza", FusionSettings(), 50 * SECOND_NS, last_said[number])
+        told, changes = restate(before, "plaza", erasure, 50 * SECOND_NS)
+        commits += [Commit(0, erasure.records), Commit(0, tuple(told))]
+        hold(commits)
+        changes = {**before, **erasure.changes, **changes}
+        before = {key: data for key, data in changes.items() if data is not None}
+
+
+def test_figures_begin_anew_after_a_while_without_them() -> None:
+    steps = returning()
+    counting, plain, again = (
+        engine("a", "b"),
+        FusionEngine("plaza", topology(camera("a"), camera("b", 10.0))),
+        engine("a", "b"),
+    )
+    play(counting, steps[:5])
+    plain.restore(counting.snapshot())
+    play(plain, steps[5:8])
+    state = {**counting.snapshot(), **plain.snapshot()}
+    again.restore(state)
+    commits = play(again, steps[8:])
+    told = told_counts(all_records(commits))
+    assert (min(told) // US, told[8 * US]["unique"], told[8 * US]["revision"]) == (8, 2, 1)
+    for commit in commits:
+        state = {key: data for key, data in {**state, **commit.state}.items() if data is not None}
+    assert state == again.snapshot()
 
 
 def test_a_state_without_figures_is_left_alone() -> None:
-    plain = FusionEngine("plaza", topology(camera("a")))
-    play(plain, returning()[:5])
-    assert restate(plain.snapshot(), "plaza", [], 0) == ([], {})
+    plain = FusionEngine("plaza", topology(camera("a"), camera("b", 10.0)))
+    play(plain, returning()[:9])
+    erasure = erase(plain.snapshot(), 1, "plaza", FusionSettings(), 9 * SECOND_NS)
+    assert restate(plain.snapshot(), "plaza", erasure, 9 * SECOND_NS) == ([], {})
