@@ -53,7 +53,7 @@ def test_the_page_and_its_files_say_the_same(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "report" / "origins.parquet").to_pylist() == [
         {"first": "east", "last": "west", "people": 2}
     ]
-    assert "<th>first \\ last</th><th class=n>west</th></tr><tr><td>east</td><td class=n>2</td>" in page
+    assert "<th>first \\ last</th><th class=n>west</th></tr><tr><td>east</td><td class=n>2</td>" in html
     live = csv.read_csv(tmp_path / "report" / "site_counts.csv").to_pylist()
     assert [(row["revision"], row["unique"]) for row in live] == [(1, 2), (1, 2), (1, 2), (1, 0)]
     assert cv2.imread(str(tmp_path / "report" / "heat-east.png")).any()
