@@ -8,19 +8,18 @@ Needs ../shared/data/pets_s2l1: frames 1 to 99, every other one. The network is 
     exported  the same, of the exported folder opened by `open_detector`, on the video's own pictures
 """
 
+from dataclasses import replace
+
 from one_shot_training import run
 
-from operators.networks.training.one_shot import FairMotShape, Recipe
+from operators.networks.training.one_shot import PLAN, FairMotShape, Recipe
 
 RECIPE = Recipe(
     FairMotShape(scale=0.5, hidden=48, embedding=64),
-    epochs=24,
-    patience=99,
-    rate=1e-3,
+    replace(PLAN, epochs=24, every=6, patience=99, rate=1e-3),
     augment=False,
-    evaluate_every=6,
     fps=5.0,
 )
 
 if __name__ == "__main__":
-    run(RECIPE, 192, 256, __doc__)
+    run(RECIPE, 192, 256, __doc__, ap50=0.9, idf1=0.9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import paddle
@@ -36,6 +38,15 @@ class Average:
                 own = value.detach().clone()
                 value.set_value(self.values[name])
                 self.values[name] = own
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """The layer has the average within, and its own values again afterwards."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
 
     def state(self) -> dict[str, Any]:
         """For `restore`."""

@@ -45,7 +45,9 @@ class Logbook:
         if not self._writes:
             return
         with self._file.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(self._entries[0]))
+            # An epoch that was not evaluated lacks the scores.
+            names = list(dict.fromkeys(name for entry in self._entries for name in entry))
+            writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self._entries)
         if self._events is not None:

@@ -6,7 +6,9 @@ training that goes on from a checkpoint equals one that was never interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,7 +33,8 @@ class Plan:
 
     Attributes:
         epochs: most of them; `patience`: stop after so many without a better score.
-        rate: the highest learning rate; `warm`: steps until it is reached.
+        every: epochs from one evaluation to the next; the last epoch has one anyway.
+        rate: the highest learning rate; `warm`: epochs until it is reached, also a part of one.
         schedule: `cosine`, or `steps`: `factor` times the rate from each epoch of `drops` on (epochs from 0).
         optimiser: `momentum` (0.9), `adam` or `adamw`.
         decay: L2 penalty, or AdamW's weight decay.
@@ -42,8 +45,9 @@ class Plan:
 
     epochs: int = 60
     patience: int = 60
+    every: int = 1
     rate: float = 1e-3
-    warm: int = 0
+    warm: float = 0.0
     schedule: str = "cosine"
     drops: tuple[int, ...] = ()
     factor: float = 0.1
@@ -58,12 +62,14 @@ class Job(Protocol):
     """What is learnt.
 
     Attributes:
-        layer: everything that has weights; `evaluate` and what is kept use it.
+        layer: everything that has weights.
+        kept: the part of it that is of use after training; `evaluate` uses nothing else.
         steps: an epoch.
         score: the one of `evaluate`'s numbers by which the best epoch is chosen; more is better.
     """
 
     layer: nn.Layer
+    kept: nn.Layer
     steps: int
     score: str
 
@@ -90,7 +96,7 @@ def fit(
     on_step: Callable[[int, int, Entry], None] = lambda epoch, step, numbers: None,
     on_epoch: Callable[[Entry], None] = lambda entry: None,
 ) -> list[Entry]:
-    """Train; afterwards the layer holds the best epoch's weights.
+    """Train; afterwards `job.kept` holds the best epoch's weights.
 
     Args:
         job: what.
@@ -118,29 +124,33 @@ def fit(
     with Logbook(folder, log, writes) as book:
         while len(log) < plan.epochs and not _stalled(log, job.score, plan.patience):
             entry = _epoch(job, plan, len(log), optimiser, average, folder, on_step)
-            if average is not None:
-                average.swap()
-            entry.update({name: float(value) for name, value in job.evaluate().items()})
-            better = not log or entry[job.score] > max(past[job.score] for past in log)
+            if entry["epoch"] % plan.every == 0 or entry["epoch"] == plan.epochs:
+                with nullcontext() if average is None else average.used():
+                    entry.update({name: float(value) for name, value in job.evaluate().items()})
+                    if writes and entry[job.score] > max(_scores(log, job.score).values(), default=-math.inf):
+                        store(job.kept.state_dict(), folder / BEST)
             log.append(entry)
-            if better and writes:
-                store(job.layer.state_dict(), folder / BEST)
-            if average is not None:
-                average.swap()
             if writes:
                 store(_state(about, job.layer, optimiser, average, log), folder / CHECKPOINT)
             book.write(entry)
             on_epoch(entry)
     if (folder / BEST).is_file():
-        job.layer.set_state_dict(paddle.load(str(folder / BEST)))
+        job.kept.set_state_dict(paddle.load(str(folder / BEST)))
     return log
+
+
+def best(log: Sequence[Entry], score: str) -> Entry:
+    """The first entry with the highest score."""
+    scores = _scores(log, score)
+    return log[max(scores, key=lambda row: scores[row])]
 
 
 def rate_at(plan: Plan, step: int, per_epoch: int) -> float:
     """The learning rate of a step, counted from 0 over all epochs."""
+    warm = round(plan.warm * per_epoch)
     if plan.schedule == "cosine":
-        return warm_cosine(step, plan.epochs * per_epoch, plan.warm, plan.rate)
-    return warm_steps(step, plan.warm, plan.rate, [epoch * per_epoch for epoch in plan.drops], plan.factor)
+        return warm_cosine(step, plan.epochs * per_epoch, warm, plan.rate)
+    return warm_steps(step, warm, plan.rate, [epoch * per_epoch for epoch in plan.drops], plan.factor)
 
 
 def store(state: Any, path: Path) -> None:
@@ -200,8 +210,13 @@ def _optimiser(plan: Plan, layer: nn.Layer) -> Any:
 
 
 def _stalled(log: list[Entry], score: str, patience: int) -> bool:
-    scores = [entry[score] for entry in log]
-    return bool(scores) and len(scores) - 1 - int(np.argmax(scores)) >= patience
+    scores = _scores(log, score)
+    return bool(scores) and max(scores) - max(scores, key=lambda row: scores[row]) >= patience
+
+
+def _scores(log: Sequence[Entry], score: str) -> dict[int, float]:
+    """Of the epochs that were evaluated, by their row."""
+    return {row: entry[score] for row, entry in enumerate(log) if score in entry}
 
 
 def _state(about: Any, layer: nn.Layer, optimiser: Any, average: Average | None, log: list[Entry]) -> dict[str, Any]:

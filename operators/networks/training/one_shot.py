@@ -1,13 +1,9 @@
-"""Training of one-shot trackers, FairMOT (MCFairMOT with several classes) and JDE: one loop for both.
-
-Every epoch draws its order and its augmentation from a generator seeded with the run's seed and the epoch's number,
-so a training that goes on from a checkpoint equals one that was never interrupted.
-"""
+"""Training of one-shot trackers, FairMOT (MCFairMOT with several classes) and JDE, in the loop of `loop.fit`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +15,14 @@ from operators.networks import fairmot as fairmot_network
 from operators.networks.export import PERMUTE, UNIT, letterbox, normalise, save
 from operators.networks.jde import Jde
 from operators.networks.training import fairmot, jde
-from operators.networks.training.checkpoints import parameters, restore, snapshot, store, write_log
 from operators.networks.training.errors import TrainingError
+from operators.networks.training.loop import Entry, Plan, best, fit
 from operators.networks.training.scenes import Shots, changed
-from operators.networks.training.schedule import warm_cosine
 from operators.networks.training.tracking_score import TrackingScore, score
 from operators.records import Detections, Float32
 
-_CHECKPOINT, _BEST = "checkpoint.pdparams", "best.pdparams"
-_LONGEST = 10.0  # of the gradient
+PLAN = Plan(epochs=30, patience=10, rate=1e-4, warm=1, optimiser="adam", decay=0.0, clip=10.0)
+"""Adam at 1e-4 for 30 epochs as the reference has it; down along a cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +51,52 @@ class Recipe:
 
     Attributes:
         network: the kind and size of network.
-        epochs: most of them; `patience`: stop after so many evaluations without a better score.
+        plan: how the weights are moved.
         batch: pictures a step.
-        rate: the highest learning rate, of Adam; `warm`: epochs until it is reached.
         augment: mirror, move, scale and relight the pictures, see `changed`.
-        evaluate_every: epochs from one evaluation to the next; the last epoch has one anyway.
         fps: of the test pictures as they are (after `every`), for the tracker.
-        seed: of everything random.
     """
 
     network: FairMotShape | JdeShape
-    epochs: int = 30
-    patience: int = 10
+    plan: Plan = field(default=PLAN)
     batch: int = 4
-    rate: float = 1e-4
-    warm: int = 1
     augment: bool = True
-    evaluate_every: int = 1
     fps: float = 30.0
-    seed: int = 0
 
     @property
     def tracker(self) -> str:
         """The association that goes with the network."""
         return "fairmot" if isinstance(self.network, FairMotShape) else "jde"
+
+
+class Job:
+    """What `fit` trains; arguments as `train`'s."""
+
+    score = "mean"
+
+    def __init__(self, recipe: Recipe, data: Shots, test: Shots) -> None:
+        self.recipe, self.data, self.test = recipe, data, test
+        self.kept = build(recipe.network, len(data.classes))
+        self.loss_of = _loss(recipe.network, data)
+        self.layer = nn.LayerDict({"network": self.kept, "loss": self.loss_of})
+        self.steps = -(-len(data.shots) // recipe.batch)
+
+    def train_mode(self) -> None:
+        """All of it learns."""
+        self.layer.train()
+
+    def losses(self, epoch: int, step: int) -> Mapping[str, Tensor]:
+        """Of one batch; an epoch shows every picture once, some twice to fill its last batch."""
+        seed, batch = self.recipe.plan.seed, self.recipe.batch
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.data.shots))
+        rows = np.resize(order, self.steps * batch)[step * batch : (step + 1) * batch]
+        random = np.random.default_rng([seed, epoch, step]) if self.recipe.augment else None
+        return {"loss": _loss_of_batch(self.kept, self.loss_of, self.data, rows, random)}
+
+    def evaluate(self) -> Mapping[str, float]:
+        """AP and what the tracker reaches; `mean` of AP and IDF1 chooses."""
+        found = score(detect(self.kept, self.test), self.test, self.recipe.tracker, self.recipe.fps)
+        return {**asdict(found), "mean": found.mean}
 
 
 def build(shape: FairMotShape | JdeShape, classes: int) -> nn.Layer:
@@ -98,7 +115,8 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
-    progress: Callable[[int, float, TrackingScore | None], None] = lambda epoch, loss, score: None,
+    on_step: Callable[[int, int, Entry], None] = lambda epoch, step, numbers: None,
+    on_epoch: Callable[[Entry], None] = lambda entry: None,
 ) -> TrackingScore:
     """Train, and export the epoch whose mean of AP and IDF1 was best.
 
@@ -106,60 +124,21 @@ def train(
         recipe: how.
         data: what to learn from; every class has two identities or more.
         test: what to choose the best epoch by; of the same classes and input size.
-        folder: gets `checkpoint.pdparams` and `log.csv` after every evaluation, `best.pdparams`, and `model/`.
+        folder: gets what `fit` writes, and `model/`.
         resume: go on from the folder's checkpoint, where there is one.
-        progress: called after every epoch with its number from 1, mean loss, and the score where there is one.
+        on_step, on_epoch: as `fit`'s.
 
     Raises:
         TrainingError: too few identities or classes, a checkpoint of another recipe, or a loss that is no number.
     """
     _check(recipe, data, test)
-    folder.mkdir(parents=True, exist_ok=True)
-    paddle.seed(recipe.seed)
-    network = build(recipe.network, len(data.classes))
-    loss_of = _loss(recipe.network, data)
-    layers = [network, loss_of]
-    clip = nn.ClipGradByGlobalNorm(_LONGEST)
-    optimiser = paddle.optimizer.Adam(recipe.rate, parameters=parameters(layers), grad_clip=clip)
-    made_by = {"recipe": repr(recipe), "people": list(data.people), "pictures": len(data.shots)}
-    log: list[dict[str, Any]] = []
-    if resume and (folder / _CHECKPOINT).is_file():
-        log = restore(folder / _CHECKPOINT, made_by, layers, optimiser)
-    per_epoch = -(-len(data.shots) // recipe.batch)
-    epoch = int(log[-1]["epoch"]) if log else 0
-    while epoch < recipe.epochs and not _stalled(log, recipe.patience):
-        network.train()
-        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(data.shots))
-        losses = []
-        for number in range(per_epoch):
-            step = epoch * per_epoch + number
-            optimiser.set_lr(warm_cosine(step, recipe.epochs * per_epoch, recipe.warm * per_epoch, recipe.rate))
-            rows = np.resize(order, per_epoch * recipe.batch)[number * recipe.batch : (number + 1) * recipe.batch]
-            random = np.random.default_rng([recipe.seed, epoch, number]) if recipe.augment else None
-            loss = _loss_of_batch(network, loss_of, data, rows, random)
-            losses.append(float(loss))
-            if not np.isfinite(losses[-1]):
-                raise TrainingError(
-                    f"the loss is no number any more (epoch {epoch + 1}, step {number + 1}): lower the rate, which is "
-                    f"{recipe.rate:g}, or warm up for longer; the last good epoch is {folder / _CHECKPOINT}"
-                )
-            loss.backward()
-            optimiser.step()
-            optimiser.clear_grad()
-        epoch += 1
-        found = None
-        if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
-            found = score(detect(network, test), test, recipe.tracker, recipe.fps)
-            if not log or found.mean > max(_mean(entry) for entry in log):
-                store(network.state_dict(), folder / _BEST)
-            log.append({"epoch": epoch, "loss": float(np.mean(losses)), **asdict(found)})
-            store(snapshot(made_by, layers, optimiser, log), folder / _CHECKPOINT)
-            write_log(log, folder / "log.csv")
-        progress(epoch, float(np.mean(losses)), found)
-    network.set_state_dict(paddle.load(str(folder / _BEST)))
-    export(network, folder / "model", data)
-    best = max(log, key=_mean)
-    return TrackingScore(best["ap50"], best["mota"], best["idf1"], best["switches"])
+    paddle.seed(recipe.plan.seed)
+    job = Job(recipe, data, test)
+    facts = {"recipe": repr(recipe), "people": list(data.people), "pictures": len(data.shots)}
+    log = fit(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
+    export(job.kept, folder / "model", data)
+    found = best(log, Job.score)
+    return TrackingScore(found["ap50"], found["mota"], found["idf1"], int(found["switches"]))
 
 
 def export(network: nn.Layer, folder: Path, data: Shots) -> Path:
@@ -241,12 +220,3 @@ def _check(recipe: Recipe, data: Shots, test: Shots) -> None:
         raise TrainingError(f"the input is {width}x{height} pixels; both sides must be multiples of 32")
     if test.classes != data.classes or test.shots[0].placement.shape != (height, width):
         raise TrainingError("what is trained on and what is tested on differ in classes or input size")
-
-
-def _mean(entry: dict[str, Any]) -> float:
-    return (float(entry["ap50"]) + float(entry["idf1"])) / 2
-
-
-def _stalled(log: list[dict[str, Any]], patience: int) -> bool:
-    means = [_mean(entry) for entry in log]
-    return bool(means) and len(means) - 1 - int(np.argmax(means)) >= patience

@@ -13,10 +13,10 @@ from paddle import Tensor, nn
 
 from operators.networks.training.averaging import Average
 from operators.networks.training.errors import TrainingError
-from operators.networks.training.loop import BEST, CHECKPOINT, Plan, fit, rate_at
+from operators.networks.training.loop import BEST, CHECKPOINT, Plan, best, fit, rate_at
 from operators.networks.training.schedule import warm_steps
 
-PLAN = Plan(epochs=4, patience=4, rate=0.1, warm=2, clip=1.0, average=0.9, seed=3)
+PLAN = Plan(epochs=4, patience=4, rate=0.1, warm=2 / 3, clip=1.0, average=0.9, seed=3)
 
 
 class Line:
@@ -26,7 +26,7 @@ class Line:
     score = "nearness"
 
     def __init__(self, start: float = 0.0) -> None:
-        self.layer = nn.Linear(1, 1)
+        self.layer = self.kept = nn.Linear(1, 1)
         self.layer.weight.set_value(np.full((1, 1), start, np.float32))
 
     def train_mode(self) -> None:
@@ -79,6 +79,17 @@ def test_the_best_epoch_is_kept_and_nothing_better_stops(tmp_path: Path) -> None
     assert paddle.load(str(tmp_path / BEST))["weight"].item() == seen[1]
 
 
+def test_between_evaluations_the_log_has_no_score_and_patience_counts_epochs(tmp_path: Path) -> None:
+    job = Line()
+    scores = iter([0.5, 0.6, 0.1])
+    job.evaluate = lambda: {"nearness": next(scores)}  # type: ignore[method-assign]
+    log = fit(job, replace(PLAN, epochs=9, every=2, patience=2), tmp_path, facts={})
+    assert [entry.get("nearness") for entry in log] == [None, 0.5, None, 0.6, None, 0.1]
+    assert best(log, "nearness")["epoch"] == 4
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert [line.rpartition(",")[2] for line in lines] == ["nearness", "", "0.5", "", "0.6", "", "0.1"]
+
+
 def test_a_loss_that_is_no_number_names_step_and_rate(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"no number any more \(epoch 1, step [23], learning rate 1e\+30\)"):
         fit(Line(), replace(PLAN, rate=1e30, warm=0, clip=None, schedule="steps"), tmp_path, facts={})
@@ -112,7 +123,7 @@ def test_the_average_follows_plain_arithmetic_and_swaps_back() -> None:
 def test_rates_fall_in_steps_after_warming_up() -> None:
     rates = [warm_steps(step, 2, 1.0, [4, 6]) for step in range(8)]
     np.testing.assert_allclose(rates, [0.5, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
-    plan = Plan(epochs=4, rate=1.0, warm=2, schedule="steps", drops=(2,))
+    plan = Plan(epochs=4, rate=1.0, warm=1, schedule="steps", drops=(2,))
     assert [round(rate_at(plan, step, 2), 6) for step in range(8)] == [0.5, 1, 1, 1, 0.1, 0.1, 0.1, 0.1]
 
 

@@ -15,6 +15,7 @@ from operators.detect import open_detector
 from operators.networks.jde import ANCHORS, Jde
 from operators.networks.training import fairmot, jde, one_shot
 from operators.networks.training.errors import TrainingError
+from operators.networks.training.loop import fit
 from operators.networks.training.losses import heat_focal, weighed
 from operators.networks.training.one_shot import FairMotShape, JdeShape, Recipe
 from operators.networks.training.scenes import Scene, Shots, changed, read_shots
@@ -22,9 +23,8 @@ from operators.networks.training.tracking_score import score
 from operators.records import Detections
 
 BOXES = np.float32([[10, 6, 22, 34], [20, 8, 30, 30], [-30, 0, -10, 20], [40, 20, 60, 60]])
-FAIRMOT = Recipe(
-    FairMotShape(scale=0.25, hidden=8, embedding=8, top=30), epochs=2, batch=2, rate=1e-3, augment=False, fps=5.0
-)
+PLAN = replace(one_shot.PLAN, epochs=2, rate=1e-3)
+FAIRMOT = Recipe(FairMotShape(scale=0.25, hidden=8, embedding=8, top=30), PLAN, batch=4, augment=False, fps=5.0)
 JDE = replace(FAIRMOT, network=JdeShape(4, (1, 1, 1, 1, 1), 16))
 
 
@@ -252,26 +252,42 @@ def test_what_is_right_scores_one_and_nothing_scores_nothing(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("recipe", [FAIRMOT, JDE], ids=["fairmot", "jde"])
-def test_a_resumed_training_equals_an_uninterrupted_one_and_its_export_says_the_same(
-    recipe: Recipe, tmp_path: Path
-) -> None:
+def test_a_resumed_training_equals_an_uninterrupted_one(recipe: Recipe, tmp_path: Path) -> None:
     data = shots(tmp_path)
+    data = replace(data, shots=data.shots[:2])
 
-    def interrupt(epoch: int, loss: float, found: object) -> None:
-        if epoch == 1:
-            raise KeyboardInterrupt
+    def run(folder: Path, resume: bool = False, stop: int = 0, recipe: Recipe = recipe) -> None:
+        def interrupt(entry: dict[str, float]) -> None:
+            if entry["epoch"] == stop:
+                raise KeyboardInterrupt
 
-    one_shot.train(recipe, data, data, tmp_path / "whole")
+        paddle.seed(0)
+        job = one_shot.Job(recipe, data, data)
+        fit(job, recipe.plan, folder, facts={"recipe": repr(recipe)}, resume=resume, on_epoch=interrupt)
+
+    recipe = replace(recipe, batch=2, augment=True, plan=replace(PLAN, every=2))
+    run(tmp_path / "whole", recipe=recipe)
     with pytest.raises(KeyboardInterrupt):
-        one_shot.train(recipe, data, data, tmp_path / "parts", progress=interrupt)
-    one_shot.train(recipe, data, data, tmp_path / "parts", resume=True)
+        run(tmp_path / "parts", stop=1, recipe=recipe)
+    run(tmp_path / "parts", resume=True, recipe=recipe)
     assert (tmp_path / "parts" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
     with pytest.raises(TrainingError, match="another recipe"):
-        one_shot.train(replace(recipe, rate=0.5), data, data, tmp_path / "parts", resume=True)
+        run(tmp_path / "parts", resume=True, recipe=replace(recipe, batch=1))
+
+
+@pytest.mark.parametrize(("recipe", "epochs", "falls"), [(FAIRMOT, 8, 2.0), (JDE, 8, 1.1)], ids=["fairmot", "jde"])
+def test_it_learns_two_squares_and_its_export_says_the_same(
+    recipe: Recipe, epochs: int, falls: float, tmp_path: Path
+) -> None:
+    data = shots(tmp_path)
+    recipe = replace(recipe, plan=replace(PLAN, epochs=epochs, every=epochs, rate=5e-3))
+    losses: list[float] = []
+    one_shot.train(recipe, data, data, tmp_path, on_epoch=lambda entry: losses.append(entry["loss"]))
+    assert losses[-1] < losses[0] / falls
     network = one_shot.build(recipe.network, 1)
-    network.set_state_dict(paddle.load(str(tmp_path / "whole" / "best.pdparams")))
+    network.set_state_dict(paddle.load(str(tmp_path / "best.pdparams")))
     own = one_shot.detect(network, data, 0.0)[0]
-    detector = open_detector(tmp_path / "whole" / "model", score_threshold=0.0)
+    detector = open_detector(tmp_path / "model", score_threshold=0.0)
     assert detector.classes == ("person",)
     image, _ = data.shots[0].canvas()
     (found,) = detector.detect([image])
@@ -280,18 +296,12 @@ def test_a_resumed_training_equals_an_uninterrupted_one_and_its_export_says_the_
     np.testing.assert_allclose(found.scores, np.sort(own.scores[seen])[::-1], atol=1e-3)
 
 
-def test_it_learns_two_squares(tmp_path: Path) -> None:
-    data = shots(tmp_path)
-    recipe = replace(FAIRMOT, epochs=20, evaluate_every=20, rate=5e-3)
-    losses = []
-    one_shot.train(recipe, data, data, tmp_path / "out", progress=lambda epoch, loss, found: losses.append(loss))
-    assert losses[-1] < losses[0] / 3
-
-
 def test_a_loss_that_is_no_number_stops_with_a_sentence(tmp_path: Path) -> None:
     data = shots(tmp_path)
-    with pytest.raises(TrainingError, match=r"no number any more \(epoch \d, step \d\): lower the rate"):
-        one_shot.train(replace(FAIRMOT, rate=1e38, warm=0), data, data, tmp_path / "out")
+    with pytest.raises(
+        TrainingError, match=r"no number any more \(epoch \d, step \d, learning rate .*\): lower the rate"
+    ):
+        one_shot.train(replace(FAIRMOT, plan=replace(PLAN, rate=1e38, warm=0)), data, data, tmp_path / "out")
 
 
 def test_labels_that_cannot_be_trained_on_say_why(tmp_path: Path) -> None:
