@@ -66,6 +66,22 @@ class Labelled:
         return np.asarray(image, np.uint8)
 
 
+def joined(parts: Sequence[Labelled], names: Sequence[str]) -> Labelled:
+    """Several data sets as one, with the classes in the order of `names`, which has all of theirs."""
+    place = {name: row for row, name in enumerate(names)}
+    kinds = [np.array([place[name] for name in part.names], np.int32)[part.classes] for part in parts]
+    counts = np.concatenate([np.diff(part.starts) for part in parts])
+    return Labelled(
+        tuple(file for part in parts for file in part.files),
+        np.concatenate([part.frames for part in parts]),
+        np.cumsum([0, *counts]).astype(np.int64),
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate(kinds),
+        np.concatenate([part.identities for part in parts]),
+        tuple(names),
+    )
+
+
 def gathered(
     pictures: Sequence[tuple[Path, int, Sequence[Sequence[float]]]], names: Sequence[str], source: Path
 ) -> Labelled:
