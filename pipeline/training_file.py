@@ -56,6 +56,7 @@ class Schedule(Strict):
     decay: float = Field(default=0, ge=0)
     clip: float | None = Field(default=None, gt=0)
     average: float | None = Field(default=None, gt=0, lt=1)
+    synchronise: bool = False
     seed: int = Field(default=0, ge=0)
 
     def moves(self, defaults: Plan) -> tuple[Plan, dict[str, Any]]:

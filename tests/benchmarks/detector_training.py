@@ -1,6 +1,6 @@
 """Does the detector's trainer learn? Overfits 50 frames of a real scene; prints JSON.
 
-    nice python tests/benchmarks/detector_training.py [--epochs 12] [--to FOLDER] [--curve PNG] [--scratch]
+    nice python tests/benchmarks/detector_training.py [--epochs 8] [--to FOLDER] [--curve PNG] [--scratch]
 
 Needs ../shared/data/pets_s2l1: frames 1 to 99, every other one, as its labels are (MOT). PicoDet-S begins with the
 published weights of ../shared/models (see `begin`), where that is; with --scratch a small PicoDet begins with random
@@ -32,10 +32,10 @@ from operators.networks.training.precision import precision
 START = SCENE.parents[1] / "models" / "picodet_s_416_coco.onnx"
 TUNED = detector.Recipe(
     detector.PicoDetShape("s", version=1),
-    replace(detector.PLAN, epochs=12, patience=99, every=2, rate=0.01, warm=1, clip=35.0, average=0.95),
+    replace(detector.PLAN, epochs=8, patience=99, every=4, rate=0.01, warm=1, clip=35.0, average=0.95),
     batch=5,
-    height=320,
-    width=416,
+    height=192,
+    width=256,
     still=1,
     augment=NOTHING,
     start=START,

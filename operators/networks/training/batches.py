@@ -71,6 +71,7 @@ class Batches:
         how: augmentation.
         seed: of everything random.
         threads: that prepare pictures; 0 for none, in place.
+        stride: steps from one batch that is asked for to the next, where processes share an epoch.
     """
 
     def __init__(
@@ -84,9 +85,10 @@ class Batches:
         how: Augmentation,
         seed: int = 0,
         threads: int = 0,
+        stride: int = 1,
     ) -> None:
         self.pictures, self.batch, self.scales, self.how, self.seed = pictures, batch, tuple(scales), how, seed
-        self.height, self.width = height, width
+        self.height, self.width, self.stride = height, width, stride
         self.steps = -(-len(pictures) // batch)
         self._pool = ThreadPoolExecutor(threads) if threads else None
         self._ahead: dict[tuple[int, int], list[Future[tuple[Float32, Float32, Int64]]]] = {}
@@ -98,7 +100,9 @@ class Batches:
         else:
             waiting = self._ahead.pop((epoch, step), None) or self._start(epoch, step)
             self._ahead.clear()  # after a resumption, what was ahead is of no use
-            following = (epoch, step + 1) if step + 1 < self.steps else (epoch + 1, 0)
+            following = (epoch, step + self.stride)
+            if following[1] >= self.steps:
+                following = (epoch + 1, step % self.stride)
             self._ahead[following] = self._start(*following)
             found = [one.result() for one in waiting]
         return np.stack([image for image, _, _ in found]), [(boxes, classes) for _, boxes, classes in found]

@@ -21,6 +21,7 @@ from operators.networks.training.detection_loss import LOSSES, detection_loss
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.labelled import Labelled
 from operators.networks.training.loop import Entry, Plan, best, fit
+from operators.networks.training.parallel import join
 from operators.networks.training.precision import Precision, precision
 from operators.networks.training.start import begin
 from operators.nms import suppress
@@ -95,6 +96,7 @@ class Job:
             how=recipe.augment,
             seed=recipe.plan.seed,
             threads=recipe.threads,
+            stride=join().size,
         )
         self.steps = self.batches.steps
         self.layer = self.kept = build(recipe.network, len(data.names))
@@ -162,7 +164,8 @@ def train(
     job = Job(recipe, data, test)
     facts = {"recipe": repr(recipe), "classes": list(data.names), "pictures": len(data), "boxes": len(data.boxes)}
     log = fit(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
-    export(job.kept, folder / "model", data.names, recipe.height, recipe.width)
+    if join().first:
+        export(job.kept, folder / "model", data.names, recipe.height, recipe.width)
     found = best(log, Job.score)
     return Precision(*(found[name] for name in ("ap", "ap50", "ap75", "recall")))
 

@@ -20,6 +20,7 @@ from paddle import Tensor, nn
 from operators.networks.training.averaging import Average
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.logbook import Logbook
+from operators.networks.training.parallel import Team, join, separate, synchronised
 from operators.networks.training.schedule import warm_cosine, warm_steps
 
 CHECKPOINT = "checkpoint.pdparams"
@@ -40,6 +41,7 @@ class Plan:
         decay: L2 penalty, or AdamW's weight decay.
         clip: longest gradient over all weights; None for any.
         average: decay of the weights' moving average, which is what is evaluated and kept; None for none.
+        synchronise: of several processes on GPUs, norms take their statistics over all (SyncBN).
         seed: of everything random.
     """
 
@@ -55,6 +57,7 @@ class Plan:
     decay: float = 4e-5
     clip: float | None = None
     average: float | None = None
+    synchronise: bool = False
     seed: int = 0
 
 
@@ -92,7 +95,7 @@ def fit(
     *,
     facts: Mapping[str, Any],
     resume: bool = False,
-    writes: bool = True,
+    team: Team | None = None,
     on_step: Callable[[int, int, Entry], None] = lambda epoch, step, numbers: None,
     on_epoch: Callable[[Entry], None] = lambda entry: None,
 ) -> list[Entry]:
@@ -104,7 +107,8 @@ def fit(
         folder: gets `checkpoint.pdparams`, `log.csv` and events for TensorBoard after every epoch, and `best.pdparams`.
         facts: what must be the same for a checkpoint to be gone on from, beside the plan; plain values.
         resume: go on from the folder's checkpoint, where there is one.
-        writes: this process writes files; of several that train together, one does.
+        team: the processes that train together; those that this one was started with, if None. `steps` batches an
+            epoch are shared out among them, and the first one evaluates and writes.
         on_step: called after every step with epoch and step from 1, and the losses.
         on_epoch: called after every epoch with what the log says of it.
 
@@ -115,25 +119,32 @@ def fit(
         TrainingError: a checkpoint of another training, or a loss that is no number any more.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    team = team or join()
+    team.same_start(job.layer)
+    if plan.synchronise and team.size > 1 and paddle.is_compiled_with_cuda():
+        synchronised(job.layer)
     optimiser = _optimiser(plan, job.layer)
     average = None if plan.average is None else Average(job.layer, plan.average)
     about = {"plan": asdict(plan), "facts": dict(facts)}
     log: list[Entry] = []
     if resume and (folder / CHECKPOINT).is_file():
         log = _restore(folder / CHECKPOINT, about, job.layer, optimiser, average)
-    with Logbook(folder, log, writes) as book:
+    with Logbook(folder, log, team.first) as book:
         while len(log) < plan.epochs and not _stalled(log, job.score, plan.patience):
-            entry = _epoch(job, plan, len(log), optimiser, average, folder, on_step)
+            entry = _epoch(job, plan, len(log), optimiser, average, folder, team, on_step)
             if entry["epoch"] % plan.every == 0 or entry["epoch"] == plan.epochs:
                 with nullcontext() if average is None else average.used():
-                    entry.update({name: float(value) for name, value in job.evaluate().items()})
-                    if writes and entry[job.score] > max(_scores(log, job.score).values(), default=-math.inf):
+                    found = job.evaluate() if team.first else {}
+                    entry.update(team.told({name: float(value) for name, value in found.items()}))
+                    if team.first and entry[job.score] > max(_scores(log, job.score).values(), default=-math.inf):
                         store(job.kept.state_dict(), folder / BEST)
             log.append(entry)
-            if writes:
+            if team.first:
                 store(_state(about, job.layer, optimiser, average, log), folder / CHECKPOINT)
             book.write(entry)
             on_epoch(entry)
+    separate(job.layer)
+    team.wait()
     if (folder / BEST).is_file():
         job.kept.set_state_dict(paddle.load(str(folder / BEST)))
     return log
@@ -167,24 +178,27 @@ def _epoch(
     optimiser: Any,
     average: Average | None,
     folder: Path,
+    team: Team,
     on_step: Callable[[int, int, Entry], None],
 ) -> Entry:
     job.train_mode()
     seen: list[Entry] = []
     rate = 0.0
-    for step in range(job.steps):
-        rate = rate_at(plan, epoch * job.steps + step, job.steps)
+    steps = -(-job.steps // team.size)
+    for step in range(steps):
+        rate = rate_at(plan, epoch * steps + step, steps)
         optimiser.set_lr(rate)
-        paddle.seed(int(np.random.SeedSequence([plan.seed, epoch, step]).generate_state(1)[0]))
-        losses = job.losses(epoch, step)
-        numbers = {name: float(value) for name, value in losses.items()}
+        batch = step * team.size + team.rank
+        paddle.seed(int(np.random.SeedSequence([plan.seed, epoch, batch]).generate_state(1)[0]))
+        losses = job.losses(epoch, batch % job.steps)
+        losses["loss"].backward()
+        numbers = team.average(job.layer.parameters(), {name: float(value) for name, value in losses.items()})
         if not np.isfinite(numbers["loss"]):
             kept = f"the last good epoch is {folder / CHECKPOINT}" if epoch else "no epoch was finished"
             raise TrainingError(
                 f"the loss is no number any more (epoch {epoch + 1}, step {step + 1}, learning rate {rate:g}): lower "
                 f"the rate, warm up for longer or clip the gradient; {kept}"
             )
-        losses["loss"].backward()
         optimiser.step()
         optimiser.clear_grad()
         if average is not None:

@@ -17,6 +17,7 @@ from operators.networks.jde import Jde
 from operators.networks.training import fairmot, jde
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.loop import Entry, Plan, best, fit
+from operators.networks.training.parallel import join
 from operators.networks.training.scenes import Shots, changed
 from operators.networks.training.tracking_score import TrackingScore, score
 from operators.records import Detections, Float32
@@ -136,7 +137,8 @@ def train(
     job = Job(recipe, data, test)
     facts = {"recipe": repr(recipe), "people": list(data.people), "pictures": len(data.shots)}
     log = fit(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
-    export(job.kept, folder / "model", data)
+    if join().first:
+        export(job.kept, folder / "model", data)
     found = best(log, Job.score)
     return TrackingScore(found["ap50"], found["mota"], found["idf1"], int(found["switches"]))
 

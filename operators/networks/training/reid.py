@@ -18,6 +18,7 @@ from operators.networks.training.errors import TrainingError
 from operators.networks.training.identities import Crops
 from operators.networks.training.loop import Entry, Plan, best, fit
 from operators.networks.training.losses import hardest_triplets, smoothed_cross_entropy
+from operators.networks.training.parallel import join
 from operators.networks.training.retrieval import Retrieval, evaluate
 from operators.records import Float32
 
@@ -122,7 +123,8 @@ def train(
     log = fit(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
     shape = [None, 3, *data.images.shape[1:3]]
     steps = [normalise(IMAGENET), PERMUTE]
-    save(job.kept, folder / "model", inputs={"x": shape}, architecture="DeepSORT", preprocess=steps)
+    if join().first:
+        save(job.kept, folder / "model", inputs={"x": shape}, architecture="DeepSORT", preprocess=steps)
     found = best(log, Job.score)
     return Retrieval(found["mean_ap"], found["rank1"], found["rank5"], int(found["queries"]))
 
