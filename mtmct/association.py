@@ -172,7 +172,7 @@ class Candidates:
         in_view = frozenset(
             number
             for number, track in latest.items()
-            if track.last_ns > just_now and track.grounded and not track.ended
+            if track.heard_ns > just_now and track.grounded and not track.ended
         )
         x, y = np.array([track.last[:2] for track in left]).reshape(-1, 2).T
         cameras: dict[str, list[int]] = {}

@@ -87,7 +87,9 @@ def no_rows() -> PairRows:
     return PairRows(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 
-def compare(samples: Samples, cameras: Int64, bound: Int64, settings: FusionSettings) -> PairRows:
+def compare(
+    samples: Samples, cameras: Int64, bound: Int64, settings: FusionSettings, fresh: NDArray[np.bool_] | None = None
+) -> PairRows:
     """Compare the positions of tracks of different cameras, slot by slot.
 
     For one and the same object the difference of two positions is Gaussian with both uncertainties added; for
@@ -99,6 +101,7 @@ def compare(samples: Samples, cameras: Int64, bound: Int64, settings: FusionSett
         cameras: (S,) int64, any number that differs between cameras.
         bound: (B, 2) int64, pairs of uids, the lower first, to be compared however far apart they are.
         settings: densities and radii.
+        fresh: (S,) pairs of positions neither of which is fresh are left out; None for all.
     """
     if len(samples) == 0:
         return no_rows()
@@ -106,6 +109,9 @@ def compare(samples: Samples, cameras: Int64, bound: Int64, settings: FusionSett
     if len(bound):
         more_one, more_two = _simultaneous(samples, bound)
         one, two = np.concatenate([one, more_one]), np.concatenate([two, more_two])
+    if fresh is not None:
+        either = fresh[one] | fresh[two]
+        one, two = one[either], two[either]
     if len(one) == 0:
         return no_rows()
     swap = samples.uids[one] > samples.uids[two]
@@ -259,6 +265,10 @@ class PairWindow:
         """Append a commit's rows."""
         self.commits.append(commit)
         self._table = None
+
+    def revise(self, commit: CommitPairs, rows: PairRows) -> None:
+        """Other rows in the place of a commit's."""
+        commit.rows, self._table = rows, None
 
     def expire(self, now_ns: int) -> list[int]:
         """Drop the commits that have left the window; their sequence numbers."""

@@ -63,7 +63,7 @@ def at_one_time(misfits: Sequence[Misfit]) -> list[Misfit]:
 
 
 def _within(track: LocalTrack, time_ns: int) -> bool:
-    return track.start_ns < time_ns <= track.last_ns
+    return track.start_ns < time_ns - track.ahead_ns <= track.last_ns
 
 
 class Reviewer:

@@ -329,7 +329,7 @@ class Judge:
         horizon = self._now_ns - 2 * SECOND_NS
         by_camera: dict[str, set[int]] = {}
         for track in self._book.linked():
-            if track.last_ns >= horizon:
+            if track.heard_ns >= horizon:
                 by_camera.setdefault(track.camera, set()).add(track.identity)
         calibrated = {camera: self._topology.calibrated(camera) for camera in by_camera}
         on_the_ground = set().union(*(seen for camera, seen in by_camera.items() if calibrated[camera]))

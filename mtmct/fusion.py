@@ -13,7 +13,8 @@ from mtmct import provisional
 from mtmct import state as stored
 from mtmct.album import Album
 from mtmct.association import Candidates, Verdict, assign
-from mtmct.coincidence import CommitPairs, PairWindow, compare
+from mtmct.clocks import Clocks
+from mtmct.coincidence import CommitPairs, PairRows, PairWindow, compare
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Gathered, Judge, Subject
@@ -23,6 +24,7 @@ from mtmct.intake import by_interval, take_in
 from mtmct.publication import Issue, Link, publish
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
+from mtmct.skew import Skew
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, Placed, Samples, TrackMemory, in_order
 from mtmct.travel import TravelTime, TravelTimes
@@ -59,6 +61,7 @@ class FusionEngine:
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
         self._travel = TravelTimes(self._topology.cameras, settings)
+        self._clocks = Clocks(self._site, settings)
         self._erased = ErasedTracks(state)
         self._album = Album(state)
         self._pair_keys: dict[int, set[str]] = {}
@@ -99,7 +102,7 @@ class FusionEngine:
             self._erased.without(batches, self._journal), self._tracks, self._topology, self._site, self._dim
         )
         self._dim = intake.dim
-        placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings)
+        placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings, self._clocks.ahead_ns)
         self._gathered = Gathered(self._book)
         since_ns = self._now_ns
         latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
@@ -116,12 +119,13 @@ class FusionEngine:
         if self._settings.provisional:
             links |= self._guess(placed)
         tracks = publish(self._issues(placed, links), self._site, self._book)
-        # 5. File looks, forget what is too old.
+        # 5. Put clocks right, file looks, forget what is too old.
+        self._set_clocks({} if flush else self._clocks.review(self._now_ns))
         self._filing.file(self._tracks, self._now_ns, self._sequence, self._journal)
         self._forget(flush)
         # 6. Write down.
         self._write()
-        return (*intake.passed, *intake.letters, *self._book.said(), *tracks)
+        return (*intake.passed, *intake.letters, *self._clocks.said(), *self._book.said(), *tracks)
 
     def _note_ends(self, ended: Iterable[tuple[str, int]]) -> None:
         for camera, track_id in ended:
@@ -131,6 +135,16 @@ class FusionEngine:
                 self._stale_cameras.add(camera)
 
     def _compare(self, samples: Samples, since_ns: int) -> None:
+        self._clocks.note(self._sequence, since_ns, self._now_ns, samples, self._tracks)
+        pairs = self._beside_others(samples) if self._clocks.ahead_ns else self._beside_each_other(samples)
+        for sequence in self._window.expire(self._now_ns):
+            for key in sorted(self._pair_keys.pop(sequence, ())):
+                self._journal.drop(key)
+        commit = CommitPairs(self._sequence, since_ns, self._now_ns, pairs)
+        self._window.add(commit)
+        self._write_pairs(commit)
+
+    def _beside_each_other(self, samples: Samples) -> PairRows:
         cameras, bound = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
         if len(samples):
             uids, rows = np.unique(samples.uids, return_inverse=True)
@@ -138,13 +152,30 @@ class FusionEngine:
             of_track = [number.setdefault(self._tracks[uid].camera, len(number)) for uid in uids.tolist()]
             cameras = np.asarray(of_track, np.int64)[rows]
             bound = self._bound(uids)
-        pairs = compare(samples, cameras, bound, self._settings)
-        for sequence in self._window.expire(self._now_ns):
-            for key in sorted(self._pair_keys.pop(sequence, ())):
-                self._journal.drop(key)
-        commit = CommitPairs(self._sequence, since_ns, self._now_ns, pairs)
-        self._window.add(commit)
-        self._write_pairs(commit)
+        return compare(samples, cameras, bound, self._settings)
+
+    def _beside_others(self, samples: Samples, before: int | None = None) -> PairRows:
+        """The same where clocks are corrected: positions of one moment then come in different commits."""
+        beside = self._clocks.beside(samples, self._tracks, before)
+        bound = self._bound(np.unique(beside.samples.uids))
+        return compare(beside.samples, beside.cameras, bound, self._settings, beside.fresh)
+
+    def _set_clocks(self, changes: Mapping[str, int]) -> None:
+        """Take other corrections of clocks, and compare the positions of the window anew by them."""
+        if not changes:
+            return
+        for camera, ahead_ns in changes.items():
+            self._book.retime(camera, self._clocks.ahead_ns.get(camera, 0) - ahead_ns)
+            self._tracks.retime(camera, ahead_ns)
+            self._stale_cameras.add(camera)
+        self._clocks.set(changes)
+        for commit in self._window.commits:
+            samples = self._clocks.placed(commit.sequence)
+            if samples is not None:
+                self._window.revise(commit, self._beside_others(samples, commit.sequence))
+                for key in sorted(self._pair_keys.pop(commit.sequence, ())):
+                    self._journal.drop(key)
+                self._write_pairs(commit)
 
     def _write_pairs(self, commit: CommitPairs, stale: frozenset[str] | None = None) -> None:
         """Write a commit's pairs by camera: of all cameras, or of those in `stale`."""
@@ -243,6 +274,7 @@ class FusionEngine:
     def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         part = self._tracks.cut(track, since_ns)
         self._gathered = Gathered(self._book)
+        self._clocks.hand_over(track.uid, part.uid, since_ns)
         for commit, partners in self._window.hand_over(track.uid, part.uid, since_ns):
             cameras = {track.camera, *(self._tracks[uid].camera for uid in partners)}
             self._stale_pairs.setdefault(commit.sequence, (commit, set()))[1].update(cameras)
@@ -271,7 +303,7 @@ class FusionEngine:
         return flush or track.ended or track.points >= self._settings.min_evidence or self._waited_enough(track)
 
     def _waited_enough(self, track: LocalTrack) -> bool:
-        return self._now_ns - track.start_ns >= round(self._settings.max_wait_s * SECOND_NS)
+        return self._now_ns - track.start_ns - track.ahead_ns >= round(self._settings.max_wait_s * SECOND_NS)
 
     def _link(
         self, track: LocalTrack, verdict: Verdict, flush: bool, links: dict[int, Link], candidates: Candidates
@@ -407,6 +439,7 @@ class FusionEngine:
         self._erased.forget(END_OF_TIME if flush else silent, self._journal)
         # Nothing can be found again after the end: not even the newest shard is kept.
         self._filing.expire(END_OF_TIME if flush else self._now_ns, self._journal)
+        self._clocks.forget(self._now_ns)
 
     def _forget_track(self, track: LocalTrack) -> None:
         self._book.forget(track)
@@ -448,6 +481,7 @@ class FusionEngine:
         for camera in sorted(self._travel.changed):
             journal.put(stored.TRAVEL + camera, stored.packed(self._travel.stored(camera)))
         self._travel.changed.clear()
+        self._clocks.write(journal)
         for number in sorted(self._book.changed):
             if number in self._book:
                 journal.put(stored.identity_key(number), stored.pack_identity(self._book[number]))
@@ -482,6 +516,10 @@ class FusionEngine:
     def travel_times(self) -> list[TravelTime]:
         """What has been learned of the times between views."""
         return self._travel.table()
+
+    def clock_skews(self) -> dict[str, Skew]:
+        """How far the cameras' clocks are off, as far as that is known."""
+        return self._clocks.skews()
 
     def snapshot(self) -> dict[str, bytes]:
         """The whole state, all keys, as of the last commit."""
@@ -525,3 +563,5 @@ class FusionEngine:
         self._filing.restore(of(stored.GALLERY))
         for key, data in of(stored.TRAVEL):
             self._travel.restore(stored.unpacked(key, data))
+        self._clocks.restore(mine, self._journal)
+        self._set_clocks(self._clocks.dismissed())

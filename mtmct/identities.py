@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mtmct.exemplars import Exemplars
@@ -233,6 +233,18 @@ class IdentityBook:
         identity.last_ns = max(identity.last_ns, track.last_ns)
         identity.looks.absorb(track.looks.vectors, track.looks.weights, self._settings.exemplars)
         self.changed.add(identity.number)
+
+    def retime(self, camera: str, later_ns: int) -> None:
+        """What is remembered of a camera's earlier tracks moves in time."""
+        for identity in self.identities.values():
+            if any(member.camera == camera for member in identity.past):
+                identity.past = [
+                    replace(member, start_ns=member.start_ns + later_ns, end_ns=member.end_ns + later_ns)
+                    if member.camera == camera
+                    else member
+                    for member in identity.past
+                ]
+                self.changed.add(identity.number)
 
     def close(self, identity: Identity, now_ns: int) -> None:
         """The identity will not be found again; its tracks in memory are the caller's to forget."""

@@ -152,7 +152,7 @@ class _Check:
         """The tracklet, or what can be used of it."""
         name = (tracklet.camera, tracklet.track)
         known = self._memory.find(*name)
-        before = self._latest.get(name, _BEGINNING if known is None else known.last_ns)
+        before = self._latest.get(name, _BEGINNING if known is None else known.heard_ns)
         usable: Tracklet | None = tracklet
         if seen.doubtful or seen.start_ns <= before:
             usable = self._rows(tracklet, before)

@@ -123,6 +123,7 @@ class FusionSettings:
         paths: given travel times; the learned start from them.
         only_paths: whoever leaves a view comes next only where a path leads.
         member_limit: local tracks listed per identity; of older ones only what they taught is kept.
+        clock_skew: `report` measures how far the cameras' clocks disagree, `apply` corrects it, see `mtmct.clocks`.
     """
 
     max_gap_s: float = 300.0
@@ -172,6 +173,7 @@ class FusionSettings:
     paths: tuple[Path, ...] = ()
     only_paths: bool = False
     member_limit: int = 512
+    clock_skew: str = "off"
 
     @property
     def max_gap_ns(self) -> int:

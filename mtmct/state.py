@@ -7,6 +7,7 @@
     fusion/identity/<number>               members and looks
     fusion/pairs/<camera>/<sequence>       one commit's simultaneous positions, by the camera of the lower uid
     fusion/travel/<camera>                 how people come into the camera's view, and leave it
+    fusion/clock/...                       how far the cameras' clocks are off, see `mtmct.clocks`
     fusion/gallery/<shard>/<sequence>.<n>  vectors filed in one commit
 
 Keys are small and most are written once, so a commit writes what it changed and no more.
@@ -161,6 +162,7 @@ def pack_track(track: LocalTrack) -> bytes:
             "linked": track.linked_ns,
             "announced": track.announced,
             "travelled": track.travelled,
+            **({"ahead": track.ahead_ns} if track.ahead_ns else {}),
             "filed": [track.filed_shard, track.filed_looks, track.looked_at],
             **pack_looks(track.looks),
         }
@@ -186,6 +188,7 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
         linked_ns=value["linked"],
         announced=value["announced"],
         travelled=value.get("travelled", False),
+        ahead_ns=value.get("ahead", 0),
         filed_shard=value["filed"][0],
         filed_looks=value["filed"][1],
         looked_at=value["filed"][2],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ class LocalTrack:
         since_ns, until_ns: the part of the local track that this is, where the track was cut because it had gone
             over to somebody else: event time from (0: its beginning) and to (exclusive; 0: still open).
         travelled: the times between views have learned from it.
+        ahead_ns: by how much its camera's clock is taken to be ahead: `start_ns` and `last_ns` are that much less
+            than the camera said, `since_ns` and `until_ns` are as it said.
         held: tracklets that wait for an identity.
     """
 
@@ -71,12 +74,18 @@ class LocalTrack:
     since_ns: int = 0
     until_ns: int = 0
     travelled: bool = False
+    ahead_ns: int = 0
     held: list[Tracklet] = field(default_factory=list)
 
     @property
     def name(self) -> tuple[str, int]:
         """Camera and local track id."""
         return (self.camera, self.track)
+
+    @property
+    def heard_ns(self) -> int:
+        """Event time of the last point by the camera's own clock."""
+        return self.last_ns + self.ahead_ns
 
     @property
     def stay(self) -> Stay:
@@ -163,6 +172,14 @@ class TrackMemory:
         self.changed.discard(uid)
         return track
 
+    def retime(self, camera: str, ahead_ns: int) -> None:
+        """From now on the clock of a camera is taken to be so much ahead: its tracks move in time."""
+        for track in self.tracks.values():
+            if track.camera == camera:
+                later = track.ahead_ns - ahead_ns
+                track.start_ns, track.last_ns, track.ahead_ns = track.start_ns + later, track.last_ns + later, ahead_ns
+                self.changed.add(track.uid)
+
     def cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         """From `since_ns` on the local track is somebody else: that part becomes a track of its own, without identity.
 
@@ -173,7 +190,7 @@ class TrackMemory:
             track,
             uid=self.next_uid,
             votes={track.cls: 0},
-            start_ns=since_ns,
+            start_ns=since_ns - track.ahead_ns,
             points=max(track.points, 1),
             first=nowhere.copy(),
             at_border=True,
@@ -189,7 +206,8 @@ class TrackMemory:
             held=[],
         )
         self.next_uid += 1
-        track.last_ns, track.last, track.ended, track.until_ns = since_ns - 1, nowhere, True, since_ns
+        track.last_ns = since_ns - track.ahead_ns - 1
+        track.last, track.ended, track.until_ns = nowhere, True, since_ns
         self.tracks[rest.uid] = rest
         if self._uids[track.name] == track.uid:
             self._uids[rest.name] = rest.uid
@@ -197,19 +215,31 @@ class TrackMemory:
         return rest
 
     def take(
-        self, tracklets: Sequence[Tracklet], topology: Topology, settings: FusionSettings
+        self,
+        said: Sequence[Tracklet],
+        topology: Topology,
+        settings: FusionSettings,
+        ahead_ns: Mapping[str, int] = MappingProxyType({}),
     ) -> tuple[list[Placed], Samples]:
-        """Learn from tracklets, sorted by camera, track and time, already checked."""
-        if not tracklets:
+        """Learn from tracklets, sorted by camera, track and time, already checked.
+
+        `ahead_ns` says of which cameras the clocks are ahead and by how much; what is placed has the camera's times,
+        all else corrected ones.
+        """
+        if not said:
             return [], _no_samples()
+        tracklets = [_corrected(tracklet, ahead_ns) for tracklet in said] if ahead_ns else said
         fits = _Fits(tracklets, topology)
         tracks = []
         for row, tracklet in enumerate(tracklets):
             track = self.find(tracklet.camera, tracklet.track)
-            tracks.append(track or self._begin(tracklet, fits.beginnings[row], topology, settings))
+            if track is None:
+                track = self._begin(tracklet, fits.beginnings[row], topology, settings)
+                track.ahead_ns = ahead_ns.get(tracklet.camera, 0)
+            tracks.append(track)
         starts = fits.starts.tolist()
         placed = []
-        for row, (track, tracklet) in enumerate(zip(tracks, tracklets, strict=True)):
+        for row, (track, tracklet) in enumerate(zip(tracks, said, strict=True)):
             placed.append(Placed(track.uid, tracklet, fits.ground[starts[row] : starts[row + 1]]))
         for rows in _one_of_each([track.uid for track in tracks]):
             _speed_up([tracks[row] for row in rows], fits.velocities[rows])
@@ -250,6 +280,11 @@ class TrackMemory:
                     self.changed.add(track.uid)
                     track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
                 track.offered += 1
+
+
+def _corrected(tracklet: Tracklet, ahead_ns: Mapping[str, int]) -> Tracklet:
+    ahead = ahead_ns.get(tracklet.camera, 0)
+    return replace(tracklet, times_ns=tracklet.times_ns - ahead) if ahead else tracklet
 
 
 def _one_of_each(uids: Sequence[int]) -> list[list[int]]:

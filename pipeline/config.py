@@ -189,6 +189,8 @@ class Fusion(_Model):
             sites of hundreds of cameras, at the price of looks that are missed.
         travel_times: `learned` lets the times between the views of cameras without a homography count, as they are
             learned from who is recognised; `off` does not. For sites with many people whose looks say little.
+        clock_skew: `report` measures how far the clocks of calibrated cameras with a common view disagree, in
+            `clock_skew` events; `apply` reckons with it, too, up to ten seconds; `off` does neither.
         paths: times between views where they are known, calibrated cameras included; they count from the start, and
             what is learned corrects them.
         only_paths: whoever leaves a view comes next where one of `paths` leads, and nowhere else.
@@ -217,6 +219,7 @@ class Fusion(_Model):
     searchable: Annotated[Seconds, Field(ge=0)] = 0.0
     gallery: Literal["flat", "ivf"] | None = None
     travel_times: Literal["off", "learned"] = "off"
+    clock_skew: Literal["off", "report", "apply"] = "off"
     paths: tuple[Way, ...] = ()
     only_paths: bool = False
     link_odds: Odds = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtmct import state as stored
+from mtmct.clocks import clocks_of
 from mtmct.settings import FusionSettings
 from mtmct.travel import TravelTime, TravelTimes
 
@@ -28,6 +29,18 @@ def travel_times_of(state: Mapping[str, bytes], least: float = 0.0) -> list[Trav
     for value in kept:
         times.restore(value)
     return [row for row in times.table() if row.arrivals >= least]
+
+
+def clock_rows(state: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """What a ledger holds of the cameras' clocks: seconds ahead, as measured and as corrected, by camera.
+
+    Raises:
+        StateError: the state is damaged or of another version.
+    """
+    return [
+        {"camera": camera, "skew_s": round(found.seconds, 3), "sigma_s": round(found.sigma, 3), "applied_s": applied}
+        for camera, (found, applied) in sorted(clocks_of(state).items())
+    ]
 
 
 def as_row(row: TravelTime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from mtmct import state as stored
 from mtmct.settings import FusionSettings
 from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS, StateError
-from pipeline.topology_report import as_row, travel_times_of
+from pipeline.topology_report import as_row, clock_rows, travel_times_of
 
 
 def learned(max_gap_s: float) -> dict[str, bytes]:
@@ -48,3 +48,7 @@ def test_a_time_that_nobody_took_is_none() -> None:
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(StateError, match="another version"):
         travel_times_of({stored.TRAVEL + "a": stored.pack({"version": 99})})
+
+
+def test_a_ledger_without_clocks_has_no_rows_of_them() -> None:
+    assert clock_rows({}) == [] and clock_rows({"fusion/meta": b"", "site": b""}) == []
