@@ -28,6 +28,7 @@ from mtmct.skew import Skew
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, Placed, Samples, TrackMemory, in_order
 from mtmct.travel import TravelTime, TravelTimes
+from mtmct.travel_news import TravelNews
 from operators.records import SECOND_NS, Int64
 
 END_OF_TIME = int(np.iinfo(np.int64).max)
@@ -61,6 +62,7 @@ class FusionEngine:
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
         self._travel = TravelTimes(self._topology.cameras, settings)
+        self._travel_news = TravelNews(self._site)
         self._clocks = Clocks(self._site, settings)
         self._erased = ErasedTracks(state)
         self._album = Album(state)
@@ -115,6 +117,9 @@ class FusionEngine:
         placed, links = self._decide(placed, flush)
         self._merge(placed)
         self._learn_travel()
+        ways: list[Record] = []
+        if self._settings.travel and (flush or self._travel_news.due(since_ns, self._now_ns)):
+            ways = self._travel_news.review(self._travel.table(), self._now_ns, self._journal)
         # 4. Publish what has an identity; guess at the rest, or hold it.
         if self._settings.provisional:
             links |= self._guess(placed)
@@ -125,7 +130,7 @@ class FusionEngine:
         self._forget(flush)
         # 6. Write down.
         self._write()
-        return (*intake.passed, *intake.letters, *self._clocks.said(), *self._book.said(), *tracks)
+        return (*intake.passed, *intake.letters, *self._clocks.said(), *ways, *self._book.said(), *tracks)
 
     def _note_ends(self, ended: Iterable[tuple[str, int]]) -> None:
         for camera, track_id in ended:
@@ -563,5 +568,6 @@ class FusionEngine:
         self._filing.restore(of(stored.GALLERY))
         for key, data in of(stored.TRAVEL):
             self._travel.restore(stored.unpacked(key, data))
+        self._travel_news.restore(mine)
         self._clocks.restore(mine, self._journal)
         self._set_clocks(self._clocks.dismissed())

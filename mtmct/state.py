@@ -7,6 +7,7 @@
     fusion/identity/<number>               members and looks
     fusion/pairs/<camera>/<sequence>       one commit's simultaneous positions, by the camera of the lower uid
     fusion/travel/<camera>                 how people come into the camera's view, and leave it
+    fusion/told                            what events have said of these times, see `mtmct.travel_news`
     fusion/clock/...                       how far the cameras' clocks are off, see `mtmct.clocks`
     fusion/gallery/<shard>/<sequence>.<n>  vectors filed in one commit
 

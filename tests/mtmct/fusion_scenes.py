@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 from collections.abc import Callable, Mapping
 
+import jsonschema
 import numpy as np
 
 from mtmct.fusion import END_OF_TIME, FusionEngine
@@ -111,6 +114,13 @@ def play(engine: FusionEngine, steps: list[tuple[int, list[CameraBatch]]]) -> li
 
 def records(commits: list[Commit], topic: str) -> list[dict]:
     return [record.value for commit in commits for record in commit.records if record.topic == topic]
+
+
+def follows_the_schema(value: dict) -> bool:
+    """Whether an event is one as published."""
+    path = pathlib.Path(__file__).parents[2] / "pipeline" / "schema" / "events.v1.json"
+    jsonschema.validate(value, json.loads(path.read_text()))
+    return True
 
 
 def events(commits: list[Commit]) -> list[tuple[str, int]]:

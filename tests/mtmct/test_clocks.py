@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from fusion_scenes import camera, play, records, script, straight, topology
+from fusion_scenes import camera, follows_the_schema, play, records, script, straight, topology
 from hypothesis import given
 from hypothesis import settings as example
 from hypothesis import strategies as st
@@ -54,6 +54,7 @@ def test_a_wrong_clock_is_measured_and_said(ahead: float):
     assert latest["b"]["skew"] == pytest.approx(ahead, abs=0.1)
     assert latest["a"]["skew"] == pytest.approx(0, abs=0.1) and latest["c"]["skew"] == pytest.approx(0, abs=0.1)
     assert all(value["applied"] == 0 and value["state"] == "measured" for value in latest.values())
+    assert all(follows_the_schema(value) for value in latest.values())
     revisions = [value["revision"] for value in records(commits, "events") if value["camera"] == "b"]
     assert revisions == list(range(1, len(revisions) + 1))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fusion_scenes import camera, look, play, records, script, straight, topology
+from fusion_scenes import camera, follows_the_schema, look, play, records, script, straight, topology
 
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration, FusionSettings, Path
@@ -128,3 +128,16 @@ def test_given_paths_count_between_calibrated_cameras_too():
     assert found >= VISITS - 2
     without = play(FusionEngine("plaza", shops, replace(settings, paths=())), commuters(looks=False))
     assert not any("travel" in v["link"]["terms"] for v in records(without, "tracks") if v["link"])
+
+
+def test_what_was_learned_is_an_event_and_again_when_it_has_changed():
+    commits = play(engine(), commuters())
+    said = [
+        v for v in records(commits, "events") if v["type"] == "travel_time" and (v["camera"], v["to"]) == ("a", "b")
+    ]
+    assert [value["revision"] for value in said] == list(range(1, len(said) + 1))
+    assert 1 <= len(said) <= 4, "not again for what is no news"
+    assert said[-1]["typical"] == pytest.approx(WAY, abs=1.5) and said[-1]["low"] <= said[-1]["typical"]
+    assert said[0]["arrivals"] >= 5 and all(follows_the_schema(value) for value in said)
+    quiet = play(engine(replace(LEARNING, travel=False)), commuters())
+    assert not records(quiet, "events")
