@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
+from mtmct.records import IDENTITIES, TRACKS
+from operators.detect import open_detector
 from operators.tiles import TiledDetector
-from pipeline.assembly import build_detector, build_embedder, build_tracker, check
+from pipeline.assembly import (
+    build_detector,
+    build_embedder,
+    build_reader,
+    build_service,
+    build_shard,
+    build_tracker,
+    check,
+)
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import load
 from pipeline.profiles import PROFILES
+from pipeline.testing import LocalFusion, LocalLink
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "configs" / "media" / "walkway.mp4"
@@ -73,20 +87,68 @@ def test_aerial_looks_at_tiles_and_a_line_turns_that_off(tmp_path: Path) -> None
     assert site(tmp_path, "detector: {tiles: true}").tiled
 
 
-def test_an_exported_fairmot_brings_its_own_looks(tmp_path: Path) -> None:
-    from operators.networks.export import PERMUTE, UNIT, letterbox, normalise, save
-    from operators.networks.fairmot import FairMot
+def young_network(profile: str) -> Any:
+    """A network of random weights that sees the same few objects in the same picture, one beside the other."""
+    import paddle
 
-    save(
-        FairMot(1, "dla34", top=10, tiny=True),
-        tmp_path / "fairmot",
-        inputs={"image": [1, 3, 64, 96], "im_shape": [1, 2], "scale_factor": [1, 2]},
-        architecture="FairMOT",
-        labels=["pedestrian"],
-        preprocess=[letterbox(64, 96), normalise(UNIT), PERMUTE],
+    from operators.networks.fairmot import FairMot
+    from operators.networks.jde import Jde
+
+    paddle.seed(7)
+    if profile == "jde":
+        jde = Jde(4, (1, 1, 1, 1, 1), embedding=16)
+        for predictor in jde.predictors:
+            predictor.weight.set_value(predictor.weight * 0.05)
+            predictor.bias.set_value(np.tile(np.float32([0, 0, 0, 0, -0.5, 0.5]), 4))
+        return jde
+    fairmot = FairMot(1, "dla34", top=6, tiny=True)
+    with paddle.no_grad():
+        for layer in fairmot.sublayers():
+            if isinstance(layer, paddle.nn.BatchNorm2D):
+                layer._momentum = 0.3
+        for _ in range(4):  # so that norms know what they are to normalise
+            fairmot.maps(paddle.rand([2, 3, 64, 96]))
+    fairmot.heat.predict.bias.set_value(np.float32([0.5]))
+    fairmot.size.predict.bias.set_value(np.float32([2, 4, 2, 4]))
+    return fairmot
+
+
+@pytest.mark.parametrize(("name", "architecture"), [("fairmot", "FairMOT"), ("jde", "JDE")])
+def test_one_line_runs_a_site_with_an_exported_one_shot_network(name: str, architecture: str, tmp_path: Path) -> None:
+    from operators.networks.export import PERMUTE, UNIT, letterbox, normalise, save
+
+    inputs = {"image": [1, 3, 64, 96], "im_shape": [1, 2], "scale_factor": [1, 2]}
+    steps = [letterbox(64, 96), normalise(UNIT), PERMUTE]
+    network = young_network(name)
+    save(network, tmp_path / "net", inputs=inputs, architecture=architecture, labels=["pedestrian"], preprocess=steps)
+    still = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (96, 160, 3), dtype=np.uint8), (9, 9), 2)
+    (tmp_path / "clip").mkdir()
+    for number in range(8):
+        cv2.imwrite(str(tmp_path / "clip" / f"{number:03d}.png"), still)
+    (found,) = open_detector(tmp_path / "net").detect([still])
+    least = float(found.scores[:6][-1]) - 1e-4
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        f"site: plaza\nprofile: {name}\ndetector: {{model: net, score_threshold: {least}}}\n"
+        "cameras: [{id: hall, source: clip, fps: 10}]\n"
+        f"ledger: {{sqlite: {{path: {tmp_path / 'ledger.sqlite'}}}}}\n"
     )
-    chosen = site(tmp_path, "profile: fairmot\ndetector: {model: fairmot}")
+    chosen = load(file)
     check(chosen)
-    assert build_embedder(chosen) is None
+    assert chosen.tracker.name == name
+    assert build_embedder(chosen) is None, "the network says itself how its objects look"
     assert build_detector(chosen).classes == ("person",)  # type: ignore[attr-defined]
-    assert chosen.tracker.name == "fairmot"
+    fusion = LocalFusion(lambda: build_service(chosen))
+    assert build_shard(chosen, ("hall",), LocalLink(fusion)).run() == {}
+    fusion.call(lambda service: service.finished()).result(30)
+    fusion.close()
+    reader = build_reader(chosen)
+    tracks = [stored.value for stored in reader.read(TRACKS)]
+    people = {stored.value["identity"] for stored in reader.read(IDENTITIES)}
+    reader.close()
+    seen = int((found.scores >= least).sum())
+    assert 3 <= seen == len(tracks) == len(people)
+    assert all(track["frames"] == list(range(1, 9)) for track in tracks)
+    last = np.array([track["points"][-1][1:5] for track in tracks])
+    apart = np.abs(last[:, None] - found.boxes[None, :seen]).max(axis=2)
+    assert apart.min(axis=0).max() < 0.2, "every object is where the network sees it"

@@ -6,7 +6,7 @@
 namespace crosscam {
 namespace {
 
-struct Row {
+struct TextLine {
   std::size_t indent;
   std::string text;
   std::size_t number;
@@ -84,7 +84,7 @@ class Reader {
     Yaml found;
     found.kind = Yaml::Kind::kList;
     while (at_ < rows_.size() && rows_[at_].indent == indent && is_item(rows_[at_].text)) {
-      Row& row = rows_[at_];
+      TextLine& row = rows_[at_];
       const std::size_t begins = row.text.find_first_not_of(' ', 1);
       if (begins == std::string::npos) {
         ++at_;
@@ -131,7 +131,7 @@ class Reader {
   // What belongs to the row before: it is indented deeper. A list may begin right below its key.
   Yaml nested(std::size_t indent, bool of_key) {
     if (at_ == rows_.size()) return {};
-    const Row& row = rows_[at_];
+    const TextLine& row = rows_[at_];
     if (row.indent > indent || (of_key && row.indent == indent && is_item(row.text))) return block(row.indent);
     return {};
   }
@@ -203,7 +203,7 @@ class Reader {
   }
 
   std::string path_;
-  std::vector<Row> rows_;
+  std::vector<TextLine> rows_;
   std::size_t at_ = 0;
   std::map<std::string, Yaml> anchors_;
 };
