@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tarfile
 import tempfile
@@ -28,13 +29,21 @@ class ModelStoreError(CrosscamError):
     """A model cannot be fetched or brought in."""
 
 
-def download(address: str, target: Path, *, sha256: str | None = None, progress: Progress = lambda *_: None) -> str:
+def download(
+    address: str,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    remedy: str = "",
+    progress: Progress = lambda *_: None,
+) -> str:
     """Fetch a file, going on with what an earlier try has left in `<target>.part`.
 
     Args:
         address: http or https.
         target: the file to be; it appears only once it is whole.
         sha256: what it has to be, hexadecimal; None if not known.
+        remedy: said where it is something else.
         progress: told after every piece.
 
     Returns:
@@ -76,10 +85,55 @@ def download(address: str, target: Path, *, sha256: str | None = None, progress:
     if sha256 is not None and found != sha256.lower():
         part.unlink()
         raise ModelStoreError(
-            f"{address} is not what it should be (SHA-256 {found} instead of {sha256.lower()}): it was thrown away"
+            f"{address} is not what it should be (SHA-256 {found} instead of {sha256.lower()}): "
+            f"it was thrown away{remedy}"
         )
     part.replace(target)
     return found
+
+
+class Checksums:
+    """What was fetched from where the first time, so that an archive that changes later is noticed.
+
+    Args:
+        folder: where models are kept; `checksums.json` in it maps an address to the SHA-256 of what it gave.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "checksums.json"
+
+    def of(self, address: str) -> str | None:
+        """The checksum of an earlier download; None if there was none.
+
+        Raises:
+            ModelStoreError: the file is damaged.
+        """
+        return self._read().get(address)
+
+    def add(self, address: str, sha256: str) -> None:
+        """Write down a first download.
+
+        Raises:
+            ModelStoreError: the file is damaged, or cannot be written.
+        """
+        known = {**self._read(), address: sha256}
+        fresh = self.file.with_name(self.file.name + ".new")
+        try:
+            fresh.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            fresh.replace(self.file)
+        except OSError as error:
+            raise ModelStoreError(f"{self.file} cannot be written ({error.strerror}): check the folder") from error
+
+    def _read(self) -> dict[str, str]:
+        try:
+            known = json.loads(self.file.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ModelStoreError(f"{self.file} cannot be read ({error}): repair it, or remove it") from error
+        if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
+            raise ModelStoreError(f"{self.file} does not map addresses to checksums: repair it, or remove it")
+        return known
 
 
 def bring_in(source: Path, target: Path) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,18 +20,31 @@ _DEFAULT_FOLDER = Path("models")
 
 
 @app.command("list")
-def list_command() -> None:
-    """The official models that are known here, with their publishers' figures."""
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that is known of each, as JSON.")] = False,
+) -> None:
+    """The official models that are known here: published figures, size, licence, address, checksum."""
     from pipeline.catalogue import CATALOGUE
 
+    if as_json:
+        typer.echo(json.dumps({name: {**asdict(m), "address": m.address} for name, m in CATALOGUE.items()}, indent=1))
+        return
     table = Table()
-    for column in ("model", "task", "published figures", "how to get it"):
-        table.add_column(column, overflow="fold")
-    table.add_row("default", "detect persons and vehicles", "operators/models/nanodet_g/README.md", "comes along")
+    for column in ("model", "task", "published figures", "MB", "licence", "address"):
+        table.add_column(column, overflow="fold", justify="right" if column == "MB" else "left")
+    table.add_row("default", "detect persons and vehicles", "see its README", "8", "Apache-2.0", "comes along")
     for name, model in CATALOGUE.items():
-        how = "crosscam models pull" if model.address else "export it with PaddleDetection, then import it"
-        table.add_row(name, model.task, model.figures, how)
+        size = "?" if model.size is None else str(model.size)
+        marked = model.address if model.archive else f"{model.address} *"
+        table.add_row(name, model.task, model.figures, size, model.licence, marked)
     console.print(table)
+    console.print("* trained weights: export them with PaddleDetection, then crosscam models import; others: pull")
+    console.print("?  size not published")
+    unknown = sum(model.sha256 is None for model in CATALOGUE.values())
+    console.print(
+        f"checksums: not published for {unknown} of {len(CATALOGUE)}; the first download's is written down in "
+        "checksums.json beside the models, and later ones are held to it"
+    )
 
 
 @app.command("pull")
@@ -39,38 +54,47 @@ def pull_command(
     name: Annotated[str | None, typer.Option(help="Name of its folder.")] = None,
     sha256: Annotated[str | None, typer.Option(help="What the archive has to be.")] = None,
 ) -> None:
-    """Fetch a model and unpack it. Broken off, the same command goes on."""
+    """Fetch a model and unpack it. Broken off, the same command goes on.
+
+    Of an address that was fetched before, nothing is taken but what came the first time.
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from pipeline.catalogue import CATALOGUE
-    from pipeline.model_store import ModelStoreError, bring_in, download
+    from pipeline.model_store import Checksums, ModelStoreError, bring_in, download
 
     known = CATALOGUE.get(model)
-    address = model if known is None else known.address
+    address = model if known is None else known.archive
     if known is None and "://" not in model:
         raise ModelStoreError(f"the catalogue has no model {model!r}: see crosscam models list, or give an address")
     if address is None:
         raise ModelStoreError(
-            f"the publishers of {model} offer its weights only: export it with PaddleDetection's export_model.py, then "
-            "crosscam models import"
+            f"the publishers of {model} offer its weights only ({known.address if known else ''}): export it with "
+            "PaddleDetection's export_model.py, then crosscam models import"
         )
     file_name = address.rsplit("/", 1)[-1].partition("?")[0] or "model"
     folder = to / (name or (model if known else file_name.partition(".")[0]))
     if folder.exists():
         raise ModelStoreError(f"{folder} is there already: remove it, or choose another name by --name")
     archive = to / file_name
+    checksums = Checksums(to)
+    stated, before = sha256 or (known.sha256 if known else None), checksums.of(address)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(file_name, total=None)
         found = download(
             address,
             archive,
-            sha256=sha256 or (known.sha256 if known else None),
+            sha256=stated or before,
+            remedy="" if stated else f"; if its publishers have replaced it, take its line out of {checksums.file}",
             progress=lambda done, whole: progress.update(task, completed=done, total=whole),
         )
     bring_in(archive, folder)
     archive.unlink()
-    console.print(f"{folder}: ready (SHA-256 of the archive {found})", markup=False)
+    if before is None:
+        checksums.add(address, found)
+    held = "as stated" if stated else "as the first time" if before else f"written down in {checksums.file}: see to it"
+    console.print(f"{folder}: ready (SHA-256 of the archive {found}, {held})", markup=False)
 
 
 @app.command("import")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 import threading
 import zipfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from operators.detect import BUNDLED
@@ -119,8 +121,48 @@ def test_what_cannot_be_fetched(address: str, message: str, server: Server, tmp_
 def test_pull_fetches_and_unpacks(server: Server, tmp_path: Path) -> None:
     result = RUNNER.invoke(app, ["models", "pull", server.address, "--to", str(tmp_path), "--name", "mine"])
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checksums.json", "mine"]
     assert (tmp_path / "mine" / "infer_cfg.yml").is_file()
+
+
+def test_what_came_the_first_time_is_what_has_to_come_again(server: Server, tmp_path: Path) -> None:
+    def pull(name: str, *more: str) -> Result:
+        return RUNNER.invoke(app, ["models", "pull", server.address, "--to", str(tmp_path), "--name", name, *more])
+
+    first = hashlib.sha256(server.content).hexdigest()
+    assert f"{first}, written down in" in " ".join(pull("one").output.split())
+    assert json.loads((tmp_path / "checksums.json").read_text()) == {server.address: first}
+    assert "as the first time" in pull("two").output
+    assert "as stated" in pull("three", "--sha256", first.upper()).output
+    server.content += b"\0" * 512  # still a tar, and another one
+    changed = pull("four")
+    assert isinstance(changed.exception, ModelStoreError)
+    assert "is not what it should be" in str(changed.exception)
+    assert "if its publishers have replaced it, take its line out of" in str(changed.exception)
+    assert not (tmp_path / "four").exists()
+    assert pull("five", "--sha256", hashlib.sha256(server.content).hexdigest()).exit_code == 0, "who states it, knows"
+    (tmp_path / "checksums.json").write_text("[]")
+    assert "does not map addresses to checksums" in str(pull("six").exception)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_model_of_the_catalogue_says_where_it_is_and_what_its_publishers_say(name: str) -> None:
+    model = CATALOGUE[name]
+    assert model.address.startswith("https://")
+    assert name in model.address
+    assert (model.archive is None) != (model.weights is None)
+    assert all((model.task, model.figures, model.licence))
+    assert model.size is None or 1 <= model.size <= 1000
+
+
+def test_the_list_says_that_checksums_are_not_known_beforehand() -> None:
+    output = RUNNER.invoke(app, ["models", "list"], env={"COLUMNS": "220"}).output
+    assert f"checksums: not published for {len(CATALOGUE)} of {len(CATALOGUE)}; the first download's" in output
+    assert "size not published" in output
+    listed = json.loads(RUNNER.invoke(app, ["models", "list", "--json"]).output)
+    assert listed.keys() == CATALOGUE.keys()
+    assert listed["reid_model"]["size"] == 92
+    assert listed["reid_model"]["address"].endswith("/pipeline/reid_model.zip")
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "a/../../outside.txt"])
@@ -190,4 +232,5 @@ def test_the_list_holds_every_profiles_model() -> None:
 
 def test_a_model_without_an_address_says_how_to_get_it() -> None:
     result = RUNNER.invoke(app, ["models", "pull", "jde_darknet53_30e_1088x608"])
-    assert "offer its weights only: export it" in str(result.exception)
+    assert "offer its weights only (https://paddledet.bj" in str(result.exception)
+    assert "then crosscam models import" in str(result.exception)
