@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.exported_model import COCO, Description, find_configuration, plain_name, read_configuration
-from operators.feeding import Feeding
+from operators.feeding import Feeding, Previous
 from operators.heads import CANDIDATES, Distributions, Found, Grid, Head, Suppressed, recognise
 from operators.inference import ModelError, Predictor, find_model_file, open_predictor
+from operators.looking_back import SURE, Before, heat_before
 from operators.nms import suppress
 from operators.preprocess import Placement, Preprocessing, Resizing
 from operators.records import Detections, Float32, Image
@@ -143,8 +144,18 @@ class ExportedDetector:
         stated = description.iou if description else None
         self._iou = next(iou for iou in (iou_threshold, stated, _USUAL_IOU) if iou is not None)
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
+    @property
+    def looks_back(self) -> bool:
+        """It wants each camera's picture before (CenterTrack), and says how far objects have moved since."""
+        return self._feeding.looks_back
+
+    def detect(self, images: Sequence[Image], before: Sequence[Before | None] | None = None) -> list[Detections]:
         """See `Detector`. Pictures that fill inputs of the same size share a call of the network.
+
+        Args:
+            images: see `Detector`.
+            before: for networks that look back, what each picture's camera has seen last; None where there is
+                nothing, or it is of another size: the picture itself is shown once more, and nobody in it.
 
         Raises:
             ModelError: the network failed.
@@ -161,11 +172,23 @@ class ExportedDetector:
                 inputs[len(chunk) :] = 0
                 for row, index in enumerate(chunk):
                     self._preprocessing.fill(inputs[row], images[index], placements[index])
-                outputs = self._feeding.run(inputs, [placements[index] for index in chunk])
+                previous = None
+                if before is not None and self.looks_back:
+                    previous = self._previous(inputs, before[chunk[0]], images[chunk[0]], placements[chunk[0]])
+                outputs = self._feeding.run(inputs, [placements[index] for index in chunk], previous)
                 for row, index in enumerate(chunk):
                     found = self._head.read(outputs, row, shape, self._floor)
                     results[index] = self._finish(found, placements[index], images[index].shape[:2])
         return results
+
+    def _previous(self, inputs: Float32, before: Before | None, image: Image, placement: Placement) -> Previous | None:
+        """What a network that looks back (it takes pictures one by one) is shown of the picture before."""
+        if before is None or before.image.shape != image.shape:
+            return None
+        prepared = np.zeros_like(inputs)
+        self._preprocessing.fill(prepared[0], before.image, placement)
+        sure = before.detections.boxes[before.detections.scores >= SURE]
+        return Previous(prepared, heat_before(placement.to_input(sure), placement.shape))
 
     def _room(self, count: int, shape: tuple[int, int]) -> Float32:
         """(count, 3, *shape) float32 to prepare pictures in: the same memory every time, it is never handed out."""
@@ -206,12 +229,15 @@ class ExportedDetector:
         height, width = picture
         boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32, copy=False)
         seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        more = found.embeddings
+        more, moved = found.embeddings, found.offsets
+        if moved is not None:
+            moved = (moved[rows[seen]] / np.array(placement.scale[::-1])).astype(np.float32)
         return Detections(
             boxes[seen],
             scores[seen].astype(np.float32, copy=False),
             numbers[seen],
             None if more is None else more[rows[seen]],
+            offsets=moved,
         )
 
 

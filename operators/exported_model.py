@@ -83,6 +83,11 @@ class Description:
         return self.architecture in ONE_SHOT
 
     @property
+    def looks_back(self) -> bool:
+        """It is shown the picture before, too, and says how far objects have moved since."""
+        return self.architecture == "CenterTrack"
+
+    @property
     def sized(self) -> bool:
         """It says how large pictures are to be, or that they keep their size."""
         return self.preprocessing.resizing.height > 0 or self.preprocessing.resizing.warp

@@ -63,6 +63,13 @@ class Placement:
         scale = np.array([x, y, x, y], np.float32)
         return ((boxes - offset) / scale).astype(np.float32, copy=False)
 
+    def to_input(self, boxes: Float32) -> Float32:
+        """The way back: (N, 4) xyxy boxes in pixels of the picture, in input pixels."""
+        top, left = self.offset
+        y, x = self.scale
+        offset = np.array([left, top, left, top], np.float32)
+        return (boxes * np.array([x, y, x, y], np.float32) + offset).astype(np.float32, copy=False)
+
 
 @dataclass(frozen=True)
 class Preprocessing:

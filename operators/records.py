@@ -48,6 +48,7 @@ class Detections:
         classes: (N,) int32, index into the detector's class names.
         embeddings: (N, D) float32, L2-normalised appearance; None if not computed.
         ids: (N,) int64 local track ids given by a source, -1 where unknown; None if no source gave any.
+        offsets: (N, 2) float32 pixels, from each centre to where it was a frame earlier; None if no network said so.
     """
 
     boxes: Float32
@@ -55,6 +56,7 @@ class Detections:
     classes: Int32
     embeddings: Float32 | None = None
     ids: Int64 | None = None
+    offsets: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -67,6 +69,7 @@ class Detections:
             self.classes[rows],
             None if self.embeddings is None else self.embeddings[rows],
             None if self.ids is None else self.ids[rows],
+            None if self.offsets is None else self.offsets[rows],
         )
 
     @classmethod

@@ -48,9 +48,10 @@ class TiledDetector:
         self._detector = detector
         self._tile, self._overlap = tile, overlap
         self.classes = detector.classes
+        self.looks_back = False  # what moved from one tile into another has been in neither's picture before
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """See `operators.detect.Detector`."""
+    def detect(self, images: Sequence[Image], before: object = None) -> list[Detections]:
+        """See `operators.detect.Detector`; `before` is not looked at."""
         cuts = [cut(image.shape[0], image.shape[1], self._tile, self._overlap) for image in images]
         views: list[Image] = []
         for image, tiles in zip(images, cuts, strict=True):

@@ -126,6 +126,9 @@ def build_tracker(site: Site, camera: Camera, source: Source) -> Tracker:
                 "give the camera a `homography`, or take another tracker"
             )
         known["homography"] = camera.homography
+    description = describe_detector(site) if "offsets" in parameters_of(find(site.tracker.name)) else None
+    if description is not None and source.brings == "frames":
+        known["offsets"] = description.looks_back
     return create(site.tracker.name, **{**known, **site.tracker.parameters})
 
 

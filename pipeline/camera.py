@@ -174,6 +174,10 @@ class CameraChain:
         """Where the source goes on; None at the start."""
         return self._position
 
+    def interval_of(self, time_ns: int) -> int:
+        """The commit interval that an instant lies in."""
+        return time_ns // self._interval_ns
+
     @property
     def counts(self) -> dict[str, int]:
         """decoded, tracked and `dropped.<reason>`, cumulative: decoded = tracked + the sum of the dropped.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mtmct.records import CameraBatch
+from operators.looking_back import Before
 from operators.records import Detections, Image
 from pipeline.camera import CameraChain, Delivery
 from pipeline.lane import OutOfStepError, SupersededError
@@ -24,14 +25,21 @@ SILENCE_NS = 1_000_000_000
 
 
 class Detector(Protocol):
-    """What a shard needs of a detector."""
+    """What a shard needs of a detector. `looks_back`: it is to be shown each camera's picture before."""
 
-    def detect(self, images: Sequence[Image]) -> list[Detections]: ...
+    @property
+    def looks_back(self) -> bool: ...
+
+    def detect(self, images: Sequence[Image], before: Sequence[Before | None] | None = None) -> list[Detections]: ...
 
 
 @dataclass(slots=True)
 class Member:
-    """One camera of the shard."""
+    """One camera of the shard.
+
+    Attributes:
+        seen: for a detector that looks back, the last picture with what was found in it, and its interval.
+    """
 
     camera: str
     epoch: int
@@ -41,6 +49,7 @@ class Member:
     ended: bool = False
     lost: bool = False
     failure: str | None = None
+    seen: tuple[Before, int] | None = None
 
     @property
     def live(self) -> bool:
@@ -53,6 +62,22 @@ class Member:
     @property
     def over(self) -> bool:
         return self.ended and not self.outstanding
+
+    def before(self, delivery: Delivery) -> Before | None:
+        """What a detector that looks back is shown beside a picture.
+
+        Nothing beside the first of an interval: pictures are not kept with a worker's state, and one that takes over at
+        the beginning of an interval is to find the same as one that has been there all the time.
+        """
+        if self.seen is None or self.seen[1] != self.chain.interval_of(delivery.frame.time_ns):
+            return None
+        return self.seen[0]
+
+    def remember(self, delivery: Delivery, detections: Detections) -> None:
+        """Keep a picture for the one after it."""
+        if delivery.frame.image is not None:
+            interval = self.chain.interval_of(delivery.frame.time_ns)
+            self.seen = (Before(delivery.frame.image, detections), interval)
 
 
 class Shard:
@@ -144,32 +169,42 @@ class Shard:
                 member.ended = True
             else:
                 self._fail(member, item.reason, item.rejected, item.counts)
-        for (member, delivery), detections in zip(frames, self._detect([d for _, d in frames]), strict=True):
+        for (member, delivery), detections in zip(frames, self._detect(frames), strict=True):
             try:
-                found = detections if detections is not None else self._detect_alone(delivery)
+                found = detections if detections is not None else self._detect_alone(member, delivery)
+                if self._looks_back:
+                    member.remember(delivery, found)
                 self._send(member, member.chain.add(delivery, found))
             except Exception as error:  # one camera's pictures must not end the others
                 what = f"camera {member.camera!r}: frame {delivery.frame.index} cannot be processed"
                 self._fail(member, mask(f"{what} ({type(error).__name__}: {error})"))
         return worked
 
-    def _detect(self, deliveries: Sequence[Delivery]) -> list[Detections | None]:
+    def _detect(self, frames: Sequence[tuple[Member, Delivery]]) -> list[Detections | None]:
         """Detections of every delivery; None for pictures in whose common call the detector failed."""
-        found: list[Detections | None] = [delivery.frame.given for delivery in deliveries]
-        images = {i: d.frame.image for i, d in enumerate(deliveries) if d.frame.given is None}
+        found: list[Detections | None] = [delivery.frame.given for _, delivery in frames]
+        images = {i: d.frame.image for i, (_, d) in enumerate(frames) if d.frame.given is None}
         if images:
             assert self._detector is not None
             try:
-                detected = self._detector.detect([image for image in images.values() if image is not None])
+                shown = [image for image in images.values() if image is not None]
+                detected = self._detector.detect(shown, self._before([frames[i] for i in images]))
             except Exception:  # `_detect_alone` finds out whose picture it was
                 return found
             for i, detections in zip(images, detected, strict=True):
                 found[i] = detections
         return found
 
-    def _detect_alone(self, delivery: Delivery) -> Detections:
+    def _detect_alone(self, member: Member, delivery: Delivery) -> Detections:
         assert self._detector is not None and delivery.frame.image is not None
-        return self._detector.detect([delivery.frame.image])[0]
+        return self._detector.detect([delivery.frame.image], self._before([(member, delivery)]))[0]
+
+    @property
+    def _looks_back(self) -> bool:
+        return self._detector is not None and self._detector.looks_back
+
+    def _before(self, frames: Sequence[tuple[Member, Delivery]]) -> list[Before | None] | None:
+        return [member.before(delivery) for member, delivery in frames] if self._looks_back else None
 
     def _note(self, member: Member, note: Note) -> None:
         """A lost camera is said once and counted every time, however often connecting to it fails."""

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from operators.records import Detections, Tracks
 from operators.track.base import Tracker
 from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.boxes import XYWH, place_boxes, read_detections
@@ -107,8 +109,9 @@ def step(tracks, given, looks, settings, told):
 class CenterTrack(Tracker):
     """CenterTrack's greedy matching of centres.
 
-    The network's offsets come as the detections' embeddings, (N, 2) pixels, from a centre now to the same object's
-    centre in the frame before. Without them a Kalman filter predicts where the tracks have gone.
+    The network's offsets come with the detections (`Detections.offsets`, or as their embeddings): (N, 2) pixels, from
+    a centre now to the same object's centre in the frame before. Without them a Kalman filter predicts where the
+    tracks have gone.
 
     Args:
         min_score: detections must be above it. Reference 0.4.
@@ -150,6 +153,12 @@ class CenterTrack(Tracker):
                 float(not self._offsets),
             ),
         )
+
+    def update(self, detections: Detections, time_ns: int) -> Tracks:
+        """See `Tracker.update`."""
+        if self._offsets and detections.offsets is not None:
+            detections = replace(detections, embeddings=detections.offsets)
+        return super().update(detections, time_ns)
 
     def _embedding_width(self, dim: int) -> int:
         return dim if self._offsets else 0

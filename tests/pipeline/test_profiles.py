@@ -11,7 +11,9 @@ import pytest
 
 from mtmct.records import IDENTITIES, TRACKS
 from operators.detect import open_detector
+from operators.looking_back import Before
 from operators.tiles import TiledDetector
+from operators.track import create
 from pipeline.assembly import (
     build_detector,
     build_embedder,
@@ -24,6 +26,7 @@ from pipeline.assembly import (
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import load
 from pipeline.profiles import PROFILES
+from pipeline.replay import record
 from pipeline.testing import LocalFusion, LocalLink
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,3 +155,65 @@ def test_one_line_runs_a_site_with_an_exported_one_shot_network(name: str, archi
     last = np.array([track["points"][-1][1:5] for track in tracks])
     apart = np.abs(last[:, None] - found.boxes[None, :seen]).max(axis=2)
     assert apart.min(axis=0).max() < 0.2, "every object is where the network sees it"
+
+
+def test_centertrack_is_shown_the_picture_before_and_its_offsets_lead_the_tracks(tmp_path: Path) -> None:
+    import paddle
+
+    from operators.networks.centertrack import CenterTrack
+    from operators.networks.export import PERMUTE, UNIT, normalise, save
+
+    paddle.seed(7)
+    network = CenterTrack(1, top=6, tiny=True)
+    with paddle.no_grad():
+        for layer in network.sublayers():
+            if isinstance(layer, paddle.nn.BatchNorm2D):
+                layer._momentum = 0.3
+        for _ in range(4):
+            picture = paddle.rand([2, 3, 64, 96])
+            network.neck(network.backbone(picture, network.before(picture) + network.heat_before(picture[:, :1])))
+    network.heat.predict.bias.set_value(np.float32([0.5]))
+    network.size.predict.bias.set_value(np.float32([2, 4, 2, 4]))
+    shape = [1, 3, 64, 96]
+    warp = {"type": "WarpAffine", "input_h": 64, "input_w": 96, "keep_res": False}
+    save(
+        network,
+        tmp_path / "net",
+        inputs={"image": shape, "pre_image": shape, "pre_hm": [1, 1, 64, 96]},
+        architecture="CenterTrack",
+        labels=["pedestrian"],
+        preprocess=[warp, normalise(UNIT), PERMUTE],
+    )
+    texture = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (96, 160, 3), dtype=np.uint8), (9, 9), 2)
+    pictures = [np.roll(texture, number, axis=1) for number in range(14)]
+    (tmp_path / "clip").mkdir()
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / "clip" / f"{number:03d}.png"), picture)
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        "site: plaza\nprofile: centertrack\ndetector: {model: net}\nembedder: {model: none}\n"
+        "cameras: [{id: hall, source: clip, fps: 10}]\n"
+        f"ledger: {{sqlite: {{path: {tmp_path / 'ledger.sqlite'}}}}}\n"
+    )
+    batches = record(load(file))
+    seen = {
+        (frame, tracklet.track): box
+        for batch in batches
+        for tracklet in batch.tracklets
+        for frame, box in zip(tracklet.frames.tolist(), tracklet.boxes, strict=True)
+    }
+    detector = open_detector(tmp_path / "net", classes=["person"])
+    tracker = create("centertrack", rate_hz=10.0, offsets=True)
+    expected, before = {}, None
+    for number, picture in enumerate(pictures):
+        # A worker that takes over at a second's beginning has no picture from before it.
+        (found,) = detector.detect([picture], [None if number == 10 else before])
+        if number == 5:
+            assert not np.array_equal(found.scores, detector.detect([picture])[0].scores), "it makes a difference"
+        tracks = tracker.update(found, number * 10**8)
+        expected |= {(number + 1, track): box for track, box in zip(tracks.ids.tolist(), tracks.boxes, strict=True)}
+        before = Before(picture, found)
+    assert len(expected) > 20
+    assert seen.keys() == expected.keys()
+    for key, box in expected.items():
+        np.testing.assert_array_equal(seen[key], box)

@@ -12,6 +12,7 @@ import pytest
 
 from operators.detect import open_detector
 from operators.embed import open_embedder
+from operators.looking_back import Before, heat_before
 from operators.networks import picodet
 from operators.networks.centertrack import CenterTrack
 from operators.networks.export import IMAGENET, PERMUTE, UNIT, Raw, Suppressing, letterbox, normalise, resize, save
@@ -195,6 +196,25 @@ def test_centertrack_looks_at_one_picture_alone_when_there_is_no_other(tmp_path:
     assert len(found) > 3
     np.testing.assert_allclose(rows_of(found), expected(rows, 0.01), atol=2e-2)
     assert found.embeddings is None
+
+    # And with a picture before, in which one object was sure and one was not.
+    earlier = np.ascontiguousarray(IMAGE[:, ::-1])
+    warped = (
+        cv2.warpAffine(earlier, np.float64([[ratio, 0, 0], [0, ratio, top]]), (SIDE, SIDE)).astype(np.float32) / 255
+    )
+    pre = paddle.to_tensor(np.ascontiguousarray(warped.transpose(2, 0, 1)[None]))
+    boxes = np.float32([[40, 20, 60, 70], [90, 10, 120, 50]])
+    was = Detections(boxes, np.float32([0.9, 0.4]), np.zeros(2, np.int32))
+    heat = heat_before(boxes[:1] * np.float32(ratio) + np.float32([0, top, 0, top]), (SIDE, SIDE))
+    assert heat.max() == heat[0, 0, int(45 * ratio + top), int(50 * ratio)] == 1.0
+    assert 0 < (heat > 0).sum() < SIDE * SIDE / 4
+    rows, _, moved = (output.numpy() for output in network(image, pre, paddle.to_tensor(heat)))
+    rows[:, 2:] = (rows[:, 2:] * 4 - [0, top, 0, top]) / ratio
+    (found,) = open_detector(tmp_path, score_threshold=0.01).detect([IMAGE], [Before(earlier, was)])
+    np.testing.assert_allclose(rows_of(found), expected(rows, 0.01), atol=2e-2)
+    assert found.offsets is not None
+    nearest = [np.abs(rows[:, 1] - score).argmin() for score in found.scores]
+    np.testing.assert_allclose(found.offsets, moved[nearest] * 4 / ratio, atol=2e-2)
 
 
 @pytest.mark.parametrize(
