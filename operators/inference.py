@@ -27,6 +27,7 @@ PRECISIONS = ("fp32", "fp16", "trt-fp32", "trt-fp16", "trt-int8")
 
 _SUFFIXES = (".pdmodel", ".json", ".onnx")
 _STEMS = ("model", "inference")
+_WEIGHTS = (".pdparams", ".pdopt", ".pdema")
 _READ_BY_3_2 = 3  # the newest format of `.json` programs that Paddle 3.2 writes
 _CHILD_PATIENCE_S = 120.0
 
@@ -106,6 +107,11 @@ def find_model_file(path: Path) -> Path:
         ModelError: nothing there, none, or several without one called `model` or `inference`.
     """
     if path.is_file():
+        if path.suffix in _WEIGHTS:
+            raise ModelError(
+                f"{path} holds trained weights without their network: export it with PaddleDetection's "
+                "export_model.py, and give the folder that it writes"
+            )
         if path.suffix not in _SUFFIXES:
             raise ModelError(f"{path} is no model: give a folder, or a {', '.join(_SUFFIXES[:-1])} or .onnx file")
         return path

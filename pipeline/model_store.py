@@ -155,6 +155,8 @@ def bring_in(source: Path, target: Path) -> Path:
         inner = Path(temporary) / "model"
         if source.is_dir():
             shutil.copytree(source, inner)
+        elif source.suffix == ".pdparams":
+            find_model_file(source)  # says what to do with it
         else:
             inner.mkdir()
             _unpack(source, inner)

@@ -120,6 +120,9 @@ def test_a_folder_without_one_clear_model_is_refused(tmp_path: Path, files: list
 def test_a_path_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="there is no model at"):
         open_predictor(tmp_path / "nowhere")
+    (tmp_path / "trained.pdparams").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"trained\.pdparams holds trained weights without their network: export it"):
+        open_predictor(tmp_path / "trained.pdparams")
     (tmp_path / "weights.pt").write_bytes(b"")
     with pytest.raises(ModelError, match="is no model: give a folder"):
         open_predictor(tmp_path / "weights.pt")

@@ -125,6 +125,13 @@ def test_pull_fetches_and_unpacks(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "infer_cfg.yml").is_file()
 
 
+def test_trained_weights_are_told_from_an_export(tmp_path: Path) -> None:
+    (tmp_path / "trained.pdparams").write_bytes(b"")
+    with pytest.raises(ModelError, match="holds trained weights without their network: export it"):
+        bring_in(tmp_path / "trained.pdparams", tmp_path / "models" / "m")
+    assert not list((tmp_path / "models").iterdir())
+
+
 def test_what_came_the_first_time_is_what_has_to_come_again(server: Server, tmp_path: Path) -> None:
     def pull(name: str, *more: str) -> Result:
         return RUNNER.invoke(app, ["models", "pull", server.address, "--to", str(tmp_path), "--name", name, *more])
