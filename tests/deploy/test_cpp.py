@@ -28,7 +28,11 @@ from pipeline.testing import LocalFusion, LocalLink
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / ".." / "shared" / "data"
-LINES = {"door": ((60.0, 150.0), (400.0, 160.0)), "way": ((200.0, 0.0), (210.0, 240.0), (190.0, 480.0))}
+LINES = {
+    "door": ((60.0, 150.0), (400.0, 160.0)),
+    "way": ((200.0, 0.0), (210.0, 240.0), (190.0, 480.0)),
+    "fork": ((160.0, 100.0), (200.0, 400.0), (240.0, 100.0)),  # whoever was hidden may be through both of its arms
+}
 FPS = 12.5
 
 pytestmark = pytest.mark.timeout(900)  # the build takes its time where there is little of it
