@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmct.coincidence import Beside, PairWindow
-from mtmct.exemplars import Exemplars, alike, likeness
+from mtmct.exemplars import Impression, alike
 from mtmct.identities import Identity, IdentityBook
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
@@ -49,13 +49,13 @@ class Subject:
         cls: class name.
         tracks: its tracks in memory, in order of first sight; at least one.
         spans: camera, first and last event time of all its tracks.
-        looks: what its tracks look like; put together only if somebody is left to compare with.
+        looks: what its tracks look like.
     """
 
     cls: str
     tracks: Sequence[LocalTrack]
     spans: Sequence[tuple[str, int, int]]
-    looks: Sequence[Exemplars]
+    looks: Impression
 
     @property
     def stays(self) -> list[Stay]:
@@ -69,12 +69,12 @@ class Subject:
     def of_track(cls, track: LocalTrack) -> Subject:
         """One track."""
         span = (track.camera, track.start_ns, track.last_ns)
-        return cls(track.cls, [track], [span], [track.looks])
+        return cls(track.cls, [track], [span], Impression().with_looks([track.looks]))
 
     @classmethod
     def of_identity(cls, identity: Identity, book: IdentityBook) -> Subject:
         """A whole identity."""
-        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), book.looks(identity))
+        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), book.impression(identity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class _Known:
         tracks: its tracks in memory.
         spans: first and last event time of all its tracks, by camera.
         course: its latest stays in views, in order.
+        looks: what its tracks look like.
     """
 
     uids: Sequence[int]
@@ -94,6 +95,7 @@ class _Known:
     tracks: Sequence[LocalTrack]
     spans: Mapping[str, Sequence[tuple[int, int]]]
     course: Sequence[Stay]
+    looks: Impression
 
 
 class Gathered:
@@ -114,7 +116,8 @@ class Gathered:
             spans.setdefault(member.camera, []).append((member.start_ns, member.end_ns))
         for track in tracks:
             spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
-        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans, _course(candidate, tracks))
+        looks = candidate.impression.with_looks([track.looks for track in tracks])
+        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans, _course(candidate, tracks), looks)
         if len(tracks) == len(candidate.uids):
             self._known[candidate.number] = known
         return known
@@ -174,9 +177,10 @@ class Judge:
             min(subject.tracks, key=lambda track: (track.start_ns, track.uid)),
             max(subject.tracks, key=lambda track: (track.last_ns, track.uid)),
         )
-        terms = [self._terms(question, candidate, self._gathered.of(candidate, without)) for candidate in candidates]
-        possible = [candidate for candidate, known in zip(candidates, terms, strict=True) if known is not None]
-        said = iter(self._appearance(subject, possible, without))
+        gathered = [self._gathered.of(candidate, without) for candidate in candidates]
+        terms = [self._terms(question, one, known) for one, known in zip(candidates, gathered, strict=True)]
+        possible = [known.looks for known, said in zip(gathered, terms, strict=True) if said is not None]
+        said = iter(self._appearance(subject, possible))
         scores = []
         for known in terms:
             if known is None:
@@ -189,44 +193,12 @@ class Judge:
             scores.append(Score(round(sum(known.values()), 6), known))
         return scores
 
-    def _appearance(self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]) -> list[float]:
-        """What the looks say for each candidate, nats; NaN where there are none to compare.
-
-        Where travel times are learned the cosines are averaged over all pairs of tracks: the best of them, which is
-        right among few people, grows with every look that is kept of somebody, and would learn times of wrong links.
-        """
+    def _appearance(self, subject: Subject, candidates: Sequence[Impression]) -> list[float]:
+        """What the looks say for each candidate, nats; NaN where there are none to compare."""
         calibration = self._settings.appearance
-        if self._travel is None:
-            cosines = self._likeness(subject, candidates, without)
-            return [calibration.llr(cosine) if math.isfinite(cosine) else math.nan for cosine in cosines]
-        seen = [looks for looks in subject.looks if len(looks)]
-        means, gains = alike(seen, [self._looks(candidate, without) for candidate in candidates])
+        means, gains = alike(subject.looks, candidates)
         pairs = zip(means.tolist(), gains.tolist(), strict=True)
         return [calibration.llr(mean, gain) if math.isfinite(mean) else math.nan for mean, gain in pairs]
-
-    def _looks(self, candidate: Identity, without: frozenset[int]) -> list[Exemplars]:
-        kept = [candidate.looks, *(t.looks for t in self._book.tracks_of(candidate) if t.uid not in without)]
-        return [looks for looks in kept if len(looks)]
-
-    def _likeness(self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]) -> list[float]:
-        seen = [looks for looks in subject.looks if len(looks)]
-        if not seen or not candidates:
-            return [math.nan] * len(candidates)
-        mine = np.concatenate([looks.vectors for looks in seen])
-        weights = np.concatenate([looks.weights for looks in seen])
-        vectors, owners = [], []
-        for owner, candidate in enumerate(candidates):
-            kept = [candidate.looks] + [t.looks for t in self._book.tracks_of(candidate) if t.uid not in without]
-            for looks in kept:
-                if len(looks):
-                    vectors.append(looks.vectors)
-                    owners += [owner] * len(looks)
-        if not vectors:
-            return [math.nan] * len(candidates)
-        occasions = np.repeat(np.arange(len(seen)), [len(looks) for looks in seen])
-        everybody, slope = np.asarray(owners, np.float64), self._settings.appearance.slope
-        found = likeness(mine, weights, np.concatenate(vectors), everybody, len(candidates), occasions, slope)
-        return [float(value) for value in found]
 
     def _terms(self, question: _Question, candidate: Identity, known: _Known) -> dict[str, float] | None:
         settings, subject = self._settings, question.subject

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtmct.topology import Float64
-from operators.records import Float32, Int64
+from operators.records import Float32
 
-_MOST_GAIN = 4.0  # what is seen again and again says at most this much more than what is seen once
+_MOST_GAIN = 8.0  # what is seen again and again says at most this much more than what is seen once
+_HALF_TOLD = 1.0  # pictures after which half is known of what an occasion can tell
 _SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
 
 
@@ -105,85 +106,61 @@ def due(offered: int) -> bool:
     return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
 
 
-def alike(subject: Sequence[Exemplars], others: Sequence[Sequence[Exemplars]]) -> tuple[Float64, Float64]:
-    """How alike one object and many are, each seen on several occasions (tracks).
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """What somebody looks like over several occasions (tracks): the mean of the mean look of each.
 
-    The mean over all pairs of occasions, not the best of them: the more looks are kept of somebody, the more like
-    him the most like of them is to anybody. The noise of the occasions averages out, so that the mean says more
-    than a cosine of one pair does: by how much follows from how alike the occasions of one object are.
+    A mean over occasions, not the best of them: the more looks are kept of somebody, the more like him the most like
+    of them is to anybody. The noise of the occasions averages out of it, so that it says more than one occasion does.
+
+    Attributes:
+        total: (D,) float32, weighted sum of the L2-normalised mean looks of the occasions; (0,) where there are none.
+        weight: sum of the weights. Pictures of one occasion share what makes it differ from others, so the weight
+            of an occasion grows with its pictures, but only up to 1.
+    """
+
+    total: Float32 = field(default_factory=_no_weights)
+    weight: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.weight > 0
+
+    def __add__(self, other: Impression) -> Impression:
+        if not self or not other:
+            return self or other
+        return Impression(self.total + other.total, self.weight + other.weight)
+
+    def with_looks(self, looks: Sequence[Exemplars]) -> Impression:
+        """With one occasion more for each of the looks that are not empty."""
+        seen = [each for each in looks if len(each)]
+        if not seen:
+            return self
+        pictures = np.array([each.weights.sum() for each in seen], np.float32)
+        weights = pictures / (pictures + np.float32(_HALF_TOLD))
+        return self + Impression(weights @ np.stack([each.middle for each in seen]), float(weights.sum()))
+
+
+def alike(one: Impression, others: Sequence[Impression]) -> tuple[Float64, Float64]:
+    """How alike one object and many are.
+
+    For the mean over all pairs of occasions the noise of the pairs shrinks as much as the mean looks of the occasions
+    of each object shrink when they are averaged: occasions that repeat each other (the same light, the same pose)
+    add nothing, those that differ add much.
 
     Args:
-        subject: looks of the one, by occasion; none of them empty.
-        others: looks of the many, by occasion; none of them empty; one without occasions is not comparable.
+        one: of the one; not empty.
+        others: of the many; an empty one is not comparable.
 
     Returns:
         (N,) float64 mean cosines, NaN for those not comparable, and (N,) float64 how much more than the cosine of
         one pair they say, 1 or more.
     """
     cosines, gains = np.full(len(others), np.nan), np.ones(len(others))
-    owners = [row for row, looks in enumerate(others) if looks]
-    if not subject or not owners:
+    rows = [row for row, other in enumerate(others) if other]
+    if not one or not rows:
         return cosines, gains
-    occasions = [looks for row in owners for looks in others[row]]
-    starts = np.cumsum([0, *(len(looks) for looks in occasions)])[:-1]
-    queries = np.concatenate([looks.vectors for looks in subject])
-    weights = np.concatenate([looks.weights / looks.weights.sum() for looks in subject]).astype(np.float64)
-    found = (queries @ np.concatenate([looks.vectors for looks in occasions]).T).astype(np.float64)
-    best = np.maximum.reduceat(found, starts, axis=1)
-    of_occasion = (weights[:, None] * best).sum(axis=0) / len(subject)
-    counts = np.array([len(others[row]) for row in owners])
-    heads = np.cumsum([0, *counts])[:-1]
-    cosines[owners] = np.add.reduceat(of_occasion, heads) / counts
-    middles = np.stack([looks.middle for looks in occasions]).astype(np.float64)
-    centres = np.add.reduceat(middles, heads, axis=0) / counts[:, None]
-    mine = np.mean([looks.middle for looks in subject], axis=0)
-    coherence = (centres**2).sum(axis=1) * float((mine.astype(np.float64) ** 2).sum())
-    gains[owners] = 1 / np.clip(coherence, 1 / _MOST_GAIN, 1.0)
+    mine = one.total.astype(np.float64) / one.weight
+    centres = np.stack([others[row].total / np.float32(others[row].weight) for row in rows]).astype(np.float64)
+    cosines[rows] = centres @ mine
+    gains[rows] = 1 / np.clip((centres**2).sum(axis=1) * (mine @ mine), 1 / _MOST_GAIN, 1.0)
     return cosines, gains
-
-
-def likeness(
-    queries: Float32,
-    query_weights: Float32,
-    looks: Float32,
-    owners: Float64,
-    count: int,
-    occasions: Int64 | None = None,
-    slope: float = 1.0,
-) -> Float64:
-    """Cosine between one object and many, each with several looks.
-
-    For each look of the query the best look of the other object counts (they need not share every pose). The looks
-    of one occasion (a track) share its light and what stands in the way, and differ by noise: their cosines are
-    averaged, by weight. Of several occasions the likelihood ratios are: whoever was half hidden or in a shadow once
-    did not look like himself then, which says less against him than an occasion that agrees says for him. Whatever
-    the occasions have to do with each other, such a mean is a valid ratio still: where the two are different its
-    expectation is 1 (Vovk and Wang, "E-values: calibration, combination and applications", 2021).
-
-    Args:
-        queries: (Q, D) float32, L2-normalised looks of the one.
-        query_weights: (Q,) float32.
-        looks: (L, D) float32, L2-normalised looks of the many, grouped by owner, owners ascending.
-        owners: (L,) integers in [0, count).
-        count: how many others there are.
-        occasions: (Q,) int64, ascending: of which track each look of the one is; None: of one.
-        slope: nats a unit of cosine, of the model's calibration.
-
-    Returns:
-        (count,) float64, cosines that say as much as all the looks together; NaN for those without looks.
-    """
-    result = np.full(count, np.nan)
-    if len(queries) == 0 or len(looks) == 0:
-        return result
-    cosines = (queries @ looks.T).astype(np.float64)
-    present, starts = np.unique(owners, return_index=True)
-    best = np.maximum.reduceat(cosines, starts, axis=1)
-    weights = query_weights.astype(np.float64)
-    heads = np.zeros(1, np.int64) if occasions is None else np.flatnonzero(np.diff(occasions, prepend=-1))
-    of_occasion = np.add.reduceat(weights, heads)
-    means = np.add.reduceat(weights[:, None] * best, heads, axis=0) / of_occasion[:, None]
-    top = means.max(axis=0)
-    share = of_occasion / of_occasion.sum()
-    together = top + np.log((share[:, None] * np.exp(slope * (means - top))).sum(axis=0)) / slope
-    result[present.astype(np.int64)] = together
-    return result

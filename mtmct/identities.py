@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mtmct.exemplars import Exemplars
+from mtmct.exemplars import Exemplars, Impression
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
 from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, most_voted
@@ -46,7 +46,7 @@ class Identity:
         uids: its tracks in memory, ascending.
         past: its tracks that are no longer in memory.
         last_ns: when it was last seen, as far as `past` knows.
-        looks: exemplars of the tracks in `past`.
+        looks: exemplars of the tracks in `past`; impression: the mean of their looks.
     """
 
     number: int
@@ -57,6 +57,7 @@ class Identity:
     past: list[Member] = field(default_factory=list)
     last_ns: int = 0
     looks: Exemplars = field(default_factory=Exemplars)
+    impression: Impression = field(default_factory=Impression)
 
 
 class IdentityBook:
@@ -133,9 +134,9 @@ class IdentityBook:
         spans = (*past, *others)
         return not any(camera == track.camera and track.overlaps(start, end) for camera, start, end in spans)
 
-    def looks(self, identity: Identity) -> list[Exemplars]:
+    def impression(self, identity: Identity) -> Impression:
         """All that is known of its appearance."""
-        return [looks for looks in (identity.looks, *(track.looks for track in self.tracks_of(identity))) if len(looks)]
+        return identity.impression.with_looks([track.looks for track in self.tracks_of(identity)])
 
     # --- what can happen ---------------------------------------------------------------------------------------
 
@@ -186,6 +187,7 @@ class IdentityBook:
         for name, count in gone.votes.items():
             survivor.votes[name] = survivor.votes.get(name, 0) + count
         survivor.last_ns = max(survivor.last_ns, gone.last_ns)
+        survivor.impression += gone.impression
         survivor.looks.absorb(gone.looks.vectors, gone.looks.weights, self._settings.exemplars)
         survivor.revision += 1
         gone.revision += 1
@@ -231,6 +233,7 @@ class IdentityBook:
         for name, count in track.votes.items():
             identity.votes[name] = identity.votes.get(name, 0) + count
         identity.last_ns = max(identity.last_ns, track.last_ns)
+        identity.impression = identity.impression.with_looks([track.looks])
         identity.looks.absorb(track.looks.vectors, track.looks.weights, self._settings.exemplars)
         self.changed.add(identity.number)
 

@@ -158,7 +158,7 @@ class FusionSettings:
     unseen_overlap: float = -1.0
     link_odds: float = 0.7
     merge_odds: float = 3.0
-    second_look_s: float = 60.0
+    second_look_s: float = 300.0
     second_look_odds: float = 0.0
     split_odds: float = 5.0
     drift_m: float = 1.5

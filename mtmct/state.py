@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from mtmct.coincidence import CommitPairs, PairRows
-from mtmct.exemplars import Exemplars
+from mtmct.exemplars import Exemplars, Impression
 from mtmct.identities import Identity, Member
 from mtmct.records import Tracklet
 from mtmct.tracks import LocalTrack
@@ -237,6 +237,8 @@ def pack_identity(identity: Identity) -> bytes:
             "past": [[member.camera, member.track, member.start_ns, member.end_ns] for member in identity.past],
             "last": identity.last_ns,
             **pack_looks(identity.looks),
+            "impression": identity.impression.total,
+            "told": identity.impression.weight,
         }
     )
 
@@ -252,6 +254,7 @@ def unpack_identity(key: str, data: bytes) -> Identity:
         past=[Member(*member) for member in value["past"]],
         last_ns=value["last"],
         looks=unpack_looks(value),
+        impression=Impression(value["impression"], value["told"]),
     )
 
 

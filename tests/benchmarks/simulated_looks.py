@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from fusion_support import CameraTable
 
-from mtmct.exemplars import Exemplars, likeness
+from mtmct.exemplars import Exemplars
 from mtmct.settings import AppearanceCalibration, FusionSettings
 
 DIM = 128
@@ -86,9 +86,8 @@ def _calibrate(cameras: Mapping[str, CameraTable], seed: int) -> AppearanceCalib
     The cosines are those between the looks that fusion keeps of whole tracks, not those between boxes.
     """
     looks, people, where = _looks_of_tracks(cameras)
-    owners = np.repeat(np.arange(len(looks)), [len(each) for each in looks]).astype(np.float64)
-    everybody = np.concatenate([each.vectors for each in looks])
-    cosine = np.stack([likeness(each.vectors, each.weights, everybody, owners, len(looks)) for each in looks])
+    middles = np.stack([each.middle for each in looks]).astype(np.float64)
+    cosine = middles @ middles.T
     first, second = np.nonzero(where[:, None] != where[None])
     cosine, same = cosine[first, second], people[first] == people[second]
     weights = np.where(same, 0.5 / same.sum(), 0.5 / (~same).sum())

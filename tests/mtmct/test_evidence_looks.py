@@ -6,58 +6,71 @@ import numpy as np
 import pytest
 from fusion_scenes import camera, events, look, play, script, straight, topology
 
-from mtmct.exemplars import likeness
+from mtmct.exemplars import Exemplars, Impression, alike
 from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration, FusionSettings
 
-SLOPE = 20.0
-ME = np.eye(8, dtype=np.float32)[:1]
+DIM = 256
+RANDOM = np.random.default_rng(0)
 
 
-def at(cosine: float, axis: int) -> np.ndarray:
-    """A unit vector with this cosine to `ME`."""
-    vector = np.zeros((1, 8), np.float32)
-    vector[0, 0], vector[0, axis] = cosine, np.sqrt(1 - cosine**2)
-    return vector
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def compared(looks: np.ndarray, weights: list[float], occasions: list[int]) -> float:
-    given = (looks, np.array(weights, np.float32), ME, np.zeros(1), 1)
-    return float(likeness(*given, np.array(occasions), SLOPE)[0])
+def seen(person: np.ndarray, noise: float) -> np.ndarray:
+    """What somebody looks like on an occasion."""
+    return unit(person + noise * unit(RANDOM.normal(size=DIM))).astype(np.float32)
 
 
-def test_a_track_half_hidden_hardly_speaks_against_a_clear_one():
-    together = compared(np.concatenate([at(0.95, 1), at(0.6, 2)]), [1, 1], [0, 1])
-    assert together == pytest.approx(0.95 - np.log(2) / SLOPE, abs=1e-3)
+def impression(*occasions: np.ndarray, pictures: int = 5) -> Impression:
+    """Of occasions, with so many equal pictures each."""
+    looks = [Exemplars() for _ in occasions]
+    for kept, vector in zip(looks, occasions, strict=True):
+        kept.absorb(np.tile(vector, (pictures, 1)), np.ones(pictures, np.float32), 3)
+    return Impression().with_looks(looks)
 
 
-def test_looks_of_one_track_are_averaged():
-    looks = np.concatenate([at(0.95, 1), at(0.6, 2)])
-    assert compared(looks, [1, 1], [0, 0]) == pytest.approx(0.775, abs=1e-6)
-    plain = likeness(looks, np.ones(2, np.float32), ME, np.zeros(1), 1)
-    assert plain[0] == pytest.approx(0.775, abs=1e-6)
+def somebody() -> np.ndarray:
+    return unit(RANDOM.normal(size=DIM))
 
 
-def test_a_glimpse_that_agrees_weighs_as_little_as_it_was_seen():
-    together = compared(np.concatenate([at(0.95, 1), at(0.6, 2)]), [0.01, 0.99], [3, 5])
-    assert 0.6 < together < 0.95 - np.log(100) / SLOPE + 0.01
+def test_of_whom_much_has_been_seen_is_no_more_like_a_stranger_than_of_whom_little_has():
+    strangers = [impression(seen(somebody(), 2.0)) for _ in range(300)]
+    known = [impression(*(seen(person, 2.0) for _ in range(20))) for person in [somebody()]]
+    glimpsed = [impression(seen(somebody(), 2.0))]
+    much = [alike(stranger, known)[0][0] for stranger in strangers]
+    little = [alike(stranger, glimpsed)[0][0] for stranger in strangers]
+    assert abs(np.mean(much)) < 0.02 and abs(np.mean(little)) < 0.02
+    assert np.std(much) < 0.7 * np.std(little)
 
 
-def test_tracks_that_agree_say_what_each_of_them_says():
-    looks = np.concatenate([at(0.9, 1), at(0.9, 2), at(0.9, 3)])
-    assert compared(looks, [1, 2, 3], [0, 1, 2]) == pytest.approx(0.9, abs=1e-6)
+def test_occasions_that_differ_say_more_together_and_repeated_ones_do_not():
+    me = somebody()
+    different, repeated = [seen(me, 2.0) for _ in range(10)], [seen(me, 2.0)] * 10
+    cosines, gains = alike(impression(seen(me, 2.0)), [impression(*different), impression(*repeated)])
+    assert gains[0] > 2.5 and gains[1] == pytest.approx(1.0, abs=1e-3)
+    assert cosines[0] == pytest.approx(0.2, abs=0.1), "the cosine to be expected is that of one pair"
 
 
-def test_of_different_objects_the_mean_ratio_stays_one_however_many_looks_there_are():
-    random = np.random.default_rng(0)
-    cosines = random.normal(0.5, 0.1, 200_000)
-    # A calibration for which same and different have one spread: the mean ratio over different ones is 1.
-    slope = 0.2 / 0.1**2
-    ratios = np.exp(slope * cosines - slope * 0.6)
-    assert ratios.mean() == pytest.approx(1.0, abs=0.05)
-    triples = ratios[:199_998].reshape(-1, 3)
-    assert np.log(triples.mean(axis=1)).mean() < 0
-    assert triples.mean() == pytest.approx(1.0, abs=0.05)
+def test_a_glimpse_counts_less_than_what_was_seen_for_long():
+    me, mistaken = np.eye(DIM, dtype=np.float32)[:2]
+    clear, glimpse = impression(me, pictures=9), impression(mistaken, pictures=1)
+    cosines, _ = alike(impression(me), [clear + glimpse])
+    assert cosines[0] == pytest.approx(0.9 / 1.4, abs=1e-3)
+
+
+def test_the_sum_of_impressions_is_that_of_all_occasions_together():
+    me = somebody()
+    occasions = [seen(me, 1.0) for _ in range(6)]
+    whole, parts = impression(*occasions), impression(*occasions[:2]) + impression(*occasions[2:])
+    assert np.allclose(whole.total, parts.total, atol=1e-5) and whole.weight == pytest.approx(parts.weight)
+
+
+def test_whose_looks_nobody_kept_is_not_comparable():
+    cosines, gains = alike(impression(somebody()), [Impression(), impression(somebody())])
+    assert np.isnan(cosines[0]) and np.isfinite(cosines[1]) and (gains >= 1).all()
+    assert np.isnan(alike(Impression(), [impression(somebody())])[0]).all()
 
 
 NORTH, SOUTH = camera("north"), camera("south", 30)

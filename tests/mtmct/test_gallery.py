@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtmct.exemplars import Exemplars, due, likeness
+from mtmct.exemplars import Exemplars, due
 from mtmct.gallery import Gallery
 
 
@@ -54,13 +54,6 @@ def test_a_poor_picture_moves_a_look_less_than_a_good_one():
     for looks, weight in ((good, 1.0), (poor, 0.1)):
         looks.absorb(np.stack([X, unit(1, 0.3, 0)]), np.array([1, weight], np.float32), 3)
     assert poor.vectors[0] @ X > good.vectors[0] @ X
-
-
-def test_likeness_takes_the_best_look_of_each():
-    cosines = likeness(
-        np.stack([X, Y]), np.array([3, 1], np.float32), np.stack([X, Z, Y]), np.array([0.0, 0.0, 2.0]), 3
-    )
-    assert cosines[0] == 0.75 and np.isnan(cosines[1]) and cosines[2] == 0.25
 
 
 def test_ever_fewer_embeddings_are_taken_in():

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.exemplars import Exemplars, likeness
+from mtmct.exemplars import Exemplars
 from mtmct.settings import FusionSettings
 
 Float64 = NDArray[np.float64]
@@ -113,13 +113,11 @@ def calibration_for(noise: float, dim: int) -> tuple[float, float]:
     people, cameras = 120, 3
     vectors = _trial(noise, people, cameras, dim, _BOXES, seed=_TRIAL)
     limit = FusionSettings().track_exemplars
-    kept = [[_kept(boxes, limit) for boxes in of_camera] for of_camera in vectors]
+    kept = np.stack([np.stack([_kept(boxes, limit).middle for boxes in of_camera]) for of_camera in vectors])
     cosines, same = [], []
     for one in range(cameras):
         for other in range(one + 1, cameras):
-            looks = np.concatenate([each.vectors for each in kept[other]])
-            owners = np.repeat(np.arange(people), [len(each) for each in kept[other]]).astype(np.float64)
-            cosines += [likeness(each.vectors, each.weights, looks, owners, people) for each in kept[one]]
+            cosines.append((kept[one] @ kept[other].T).astype(np.float64).ravel())
             same.append(np.eye(people, dtype=bool))
     slope, offset = logistic(np.concatenate(cosines), np.concatenate(same).ravel())
     return round(slope, 2), round(offset, 2)
