@@ -131,8 +131,7 @@ def watched(
         try:
             return training(shown)
         except KeyboardInterrupt:
-            kept = (
-                f"{to} holds all up to epoch {shown.done}; --resume goes on" if shown.done else "no epoch was finished"
-            )
+            there = (to / "checkpoint.pdparams").is_file()
+            kept = f"{to} holds all up to the last whole epoch; --resume goes on" if there else "no epoch was finished"
             shown.say(f"interrupted: {kept}")
             raise typer.Exit(130) from None

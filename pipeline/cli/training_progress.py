@@ -20,8 +20,6 @@ class TrainingProgress:
 
     def __init__(self, console: Console, epochs: int) -> None:
         self._console, self._epochs = console, epochs
-        self.done = 0
-        """Epochs finished, those before a resumption among them."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("epochs", total=epochs)
@@ -37,17 +35,16 @@ class TrainingProgress:
 
     def step(self, epoch: int, step: int, numbers: Mapping[str, float]) -> None:
         """A step of an epoch, both from 1, and its losses."""
-        self.done = epoch - 1
         self._bar.update(
-            self._task, completed=self.done, description=f"epoch {epoch}, step {step}, loss {numbers['loss']:.3f}"
+            self._task, completed=epoch - 1, description=f"epoch {epoch}, step {step}, loss {numbers['loss']:.3f}"
         )
 
     def epoch(self, entry: Mapping[str, float]) -> None:
         """What the log says of an epoch."""
-        self.done = int(entry["epoch"])
-        self._bar.update(self._task, completed=self.done)
+        done = int(entry["epoch"])
+        self._bar.update(self._task, completed=done)
         told = ", ".join(f"{name} {value:.4g}" for name, value in entry.items() if name != "epoch")
-        self.say(f"epoch {self.done}/{self._epochs}: {told}")
+        self.say(f"epoch {done}/{self._epochs}: {told}")
 
     def say(self, text: str) -> None:
         """A line above the bar."""

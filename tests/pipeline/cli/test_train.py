@@ -88,19 +88,24 @@ def test_what_cannot_be_done_is_one_sentence(
         RUNNER.invoke(app, ["train", "jde", str(scene / "jde.yaml"), "--to", str(scene / "o")], catch_exceptions=False)
 
 
-def test_an_interrupted_training_says_how_to_go_on() -> None:
+@pytest.mark.parametrize(
+    ("finished", "says"),
+    [(True, "holds all up to the last whole epoch; --resume goes on"), (False, "no epoch was finished")],
+)
+def test_an_interrupted_training_says_how_to_go_on(finished: bool, says: str, tmp_path: Path) -> None:
     out = io.StringIO()
 
     def training(shown: TrainingProgress) -> None:
         shown.step(1, 1, {"loss": 2.0})
-        shown.epoch({"epoch": 1, "rate": 0.1, "loss": 2.0})
-        shown.step(2, 1, {"loss": 1.0})
+        if finished:
+            (tmp_path / "checkpoint.pdparams").touch()
+            shown.epoch({"epoch": 1, "rate": 0.1, "loss": 2.0})
         raise KeyboardInterrupt
 
     with pytest.raises(typer.Exit) as ended:
-        watched(Path("there"), 3, training, Console(file=out, width=200))
+        watched(tmp_path, 3, training, Console(file=out, width=500))
     assert ended.value.exit_code == 130
-    assert out.getvalue().splitlines() == [
-        "epoch 1/3: rate 0.1, loss 2",
-        "interrupted: there holds all up to epoch 1; --resume goes on",
-    ]
+    *before, last = out.getvalue().splitlines()
+    assert before == (["epoch 1/3: rate 0.1, loss 2"] if finished else [])
+    assert last.startswith("interrupted: ")
+    assert last.endswith(says)
