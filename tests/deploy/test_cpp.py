@@ -39,14 +39,14 @@ pytestmark = pytest.mark.timeout(900)  # the build takes its time where there is
 
 
 def paddle_of_the_wheel() -> list[str]:
-    """What CMake is to be told to build the program that needs Paddle and OpenCV; nothing where one is missing."""
+    """What CMake is told to build the program that needs Paddle and OpenCV, or not to where one is missing."""
     opencv = any(
         Path(folder, "opencv2", "videoio.hpp").is_file() for folder in ("/usr/include/opencv4", "/usr/include")
     )
     python = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME") or "none")
     found = importlib.util.find_spec("paddle")
     if not opencv or not python.is_file() or found is None or found.origin is None:
-        return []
+        return [f"-D{name}=" for name in ("PADDLE_INCLUDE", "PADDLE_LIBRARIES", "CMAKE_BUILD_RPATH")]
     wheel = Path(found.origin).parent
     libraries = [wheel / "base" / "libpaddle.so", python]  # the wheel's library is one of Python's
     folders = [wheel / "base", wheel / "libs", python.parent]
