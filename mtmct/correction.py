@@ -157,6 +157,23 @@ class Reviewer:
                 found.append(Misfit(track, 0.0, "ground", since))
         return found
 
+    def strangers(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
+        """Linked tracks that look less like the rest of their identity than like a newcomer, now that more is seen.
+
+        Asked whenever the pictures of a track have tripled, and at its end.
+        """
+        found = []
+        for track in live:
+            own = self._book[track.identity]
+            if not self._looked_up(track) or (own.uids == [track.uid] and not own.past):
+                continue
+            score = judge.scores(Subject.of_track(track), [own], frozenset({track.uid}))[0]
+            if score.total == NEVER or score.terms.get("appearance", 0.0) >= 0 or score.total >= 0:
+                continue
+            contradiction = score.total if score.total < -self._settings.split_odds else 0.0
+            found.append(Misfit(track, contradiction, "appearance"))
+        return found
+
     def _pulled(self) -> set[int]:
         """Tracks that may be defectors: what the last seconds say for other identities would be enough all together.
 
@@ -230,12 +247,14 @@ class Reviewer:
         self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int
     ) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.second_look_s * SECOND_NS)
-        ripe = [track for track in live if self._book[track.identity].created_ns >= young and self._looked_up(track)]
+        due = [track for track in live if self._looked_up(track)]
+        for track in due:
+            track.looked_at = track.offered
+            self._tracks.changed.add(track.uid)
+        ripe = [track for track in due if self._book[track.identity].created_ns >= young]
         candidates.look_up(ripe)
         found = []
         for track in ripe:
-            track.looked_at = track.offered
-            self._tracks.changed.add(track.uid)
             subject = self._book[track.identity]
             others = [identity for identity in candidates.of(track) if identity.number != subject.number]
             if not others:

@@ -109,13 +109,13 @@ class FusionEngine:
         since_ns = self._now_ns
         latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
         self._now_ns = max(self._now_ns, latest, 0 if flush else watermark_ns)
-        self._note_ends(intake.ended)
+        done = self._note_ends(intake.ended)
         self._stale_cameras |= {item.tracklet.camera for item in placed}
         # 2. Compare positions of the same time.
         self._compare(samples, since_ns)
         # 3. Take back what was wrong, decide what waits, join what is one.
-        placed, links = self._decide(placed, flush)
-        self._merge(placed)
+        placed, links = self._decide(placed, done, flush)
+        self._merge(placed, done)
         self._learn_travel()
         ways: list[Record] = []
         if self._settings.travel and (flush or self._travel_news.due(since_ns, self._now_ns)):
@@ -132,12 +132,16 @@ class FusionEngine:
         self._write()
         return (*intake.passed, *intake.letters, *self._clocks.said(), *ways, *self._book.said(), *tracks)
 
-    def _note_ends(self, ended: Iterable[tuple[str, int]]) -> None:
+    def _note_ends(self, ended: Iterable[tuple[str, int]]) -> list[int]:
+        """Note which tracks have ended; their uids."""
+        done = []
         for camera, track_id in ended:
             track = self._tracks.find(camera, track_id)
             if track is not None:
                 track.ended = True
                 self._stale_cameras.add(camera)
+                done.append(track.uid)
+        return done
 
     def _compare(self, samples: Samples, since_ns: int) -> None:
         self._clocks.note(self._sequence, since_ns, self._now_ns, samples, self._tracks)
@@ -225,7 +229,9 @@ class FusionEngine:
         travel = self._travel if self._settings.travel else None
         return Judge(self._book, self._window, self._topology, self._settings, self._now_ns, self._gathered, travel)
 
-    def _decide(self, placed: Sequence[Placed], flush: bool) -> tuple[list[Placed], dict[int, Link]]:
+    def _decide(
+        self, placed: Sequence[Placed], done: Sequence[int], flush: bool
+    ) -> tuple[list[Placed], dict[int, Link]]:
         """Link what is ready and link anew what is under review, camera by camera.
 
         Returns the tracklets, those of tracks that were cut under their new track, and the links by uid.
@@ -236,6 +242,12 @@ class FusionEngine:
         found = {
             item.track.uid: item
             for item in reviewer.defectors((track for track in live if track.identity), self._judge())
+        }
+        seen_whole = [self._tracks[uid] for uid in dict.fromkeys([*(track.uid for track in live), *done])]
+        found |= {
+            item.track.uid: item
+            for item in reviewer.strangers((track for track in seen_whole if track.identity), self._judge())
+            if item.track.uid not in found
         }
         found |= {item.track.uid: item for item in reviewer.misfits(touched)}
         severed: dict[int, Misfit] = {}
@@ -350,8 +362,9 @@ class FusionEngine:
             self._book.move(track, None, why, self._now_ns)
             candidates.add(track)
 
-    def _merge(self, placed: Sequence[Placed]) -> None:
-        live = [track for uid in dict.fromkeys(item.uid for item in placed) if (track := self._tracks[uid]).identity]
+    def _merge(self, placed: Sequence[Placed], done: Sequence[int]) -> None:
+        uids = dict.fromkeys([*(item.uid for item in placed), *done])
+        live = [track for uid in uids if (track := self._tracks[uid]).identity]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
         for gone, survivor, why in reviewer.mergers(live, self._judge(), self._candidates(), self._now_ns):
             self._book.merge(gone, survivor, why, self._now_ns)
