@@ -80,7 +80,7 @@ Walks = Mapping[tuple[str, int], dict]
 
 
 def script(walks: Walks, origins: Mapping[str, tuple[float, float]], until: int) -> list[tuple[int, list[CameraBatch]]]:
-    """Watermarks and batches, second by second. A walk: path, start, end, optional look and cls."""
+    """Watermarks and batches, second by second. A walk: path, start, end, optional look (one, or by second) and cls."""
     cameras = sorted({name for name, _ in walks})
     steps = []
     for second in range(until):
@@ -90,6 +90,7 @@ def script(walks: Walks, origins: Mapping[str, tuple[float, float]], until: int)
             for (where, track), walk in sorted(walks.items()):
                 start, end = max(walk["start"], second), min(walk["end"], second + 1)
                 if where == name and start < end:
+                    seems = walk.get("look")
                     seen.append(
                         tracklet(
                             name,
@@ -98,7 +99,7 @@ def script(walks: Walks, origins: Mapping[str, tuple[float, float]], until: int)
                             start,
                             end,
                             origin=origins[name],
-                            look=walk.get("look"),
+                            look=seems(second) if callable(seems) else seems,
                             ended=walk["end"] <= second + 1,
                             cls=walk.get("cls", "person"),
                         )
