@@ -11,6 +11,9 @@ is chosen by the crops it trains on, not by the later ones.
              a score for people it has never seen
     seconds  of processor time
 
+It leaves with 1 if the overfit mAP is below 0.95; measured: 1.000 in 136 seconds (later 0.22, as with random weights:
+what is learnt by heart from 50 frames of eight people is of no use for others).
+
 Once it did not learn (mAP 0.30 on its own crops). The labels number two people anew when they come back, so that what
 looks the same was to be told apart: people.txt says who is whom. Then the rate was raised and augmentation left out,
 and it learnt; which of the two did how much is not known, for the runs that were compared differed in more than one
