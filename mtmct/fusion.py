@@ -19,6 +19,7 @@ from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Gathered, Judge, Subject
 from mtmct.filing import Filing
+from mtmct.horizon import beyond_horizon
 from mtmct.identities import IdentityBook, Why
 from mtmct.intake import by_interval, take_in
 from mtmct.publication import Issue, Link, publish
@@ -105,6 +106,7 @@ class FusionEngine:
         )
         self._dim = intake.dim
         placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings, self._clocks.ahead_ns)
+        letters = [*intake.letters, *beyond_horizon(placed, self._topology, self._site)]
         self._gathered = Gathered(self._book)
         since_ns = self._now_ns
         latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
@@ -130,7 +132,7 @@ class FusionEngine:
         self._forget(flush)
         # 6. Write down.
         self._write()
-        return (*intake.passed, *intake.letters, *self._clocks.said(), *ways, *self._book.said(), *tracks)
+        return (*intake.passed, *letters, *self._clocks.said(), *ways, *self._book.said(), *tracks)
 
     def _note_ends(self, ended: Iterable[tuple[str, int]]) -> list[int]:
         """Note which tracks have ended; their uids."""

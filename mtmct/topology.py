@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.records import CrosscamError, Float32
+from operators.records import CrosscamError, Float32, homography_fault
 
 Float64 = NDArray[np.float64]
 
@@ -161,16 +161,10 @@ class Topology:
 
 
 def _checked(camera: str, homography: Float64) -> Float64:
-    matrix = np.asarray(homography, np.float64)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
-        raise TopologyError(f"the homography of camera {camera!r} is not a 3x3 matrix of finite numbers: correct it")
-    scale = np.abs(matrix).max()
-    if scale == 0 or np.linalg.cond(matrix / scale) > 1e12:
-        raise TopologyError(
-            f"the homography of camera {camera!r} is degenerate (it maps the picture onto a line): "
-            "derive it again from at least four points, no three in a row"
-        )
-    return matrix
+    fault = homography_fault(homography)
+    if fault is not None:
+        raise TopologyError(f"the homography of camera {camera!r} {fault}")
+    return np.asarray(homography, np.float64)
 
 
 def _sign_of_the_ground(matrix: Float64, size: tuple[int, int] | None) -> float:

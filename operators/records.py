@@ -30,6 +30,31 @@ class StateError(CrosscamError):
     """A snapshot cannot be restored: it is damaged or of a version this build does not read."""
 
 
+def homography_fault(homography: Any) -> str | None:
+    """What is wrong with a homography, as the end of a sentence that names its camera; None if it can be used.
+
+    The one check of the project. It does not depend on units: rows and columns are brought to one length first, so that
+    kilometres from the origin or a matrix in thousandths are no fault, and a picture that is mapped onto a line, or all
+    but so, is one.
+    """
+    try:
+        matrix = np.asarray(homography, np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        return "is not a 3x3 matrix of finite numbers: correct it"
+    lengths = np.linalg.norm(matrix, axis=0)
+    if (lengths > 0).all():
+        matrix = matrix / lengths
+        lengths = np.linalg.norm(matrix, axis=1)
+    if not (lengths > 0).all() or np.linalg.cond(matrix / lengths[:, None]) > 1e9:
+        return (
+            "is degenerate (it maps the picture onto a line): derive it again from at least four points, no three "
+            "in a row"
+        )
+    return None
+
+
 class TrackState(IntEnum):
     """Where a track stands in its life."""
 

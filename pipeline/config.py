@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from mtmct.floor import Floor
 from mtmct.topology import TopologyError
 from operators.analyse.rules import Rules
-from operators.records import CrosscamError
+from operators.records import CrosscamError, homography_fault
 from pipeline.config_rules import LineRule, Snapshots, ZoneRule
 from pipeline.durations import Seconds
 from pipeline.profiles import PROFILES, Profile
@@ -74,11 +73,8 @@ class Camera(_Model):
     @field_validator("homography")
     @classmethod
     def _homography_inverts(cls, rows: tuple[Row, Row, Row] | None) -> tuple[Row, Row, Row] | None:
-        if rows is not None:
-            (a, b, c), (d, e, f), (g, h, i) = rows
-            determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-            if not 1e-12 <= abs(determinant) < math.inf:
-                raise ValueError("this homography cannot be inverted: calibrate the camera again")
+        if rows is not None and (fault := homography_fault(rows)) is not None:
+            raise ValueError(f"this homography {fault}")
         return rows
 
 

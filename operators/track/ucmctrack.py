@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from operators.records import homography_fault
 from operators.track.base import Tracker
 from operators.track.core.arguments import open_setup, open_tracks
 from operators.track.core.assignment import assign, split
@@ -148,10 +149,7 @@ class UcmcTrack(Tracker):
 
 
 def _nine_numbers(homography: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    try:
-        matrix = np.asarray(homography, np.float64)
-    except (TypeError, ValueError):
-        matrix = np.zeros(0)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not abs(np.linalg.det(matrix)) >= 1e-12:
-        raise TrackerError(f"a homography is an invertible 3 x 3 matrix of finite numbers, not {homography}")
-    return tuple(matrix.ravel().tolist())
+    fault = homography_fault(homography)
+    if fault is not None:
+        raise TrackerError(f"the homography {homography} {fault}")
+    return tuple(np.asarray(homography, np.float64).ravel().tolist())

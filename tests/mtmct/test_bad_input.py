@@ -10,6 +10,7 @@ from fusion_scenes import camera, look, play, records, script, straight, topolog
 
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.records import CameraBatch, Tracklet
+from mtmct.topology import CameraGeometry, Topology
 from operators.records import SECOND_NS
 
 ORIGINS = {"a": (0.0, 0.0), "b": (10.0, 0.0)}
@@ -117,3 +118,16 @@ def test_a_batch_of_a_worker_thought_dead_counts_as_the_repetition_that_it_is():
     again = replace(batch, epoch=2)
     commits = play(engine(), [(SECOND_NS, [again, batch, batch]), (END_OF_TIME, [])])
     assert published(commits) == {("a", 1): 10} and letters(commits) == []
+
+
+def test_feet_beyond_the_horizon_are_counted_and_published_without_a_place():
+    tilted = CameraGeometry("a", np.array([[0.05, 0.0, -16.0], [0.0, 0.02, 4.0], [0.0, 0.002, -0.6]]), (1000, 500))
+    fusion = FusionEngine("plaza", Topology([tilted]))  # horizon at v = 300
+    standing = tracklet("a", 1, straight(10, 8), 0, 1)
+    boxes = standing.boxes.copy()
+    boxes[:4, [1, 3]] -= 120
+    commits = play(fusion, one_camera(replace(standing, boxes=boxes)))
+    ((reason, detail),) = letters(commits)
+    assert reason == "beyond_horizon" and "4 of 10 boxes" in detail
+    points = [point for value in records(commits, "tracks") for point in value["points"]]
+    assert [point[6] is None for point in points] == [True] * 4 + [False] * 6

@@ -62,6 +62,8 @@ def test_feet_cut_off_by_the_picture_are_hardly_known():
     [
         (np.zeros((3, 3)), "degenerate"),
         (np.array([[1.0, 2, 3], [2, 4, 6], [0, 0, 1]]), "degenerate"),
+        (np.array([[1.0, 2, 3], [2, 4 + 1e-10, 6], [0, 0, 1]]), "degenerate"),
+        (np.array([[0.0, 0, 3], [0, 0, 6], [0, 0, 1]]), "degenerate"),
         (np.eye(4), "3x3"),
         (np.full((3, 3), np.nan), "finite"),
     ],
@@ -69,6 +71,12 @@ def test_feet_cut_off_by_the_picture_are_hardly_known():
 def test_an_unusable_homography_is_refused_with_the_camera_and_the_remedy(homography, sentence):
     with pytest.raises(TopologyError, match=f"'north'.*{sentence}"):
         Topology([CameraGeometry("north", homography)])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_units_and_a_far_origin_are_no_fault_of_a_homography(scale: float):
+    far = np.array([[1.0, 0, 500_000], [0, 1, 5_000_000], [0, 0, 1]]) @ TILTED
+    assert Topology([CameraGeometry("a", far * scale)]).calibrated("a")
 
 
 def test_two_cameras_of_one_id_are_refused():

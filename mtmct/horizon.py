@@ -1,0 +1,44 @@
+"""Feet that stand nowhere: at or above the horizon that a camera's homography says. Counted, and not placed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mtmct.records import DEADLETTER, Record
+from mtmct.topology import Topology
+from mtmct.tracks import Placed
+
+
+def beyond_horizon(placed: Sequence[Placed], topology: Topology, site: str) -> list[Record]:
+    """A dead letter for each tracklet of a calibrated camera with feet at or above the horizon.
+
+    Their boxes are published all the same, without a place on the ground; fusion does without their positions.
+    """
+    if not placed:
+        return []
+    lengths = np.array([len(item.ground) for item in placed])
+    heads = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    nowhere = np.add.reduceat(np.isnan(np.concatenate([item.ground for item in placed])[:, 0]), heads, dtype=np.int64)
+    letters = []
+    for row in np.flatnonzero(nowhere).tolist():
+        tracklet = placed[row].tracklet
+        if not topology.calibrated(tracklet.camera):
+            continue
+        start, end = int(tracklet.times_ns[0]) // 1000, int(tracklet.times_ns[-1]) // 1000
+        value = {
+            "schema": "crosscam.deadletter/1",
+            "site": site,
+            "camera": tracklet.camera,
+            "time": start,
+            "reason": "beyond_horizon",
+            "detail": (
+                f"track {tracklet.track} of camera {tracklet.camera}: {nowhere[row]} of {lengths[row]} boxes have "
+                "their feet at or above the horizon of the camera's homography and no place on the ground; if people "
+                "do stand there, calibrate the camera again"
+            ),
+            "payload": {"track": tracklet.track, "class": tracklet.cls, "start": start, "end": end},
+        }
+        letters.append(Record(DEADLETTER, tracklet.camera, value, int(tracklet.times_ns[0])))
+    return letters
