@@ -28,6 +28,7 @@ from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Int64
 
 _ONE_MOMENT_NS = 3 * SECOND_NS
+_NUMBER_BITS = 40  # of an identity's number beside that of a track in one key
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +139,11 @@ class Reviewer:
         found = []
         pulled = self._pulled()
         for track in live:
-            if track.uid not in pulled:
-                continue
-            sums: dict[int, float] = {}
-            uids: dict[int, list[int]] = {}
-            for uid, said in self._window.of(track.uid).items():
-                if uid in self._tracks and self._tracks[uid].identity:
-                    number = self._tracks[uid].identity
-                    sums[number] = sums.get(number, 0.0) + said.recent
-                    uids.setdefault(number, []).append(uid)
-            own = max(sums.pop(track.identity, 0.0), 0.0)
-            best = max(sums, key=lambda number: (sums[number], -number), default=0)
-            if best and sums[best] > own + self._settings.move_odds and not self._could_merge(track, best, judge):
-                since = self._window.agreed_since(track.uid, uids[best])
+            best = pulled.get(track.uid)
+            if best is not None and not self._could_merge(track, best, judge):
+                beside = [uid for uid in self._window.partners(track.uid) if uid in self._tracks]
+                family_of_best = [uid for uid in beside if self._tracks[uid].identity == best]
+                since = self._window.agreed_since(track.uid, family_of_best)
                 family = self._book.tracks_of(self._book[track.identity])
                 if since is None or not _within(track, since):
                     since = self._went_over(track, family)
@@ -174,27 +167,39 @@ class Reviewer:
             found.append(Misfit(track, contradiction, "appearance"))
         return found
 
-    def _pulled(self) -> set[int]:
-        """Tracks that may be defectors: what the last seconds say for other identities would be enough all together.
-
-        One pass over all pairs of the window, so that only few tracks need a closer look.
-        """
-        table, odds = self._window.table, self._settings.move_odds
-        uids, rows = np.unique(table.uids, return_inverse=True)
+    def _pulled(self) -> dict[int, int]:
+        """Tracks whose positions of the last seconds are those of another identity, and of which, by uid."""
+        table = self._window.table
         own, others = self._identities()
-        drawn = np.where((others > 0) & (others != own), np.maximum(table.recent, 0.0), 0.0)
-        # A little less than the bound, as sums in another order differ in the last bits.
-        enough = np.bincount(rows, drawn, len(uids)) > odds - 1e-6
-        strongly = np.bincount(rows, table.recent >= odds / 4, len(uids)) > 0
-        return set(uids[enough & strongly].tolist())
+        rows = np.flatnonzero((own > 0) & (others > 0))
+        if not len(rows):
+            return {}
+        # One group a track and identity beside it, sorted by track; sums in the order of the table's rows.
+        track = np.cumsum(np.diff(table.uids[rows], prepend=-1) != 0) - 1
+        groups, group = np.unique((track << _NUMBER_BITS) | others[rows], return_inverse=True)
+        sums = np.bincount(group, table.recent[rows], len(groups))
+        tracks, numbers = groups >> _NUMBER_BITS, groups & ((1 << _NUMBER_BITS) - 1)
+        first = np.flatnonzero(np.diff(track, prepend=-1))
+        uids, mine = table.uids[rows[first]], own[rows[first]]
+        home = numbers == mine[tracks]
+        held = np.zeros(len(uids))
+        held[tracks[home]] = np.maximum(sums[home], 0.0)
+        away = np.flatnonzero(~home & (sums > held[tracks] + self._settings.move_odds))
+        # The most of each track; of equals the oldest identity.
+        away = away[np.lexsort((numbers[away], -sums[away], tracks[away]))]
+        best = away[np.diff(tracks[away], prepend=-1) != 0]
+        return dict(zip(uids[tracks[best]].tolist(), numbers[best].tolist(), strict=True))
 
     def _identities(self) -> tuple[Int64, Int64]:
         """The identities of the two tracks of every row of the window's table, 0 where there is none."""
         table = self._window.table
-        uids = np.unique(table.uids)
-        numbers = [self._tracks[uid].identity if uid in self._tracks else 0 for uid in uids.tolist()]
+        heads = np.flatnonzero(np.diff(table.uids, prepend=-1))
+        uids = table.uids[heads]
+        known = self._tracks.tracks
+        numbers = [known[uid].identity if uid in known else 0 for uid in uids.tolist()]
         identities = np.array(numbers, np.int64)
-        return identities[np.searchsorted(uids, table.uids)], identities[np.searchsorted(uids, table.partners)]
+        of_row = np.repeat(identities, np.diff(np.append(heads, len(table.uids))))
+        return of_row, identities[np.searchsorted(uids, table.partners)]
 
     def _could_merge(self, track: LocalTrack, number: int, judge: Judge) -> bool:
         subject = Subject.of_identity(self._book[track.identity], self._book)

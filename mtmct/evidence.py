@@ -129,11 +129,17 @@ class _Question:
 
     Attributes:
         first, last: which of its tracks began first and was seen last.
+        identities: numbers of the identities its tracks have, 0 for none.
+        grounded: those of its spans in calibrated cameras of which positions are forgotten already.
+        rivals: how many open identities it could be.
     """
 
     subject: Subject
     first: LocalTrack
     last: LocalTrack
+    identities: frozenset[int]
+    grounded: Sequence[tuple[str, int, int]]
+    rivals: int
 
 
 class Judge:
@@ -172,26 +178,37 @@ class Judge:
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
     ) -> list[Score]:
         """One score a candidate; `without` names uids to be left out of the candidates (a track under review)."""
-        question = _Question(
-            subject,
-            min(subject.tracks, key=lambda track: (track.start_ns, track.uid)),
-            max(subject.tracks, key=lambda track: (track.last_ns, track.uid)),
-        )
+        if not candidates:
+            return []
+        question = self._question(subject)
         gathered = [self._gathered.of(candidate, without) for candidate in candidates]
-        terms = [self._terms(question, one, known) for one, known in zip(candidates, gathered, strict=True)]
-        possible = [known.looks for known, said in zip(gathered, terms, strict=True) if said is not None]
+        found = [self._terms(question, *pair) for pair in zip(candidates, gathered, strict=True)]
+        possible = [known.looks for known, terms in zip(gathered, found, strict=True) if terms is not None]
         said = iter(self._appearance(subject, possible))
         scores = []
-        for known in terms:
-            if known is None:
+        for terms in found:
+            if terms is None:
                 scores.append(FORBIDDEN)
                 continue
             appearance = next(said)
             if math.isfinite(appearance):
-                known["appearance"] = appearance
+                terms["appearance"] = appearance
             # Rounded, so that a last bit never decides.
-            scores.append(Score(round(sum(known.values()), 6), known))
+            scores.append(Score(round(sum(terms.values()), 6), terms))
         return scores
+
+    def _question(self, subject: Subject) -> _Question:
+        tracks, settings = subject.tracks, self._settings
+        # Longer ago than positions are kept, and for long enough to have been found near somebody.
+        latest = self._now_ns - round(settings.window_s * SECOND_NS) - 2 * settings.slot_ns
+        return _Question(
+            subject,
+            min(tracks, key=lambda track: (track.start_ns, track.uid)),
+            max(tracks, key=lambda track: (track.last_ns, track.uid)),
+            frozenset(track.identity for track in tracks),
+            [span for span in subject.spans if span[1] < latest and self._topology.calibrated(span[0])],
+            self._rivals(subject),
+        )
 
     def _appearance(self, subject: Subject, candidates: Sequence[Impression]) -> list[float]:
         """What the looks say for each candidate, nats; NaN where there are none to compare."""
@@ -205,12 +222,13 @@ class Judge:
         agreement = settings.class_llr(subject.cls, known.cls)
         if agreement == NEVER or not _alone_in_each_camera(subject, known):
             return None
-        if self._were_apart(subject, candidate, known):
+        if question.grounded and candidate.number not in question.identities and self._were_apart(question, known):
             return None
         ground, compared, unseen = 0.0, False, False
         for track in subject.tracks:
+            start, last = track.start_ns, track.last_ns
             for other in known.tracks:
-                if not track.overlaps(other.start_ns, other.last_ns):
+                if other.last_ns < start or last < other.start_ns:
                     continue
                 said = self._simultaneous(track, other, self._window.of(track.uid).get(other.uid))
                 if said == NEVER:
@@ -226,7 +244,7 @@ class Judge:
             terms["overlap"] = settings.unseen_overlap
         if self._travel is not None and not compared and self._timed(self._travel, question.first.camera):
             return self._travelled(self._travel, question, known, agreement)
-        rivals = self._rivals(subject)
+        rivals = question.rivals
         motion = self._transitions(question, known.tracks, rivals)
         if motion == NEVER:
             return None
@@ -325,18 +343,13 @@ class Judge:
         # Both were on the ground at once, and yet never near enough to be compared.
         return NEVER if until - since > 2 * settings.slot_ns else None
 
-    def _were_apart(self, subject: Subject, candidate: Identity, known: _Known) -> bool:
+    def _were_apart(self, question: _Question, known: _Known) -> bool:
         """Whether both were on the ground at once, longer ago than positions are kept, and were not found to be one.
 
         What was seen of the two is forgotten then, but not what was concluded from it.
         """
-        if any(track.identity == candidate.number for track in subject.tracks):
-            return False
-        settings, calibrated = self._settings, self._topology.calibrated
+        settings, calibrated, mine = self._settings, self._topology.calibrated, question.grounded
         horizon, least = self._now_ns - round(settings.window_s * SECOND_NS), 2 * settings.slot_ns
-        mine = [span for span in subject.spans if calibrated(span[0]) and horizon - span[1] > least]
-        if not mine:
-            return False
         earliest = min(since for _, since, _ in mine)
         for camera, spans in known.spans.items():
             if not calibrated(camera):
@@ -374,12 +387,12 @@ class Judge:
         motion = settings.motion(come.cls)
         seconds = (come.start_ns - gone.last_ns) / SECOND_NS
         carried = settings.velocity_memory_s * (1 - math.exp(-seconds / settings.velocity_memory_s))
-        end, begin, speed = gone.last, come.first, gone.velocity
+        end, begin, speed = gone.last.tolist(), come.first.tolist(), gone.velocity.tolist()
         if math.isfinite(end[X]) and math.isfinite(begin[X]):
             dx, dy, vx, vy = begin[X] - end[X], begin[Y] - end[Y], speed[0], speed[1]
             xx, xy, yy = end[XX] + begin[XX], end[XY] + begin[XY], end[YY] + begin[YY]
         elif gone.camera == come.camera and math.isfinite(end[U] + begin[U]):
-            metre = 2 * _BODY_M / max(float(end[H] + begin[H]), 2.0)
+            metre = 2 * _BODY_M / max(end[H] + begin[H], 2.0)
             dx, dy = (begin[U] - end[U]) * metre, (begin[V] - end[V]) * metre
             vx, vy = speed[2] * metre, speed[3] * metre
             xx, xy, yy = 0.1, 0.0, 0.1

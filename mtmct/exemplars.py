@@ -43,7 +43,7 @@ class Exemplars:
     def vectors(self) -> Float32:
         """(E, D) float32, L2-normalised."""
         if self._unit is None:
-            norms = np.linalg.norm(self.sums, axis=1, keepdims=True)
+            norms = np.sqrt(np.add.reduce(self.sums * self.sums, axis=1, keepdims=True))
             self._unit = self.sums / np.maximum(norms, np.float32(1e-12))
         return self._unit
 
