@@ -79,7 +79,7 @@ class Exemplars:
                     self._unit = None
                     continue
                 self.sums = np.concatenate([self.sums, addition[None]])
-                self.weights = np.append(self.weights, weight)
+                self.weights = np.concatenate([self.weights, [weight]])
             else:
                 self.sums, self.weights = addition[None].copy(), np.array([weight], np.float32)
             self._unit = None
@@ -89,7 +89,7 @@ class Exemplars:
     def _join_the_most_alike(self) -> None:
         unit = self.vectors
         cosines = unit @ unit.T
-        cosines[np.tril_indices(len(unit))] = -2.0
+        cosines[np.tri(len(unit), dtype=bool)] = -2.0
         first, second = np.unravel_index(int(np.argmax(cosines)), cosines.shape)
         self.sums[first] += self.sums[second]
         self.weights[first] += self.weights[second]

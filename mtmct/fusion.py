@@ -412,19 +412,15 @@ class FusionEngine:
         for item in placed:
             arrived.setdefault(item.uid, []).append(item)
         issues = []
-        for track in in_order(self._tracks[uid] for uid in {*arrived, *links}):
-            new = arrived.get(track.uid, [])
-            guess = 0 if track.identity else self._book.guesses.get(track.uid, 0)
+        tracks = in_order(self._tracks[uid] for uid in {*arrived, *links})
+        guesses = {track.uid: 0 if track.identity else self._book.guesses.get(track.uid, 0) for track in tracks}
+        released = self._released([track for track in tracks if track.identity or guesses[track.uid]])
+        for track in tracks:
+            new, guess = arrived.get(track.uid, []), guesses[track.uid]
             if not track.identity and not guess:
                 track.held += [item.tracklet for item in new]
                 continue
-            held = [
-                Placed(track.uid, tracklet, self._topology.feet(track.camera, tracklet.boxes).points)
-                for tracklet in track.held
-            ]
-            if track.held:
-                track.held = []
-                self._journal.drop(stored.held_key(track))
+            held = released.get(track.uid, [])
             link = None if track.announced else links.get(track.uid)
             for item in (*held, *new):
                 issues.append(Issue(track, item.tracklet, item.ground, link, guess))
@@ -433,6 +429,25 @@ class FusionEngine:
                 track.announced = True
                 self._tracks.changed.add(track.uid)
         return issues
+
+    def _released(self, tracks: Sequence[LocalTrack]) -> dict[int, list[Placed]]:
+        """What these tracks held back, by uid, on the ground; they hold it no longer."""
+        held = [(track, tracklet) for track in tracks for tracklet in track.held]
+        if not held:
+            return {}
+        lengths = [len(tracklet) for _, tracklet in held]
+        boxes = np.concatenate([tracklet.boxes for _, tracklet in held])
+        points = self._topology.feet_of([track.camera for track, _ in held], lengths, boxes).points
+        released: dict[int, list[Placed]] = {}
+        low = 0
+        for (track, tracklet), length in zip(held, lengths, strict=True):
+            released.setdefault(track.uid, []).append(Placed(track.uid, tracklet, points[low : low + length]))
+            low += length
+        for track in tracks:
+            if track.held:
+                track.held = []
+                self._journal.drop(stored.held_key(track))
+        return released
 
     # --- forgetting --------------------------------------------------------------------------------------------
 

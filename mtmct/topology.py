@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.records import CrosscamError, Float32, homography_fault
+from operators.records import CrosscamError, Float32, Int64, homography_fault
 
 Float64 = NDArray[np.float64]
 
@@ -77,7 +78,8 @@ class Topology:
         self.noise = noise or Noise()
         self._cameras: dict[str, CameraGeometry] = {}
         self._homographies: dict[str, Float64] = {}
-        self._signs: dict[str, float] = {}
+        signs: list[float] = []
+        sizes: list[tuple[float, float]] = []
         for camera in cameras:
             if camera.id in self._cameras:
                 raise TopologyError(f"two cameras are called {camera.id!r}: give each camera an id of its own")
@@ -85,7 +87,12 @@ class Topology:
             if camera.homography is not None:
                 matrix = _checked(camera.id, camera.homography)
                 self._homographies[camera.id] = matrix
-                self._signs[camera.id] = _sign_of_the_ground(matrix, camera.picture_size)
+                signs.append(_sign_of_the_ground(matrix, camera.picture_size))
+                sizes.append(camera.picture_size or (math.inf, math.inf))
+        # Of the calibrated cameras, in the order given: their rows, and one array of each parameter.
+        self._rows = {camera: row for row, camera in enumerate(self._homographies)}
+        self._matrices = np.array(list(self._homographies.values())).reshape(-1, 3, 3)
+        self._signs, self._sizes = np.array(signs), np.array(sizes).reshape(-1, 2)
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -111,15 +118,30 @@ class Topology:
         The covariance of the foot pixel is pushed through the homography's Jacobian, so a person far away,
         where a pixel spans metres, counts as less certain than one close by.
         """
-        matrix = self._homographies.get(camera)
-        if matrix is None:
-            return Feet(np.full((len(boxes), 2), np.nan), np.full((len(boxes), 3), np.nan))
+        return self.feet_of([camera], [len(boxes)], boxes)
+
+    def feet_of(self, cameras: Sequence[str], counts: Sequence[int], boxes: Float32) -> Feet:
+        """The same for boxes of many cameras at once: the first `counts[0]` are of `cameras[0]`, and so on."""
+        of_camera = np.array([self._rows.get(camera, -1) for camera in cameras], np.int64)
+        of_box = np.repeat(of_camera, counts)
+        known = of_box >= 0
+        if not known.all():
+            feet = Feet(np.full((len(boxes), 2), np.nan), np.full((len(boxes), 3), np.nan))
+            if known.any():
+                points, covariances = self._placed(of_box[known], boxes[known])
+                feet.points[known], feet.covariances[known] = points, covariances
+            return feet
+        return Feet(*self._placed(of_box, boxes))
+
+    def _placed(self, rows: Int64, boxes: Float32) -> tuple[Float64, Float64]:
+        """Points and covariances of boxes of calibrated cameras, given by their rows."""
         corners = boxes.astype(np.float64)
         u = (corners[:, 0] + corners[:, 2]) / 2
         v = corners[:, 3]
-        sigma_u, sigma_v = self._pixel_noise(camera, corners)
+        sigma_u, sigma_v = self._pixel_noise(self._sizes[rows], corners)
+        matrix = self._matrices.transpose(1, 2, 0)[:, :, rows]
         x, y, w = (row[0] * u + row[1] * v + row[2] for row in matrix)
-        seen = w * self._signs[camera] > 1e-9
+        seen = w * self._signs[rows] > 1e-9
         w = np.where(seen, w, np.nan)
         x, y = x / w, y / w
         dx_du, dx_dv = (matrix[0, 0] - x * matrix[2, 0]) / w, (matrix[0, 1] - x * matrix[2, 1]) / w
@@ -133,20 +155,19 @@ class Topology:
             ],
             axis=1,
         )
-        return Feet(np.stack([x, y], axis=1), covariances)
+        return np.stack([x, y], axis=1), covariances
 
-    def _pixel_noise(self, camera: str, boxes: Float64) -> tuple[Float64, Float64]:
+    def _pixel_noise(self, sizes: Float64, boxes: Float64) -> tuple[Float64, Float64]:
+        """Standard deviations of the foot pixels, u and v; `sizes` of the boxes' pictures, infinite where unknown."""
         noise = self.noise
         heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)
         widths = np.maximum(boxes[:, 2] - boxes[:, 0], 1.0)
         sigma_u = np.hypot(noise.floor_px, noise.of_width * widths)
         sigma_v = np.hypot(noise.floor_px, noise.of_height * heights)
-        size = self._cameras[camera].picture_size
-        if size is not None:
-            width, height = size
-            sigma_v = np.where(boxes[:, 3] >= height - 2, np.maximum(sigma_v, noise.cut_off * heights), sigma_v)
-            cut_at_the_side = (boxes[:, 0] <= 1) | (boxes[:, 2] >= width - 1)
-            sigma_u = np.where(cut_at_the_side, np.maximum(sigma_u, 0.3 * widths), sigma_u)
+        width, height = sizes.T
+        sigma_v = np.where(boxes[:, 3] >= height - 2, np.maximum(sigma_v, noise.cut_off * heights), sigma_v)
+        cut_at_the_side = ((boxes[:, 0] <= 1) & np.isfinite(width)) | (boxes[:, 2] >= width - 1)
+        sigma_u = np.where(cut_at_the_side, np.maximum(sigma_u, 0.3 * widths), sigma_u)
         return sigma_u, sigma_v
 
     def at_border(self, camera: str, box: Float32, margin: float) -> bool:

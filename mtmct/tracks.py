@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -316,7 +315,8 @@ class _Fits:
         self.starts = np.concatenate([[0], np.cumsum(lengths)])
         self.times_ns = np.concatenate([tracklet.times_ns for tracklet in tracklets])
         boxes = np.concatenate([tracklet.boxes for tracklet in tracklets])
-        self.ground, self.covariances = self._feet(tracklets, boxes, topology)
+        placed = topology.feet_of([tracklet.camera for tracklet in tracklets], lengths.tolist(), boxes)
+        self.ground, self.covariances = placed.points, placed.covariances
         heads = self.starts[:-1]
         rows = np.repeat(np.arange(len(tracklets)), lengths)
         origin = self.times_ns[heads]
@@ -342,23 +342,6 @@ class _Fits:
         self.ends = np.concatenate([done[:, :2], spreads, done[:, 2:], heights[:, None]], axis=1)
         self._rows = rows
         self._moving = moving[:, :2]
-
-    @staticmethod
-    def _feet(tracklets: Sequence[Tracklet], boxes: Any, topology: Topology) -> tuple[Float64, Float64]:
-        points = np.full((len(boxes), 2), np.nan)
-        covariances = np.full((len(boxes), 3), np.nan)
-        low = 0
-        row = 0
-        while row < len(tracklets):
-            camera, high = tracklets[row].camera, low
-            while row < len(tracklets) and tracklets[row].camera == camera:
-                high += len(tracklets[row])
-                row += 1
-            if topology.calibrated(camera):
-                feet = topology.feet(camera, boxes[low:high])
-                points[low:high], covariances[low:high] = feet.points, feet.covariances
-            low = high
-        return points, covariances
 
     def samples(self, uids: Int64, slot_ns: int) -> Samples:
         """Positions at the middles of the time slots: the mean of a slot's points, moved there along the line."""

@@ -89,3 +89,19 @@ def test_the_border_is_where_people_arrive():
     assert topology.at_border("a", foot(20, 300)[0], 0.04)
     assert not topology.at_border("a", foot(500, 300)[0], 0.04)
     assert topology.at_border("b", foot(500, 300)[0], 0.04), "unknown size: anybody may arrive anywhere"
+
+
+def test_boxes_of_many_cameras_at_once_are_placed_as_those_of_each_alone():
+    plan = np.array([[0.02, 0, 5], [0, 0.02, 0], [0, 0, 1]])
+    cameras = [CameraGeometry("a", TILTED, (640, 480)), CameraGeometry("b"), CameraGeometry("c", plan)]
+    topology = Topology(cameras)
+    dice = np.random.default_rng(0)
+    boxes = np.concatenate([foot(*dice.uniform(-20, 700, 2)) for _ in range(12)])
+    names, counts = ["c", "a", "b", "a", "stranger"], [2, 3, 4, 1, 2]
+    together = topology.feet_of(names, counts, boxes)
+    alone = [
+        topology.feet(name, part) for name, part in zip(names, np.split(boxes, np.cumsum(counts)[:-1]), strict=True)
+    ]
+    assert np.array_equal(together.points, np.concatenate([feet.points for feet in alone]), equal_nan=True)
+    assert np.array_equal(together.covariances, np.concatenate([feet.covariances for feet in alone]), equal_nan=True)
+    assert np.isfinite(together.points[:2]).all() and np.isnan(together.points[5:9]).all()
