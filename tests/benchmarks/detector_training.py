@@ -5,8 +5,9 @@
 Needs ../shared/data/pets_s2l1: frames 1 to 99, every other one, as its labels are (MOT). PicoDet-S begins with the
 published weights of ../shared/models (see `begin`), where that is; with --scratch a small PicoDet begins with random
 ones, for many more epochs. One thread, by the command's own code, augmentation off: the question is whether it can
-learn by heart. It leaves with 1 if a least score is missed. Measured on busy cores: AP 0.617, AP50 0.958 after four of
-the eight epochs; the least scores of --scratch were set before a whole run was measured.
+learn by heart. It leaves with 1 if a least score is missed. Measured: AP 0.402 before,
+0.754 after, AP50 0.903 and 0.980, the same exported, in 105 processor seconds; the least scores of --scratch were set
+before a whole run was measured.
 
     best      COCO's average precision on the frames it was trained on; before: with the published weights as they are
     exported  the same, of the exported folder opened by `open_detector`, on the video's own pictures
@@ -78,7 +79,7 @@ def main() -> None:
             "exported": asdict(exported),
             "processor seconds": round(seconds, 1),
         }
-        low = (0.6, 0.95) if recipe.start is not None else (0.4, 0.85)
+        low = (0.7, 0.95) if recipe.start is not None else (0.4, 0.85)
         least = {"ap": (exported.ap, low[0]), "ap50": (exported.ap50, low[1])} if whole else {}
         finish(report, folder / "log.csv", ["ap", "ap50"], options.curve, least)
 
