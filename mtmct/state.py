@@ -246,6 +246,9 @@ def pack_identity(identity: Identity) -> bytes:
 def unpack_identity(key: str, data: bytes) -> Identity:
     """An identity without its tracks in memory."""
     value = unpacked(key, data)
+    looks = unpack_looks(value)
+    # Ledgers of builds before impressions were kept: what was seen counts as one occasion.
+    told = "impression" in value
     return Identity(
         number=value["number"],
         revision=value["revision"],
@@ -253,8 +256,8 @@ def unpack_identity(key: str, data: bytes) -> Identity:
         votes=dict(value["votes"]),
         past=[Member(*member) for member in value["past"]],
         last_ns=value["last"],
-        looks=unpack_looks(value),
-        impression=Impression(value["impression"], value["told"]),
+        looks=looks,
+        impression=Impression(value["impression"], value["told"]) if told else Impression().with_looks([looks]),
     )
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from fusion_scenes import camera, events, look, play, script, straight, topology
 
+from mtmct import state
 from mtmct.exemplars import Exemplars, Impression, alike
 from mtmct.fusion import FusionEngine
+from mtmct.identities import Identity
 from mtmct.settings import AppearanceCalibration, FusionSettings
 
 DIM = 256
@@ -100,3 +102,12 @@ def test_the_only_one_who_is_away_is_not_taken_for_the_next_who_comes():
     engine = FusionEngine("plaza", topology(NORTH, SOUTH), FusionSettings(appearance=undecided))
     created = [event for event, _ in events(play(engine, script(walks, ORIGINS, 100))) if event == "created"]
     assert len(created) == 2
+
+
+def test_an_identity_stored_before_impressions_were_kept_is_read_with_its_looks():
+    kept = Exemplars()
+    kept.absorb(seen(somebody(), 1.0)[None], np.ones(1, np.float32), 3)
+    value = state.unpacked("key", state.pack_identity(Identity(7, 0, 0, looks=kept)))
+    del value["impression"], value["told"], value["version"]
+    read = state.unpack_identity("key", state.packed(value))
+    assert alike(read.impression, [Impression().with_looks([kept])])[0][0] == pytest.approx(1.0, abs=1e-5)
