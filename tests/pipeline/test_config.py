@@ -90,7 +90,7 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
         (MINIMAL + "    crop: [10, 10, 5, 20]\n", "line 5: cameras[0].crop: write x1, y1, x2, y2"),
         (
             MINIMAL + "    homography: [[1,0,0],[0,1,0],[0,0,0]]\n",
-            "line 5: cameras[0].homography: this homography cannot",
+            "line 5: cameras[0].homography: this homography is degenerate (it maps the picture onto a line)",
         ),
         ("site: plaza\n", "plaza.yaml: cameras: this field is missing; add `cameras:`"),
         ("site: plaza\ncameras: []\n", "plaza.yaml, line 2: cameras:"),
@@ -161,9 +161,14 @@ def test_fusion_takes_what_tuning_finds_and_refuses_what_it_does_not_know() -> N
 
 
 def test_every_number_of_fusion_reaches_the_engine() -> None:
-    for name in set(Fusion.model_fields) - {"publish", "gallery", "travel_times", "paths", "only_paths"}:
+    for name in set(Fusion.model_fields) - {"publish", "gallery", "travel_times", "paths", "only_paths", "clock_skew"}:
         value = 7 if name in {"min_evidence", "least_rivals"} else 0.5
         assert getattr(fusion_settings(Fusion(**{name: value})), setting_of(name)) == value
+
+
+def test_what_becomes_of_clocks_that_disagree_is_chosen_in_the_file() -> None:
+    assert fusion_settings(Fusion()).clock_skew == "off"
+    assert fusion_settings(parse(MINIMAL + "fusion: {clock_skew: apply}\n", HERE).fusion).clock_skew == "apply"
 
 
 def test_the_gallery_s_index_is_chosen_in_the_file() -> None:
