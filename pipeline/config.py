@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mtmct.floor import Floor
 from mtmct.topology import TopologyError
 from operators.analyse.rules import Rules
 from operators.records import CrosscamError, homography_fault
+from pipeline.config_fusion import Fusion, Model
 from pipeline.config_rules import LineRule, Snapshots, ZoneRule
 from pipeline.durations import Seconds
 from pipeline.profiles import PROFILES, Profile
@@ -22,17 +23,13 @@ class ConfigError(CrosscamError):
     """The configuration cannot be used; the message says where and what to write instead."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
-
-
 USUAL_FLOW_INTERVAL_S = 60.0
 Row = tuple[float, float, float]
 RuleName = Annotated[str, Field(min_length=1, max_length=64)]
 CameraId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 
 
-class Camera(_Model):
+class Camera(Model):
     """One camera.
 
     Attributes:
@@ -88,7 +85,7 @@ class CameraEntry(Camera):
     range: tuple[int, int] | None = None
 
 
-class Detector(_Model):
+class Detector(Model):
     """Which detector, and which of its boxes count.
 
     Attributes:
@@ -104,7 +101,7 @@ class Detector(_Model):
     tiles: bool | None = None
 
 
-class Embedder(_Model):
+class Embedder(Model):
     """Which appearance embedding.
 
     Attributes:
@@ -119,7 +116,7 @@ class Embedder(_Model):
     calibration: tuple[float, float] | None = None
 
 
-class Tracker(_Model):
+class Tracker(Model):
     """Which tracker, the profile's if not given; every further field is a parameter of that tracker.
 
     Its name alone will do, too: `tracker: bytetrack`.
@@ -139,124 +136,13 @@ class Tracker(_Model):
         return dict(self.model_extra or {})
 
 
-Odds = Annotated[float, Field(ge=-20, le=20)] | None
-
-
-class Way(_Model):
-    """How long it takes from leaving the view of one camera to coming into the view of another.
-
-    Attributes:
-        from_, to: camera ids.
-        min, typical, max: what nearly nobody is faster than, what is usual, what nearly nobody is slower than. A
-            `min` of 0 says that somebody may be in both views at once.
-        both_ways: it takes as long back.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
-    from_: Annotated[str, Field(alias="from")]
-    to: str
-    min: Annotated[Seconds, Field(ge=0)]
-    typical: Annotated[Seconds, Field(ge=0)]
-    max: Annotated[Seconds, Field(gt=0)]
-    both_ways: bool = False
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.min <= self.typical <= self.max or self.min == self.max:
-            raise ValueError("write min <= typical <= max, with min below max")
-        if self.from_ == self.to:
-            raise ValueError("a path leads from one camera to another; give two")
-        return self
-
-
-class Fusion(_Model):
-    """How identities are made. What is not given is fusion's own, see `mtmct.settings.FusionSettings`.
-
-    Odds are log-likelihood ratios in nats. `crosscam tune fusion` finds those below `searchable` from ground truth.
-
-    Attributes:
-        max_gap: an identity not seen for so long is closed.
-        min_evidence: points a track must have before it is linked.
-        max_wait: a track is linked after so long, with whatever evidence there is.
-        publish: `decided` holds a track back until it is linked; `provisional` publishes it at once under a guess
-            that is marked as one.
-        searchable: so long after it was last seen a closed identity can still be found by `crosscam search`.
-        gallery: `flat` compares a look with all others; `ivf` with a part of them where there are very many: for
-            sites of hundreds of cameras, at the price of looks that are missed.
-        travel_times: `learned` lets the times between the views of cameras without a homography count, as they are
-            learned from who is recognised; `off` does not. For sites with many people whose looks say little.
-        clock_skew: `report` measures how far the clocks of calibrated cameras with a common view disagree, in
-            `clock_skew` events; `apply` reckons with it, too, up to ten seconds; `off` does neither.
-        paths: times between views where they are known, calibrated cameras included; they count from the start, and
-            what is learned corrects them.
-        only_paths: whoever leaves a view comes next where one of `paths` leads, and nowhere else.
-        link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
-        merge_odds: two identities that share positions are merged at this score.
-        second_look_odds: two that look alike are merged if that beats all else by this much.
-        split_odds: a track leaves an identity when its positions contradict it by this much.
-        move_odds: a track moves to another identity that explains its positions better by this much.
-        returns: log-odds that a new track is somebody known rather than a new arrival.
-        least_rivals: with fewer known identities away than this, each is as likely to return as one of so many.
-        inside: added where a track begins away from the picture's edges.
-        unseen_overlap: what it says to be seen by two cameras at once of which it is not known that they overlap.
-        class_mismatch: what different classes say that detectors mistake for each other.
-        area_per_person: square metres of ground a person has in a crowd.
-        surprise: share of positions that fit no model.
-        decorrelation: errors of positions closer in time than this are one error.
-        position_memory: after a gap of this length the last position is trusted at 1/e.
-        velocity_memory: how long a walker keeps direction and speed.
-        drift: a contradiction counts from this distance on, metres.
-    """
-
-    max_gap: Annotated[Seconds, Field(gt=0)] = 300.0
-    min_evidence: Annotated[int, Field(ge=1)] = 3
-    max_wait: Annotated[Seconds, Field(ge=0)] = 2.0
-    publish: Literal["decided", "provisional"] = "decided"
-    searchable: Annotated[Seconds, Field(ge=0)] = 0.0
-    gallery: Literal["flat", "ivf"] | None = None
-    travel_times: Literal["off", "learned"] = "off"
-    clock_skew: Literal["off", "report", "apply"] = "off"
-    paths: tuple[Way, ...] = ()
-    only_paths: bool = False
-    link_odds: Odds = None
-    merge_odds: Odds = None
-    second_look_odds: Odds = None
-    split_odds: Annotated[float, Field(gt=0, le=100)] | None = None
-    move_odds: Annotated[float, Field(gt=0, le=100)] | None = None
-    returns: Odds = None
-    least_rivals: Annotated[int, Field(ge=1)] | None = None
-    inside: Odds = None
-    unseen_overlap: Odds = None
-    class_mismatch: Odds = None
-    area_per_person: Annotated[float, Field(gt=0)] | None = None
-    surprise: Annotated[float, Field(gt=0, lt=1)] | None = None
-    decorrelation: Annotated[Seconds, Field(gt=0)] | None = None
-    position_memory: Annotated[Seconds, Field(gt=0)] | None = None
-    velocity_memory: Annotated[Seconds, Field(gt=0)] | None = None
-    drift: Annotated[float, Field(ge=0)] | None = None
-
-    @model_validator(mode="after")
-    def _paths_agree(self) -> Self:
-        if self.only_paths and not self.paths:
-            raise ValueError("`only_paths` needs `paths`: nobody could go anywhere")
-        told: set[tuple[str, str]] = set()
-        for way in self.paths:
-            if way.max > self.max_gap:
-                raise ValueError(f"the path from {way.from_} to {way.to} takes longer than max_gap; raise max_gap")
-            for pair in [(way.from_, way.to), *([(way.to, way.from_)] if way.both_ways else [])]:
-                if pair in told:
-                    raise ValueError(f"the path from {pair[0]} to {pair[1]} is given twice; give it once")
-                told.add(pair)
-        return self
-
-
-class Sqlite(_Model):
+class Sqlite(Model):
     """A ledger in one file. `path` is relative to where the command runs; `run/<site>/ledger.sqlite` if not given."""
 
     path: Path | None = None
 
 
-class Kafka(_Model):
+class Kafka(Model):
     """A ledger in Kafka; every further field is a setting of the Kafka client (security_protocol, sasl_...)."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
@@ -271,7 +157,7 @@ class Kafka(_Model):
         return {"bootstrap_servers": self.bootstrap_servers, **(self.model_extra or {})}
 
 
-class Ledger(_Model):
+class Ledger(Model):
     """Where commits live, and how records are encoded."""
 
     sqlite: Sqlite | None = None
@@ -285,7 +171,7 @@ class Ledger(_Model):
         return self
 
 
-class SiteFigures(_Model):
+class SiteFigures(Model):
     """The site's own figures, everybody once whichever cameras saw them: counts per `flow_interval`, and journeys.
 
     Attributes:
@@ -299,7 +185,7 @@ class SiteFigures(_Model):
     restate: Annotated[Seconds, Field(ge=10, le=86400)] = 600.0
 
 
-class Resources(_Model):
+class Resources(Model):
     """What a worker gets.
 
     Attributes:
@@ -315,7 +201,7 @@ class Resources(_Model):
     precision: Literal["fp32", "fp16"] = "fp32"
 
 
-class Site(_Model):
+class Site(Model):
     """A site: its cameras and what is done with them.
 
     Attributes:

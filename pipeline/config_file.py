@@ -24,7 +24,6 @@ from pipeline.config import (
     ConfigError,
     Detector,
     Embedder,
-    Fusion,
     Kafka,
     Ledger,
     Resources,
@@ -32,8 +31,8 @@ from pipeline.config import (
     SiteFile,
     Sqlite,
     Tracker,
-    Way,
 )
+from pipeline.config_fusion import Fusion, Way
 from pipeline.config_rules import CrowdingRule, LineRule, ProximityRule, Snapshots, ZoneRule
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 
 from mtmct.settings import AppearanceCalibration, FusionSettings, Path
 from mtmct.site_flow import SiteFlowSettings
-from pipeline.config import USUAL_FLOW_INTERVAL_S, Fusion, Site
+from pipeline.config import USUAL_FLOW_INTERVAL_S, Site
+from pipeline.config_fusion import Fusion
 
 _UNITS = ("", "_s", "_m", "_m2")  # the file says `max_gap: 5m`, the engine `max_gap_s = 300.0`
 _OWN = {"publish", "travel_times", "paths"}  # fields of the file that are no number of the engine's

@@ -24,7 +24,8 @@ from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Topology
 from operators.records import CrosscamError, Int64
 from pipeline.assembly import appearance_of, build_topology
-from pipeline.config import Fusion, Site
+from pipeline.config import Site
+from pipeline.config_fusion import Fusion
 from pipeline.fusion_settings import fusion_settings, setting_of
 from pipeline.replay import Step, fuse, record, steps
 

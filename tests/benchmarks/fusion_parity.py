@@ -20,8 +20,8 @@ from mtmct.mot_text import find_ground_truth
 from mtmct.records import IDENTITIES, TRACKS, Record
 from mtmct.site_evaluation import SiteEvaluation, evaluate_site
 from pipeline.assembly import appearance_of, build_topology
-from pipeline.config import Fusion
 from pipeline.config_file import load
+from pipeline.config_fusion import Fusion
 from pipeline.fusion_settings import fusion_settings
 from pipeline.replay import fuse, record, steps
 from pipeline.schema.codec import open_codec

@@ -8,8 +8,9 @@ import pytest
 
 from mtmct.settings import FusionSettings
 from mtmct.settings import Path as Way
-from pipeline.config import ConfigError, Fusion
+from pipeline.config import ConfigError
 from pipeline.config_file import load, parse
+from pipeline.config_fusion import Fusion
 from pipeline.fusion_settings import fusion_settings, setting_of
 
 HERE = Path("plaza.yaml")

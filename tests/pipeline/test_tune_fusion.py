@@ -13,8 +13,8 @@ from mtmct.mot_text import Boxes
 from mtmct.records import IDENTITIES, TRACKS
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Topology
-from pipeline.config import Fusion
 from pipeline.config_file import load, parse
+from pipeline.config_fusion import Fusion
 from pipeline.replay import ReplayError, fuse, steps
 from pipeline.site_results import results_of
 from pipeline.tune_fusion import (
