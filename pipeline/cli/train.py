@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -45,12 +46,7 @@ def detector_command(
     settings = load(configuration, DetectorFile)
     data, test = settings.read(settings.train), settings.read(settings.test)
     console.print(f"{len(data)} pictures, {len(data.boxes)} boxes; tested by {len(test)} pictures")
-    recipe = settings.recipe
-    best = watched(
-        to,
-        recipe.plan.epochs,
-        lambda shown: train(recipe, data, test, to, resume=resume, on_step=shown.step, on_epoch=shown.epoch),
-    )
+    best = watched(to, settings.recipe.plan.epochs, partial(train, settings.recipe, data, test, to, resume=resume))
     console.print(f"AP {best.ap:.3f}, AP50 {best.ap50:.3f}, AP75 {best.ap75:.3f}, recall {best.recall:.3f}")
     model = f"{{model: {to / 'model'}, classes: [{', '.join(data.names)}]}}"
     console.print(f"{to / 'model'}: use it as detector: {model}", markup=False)
@@ -69,12 +65,7 @@ def reid_command(
     settings = load(configuration, ReidFile)
     data, test = settings.read(settings.train), settings.read(settings.test)
     console.print(f"{len(data.images)} crops of {data.people} identities; tested by {len(test.images)} crops")
-    recipe = settings.recipe
-    best = watched(
-        to,
-        recipe.plan.epochs,
-        lambda shown: train(recipe, data, test, to, resume=resume, on_step=shown.step, on_epoch=shown.epoch),
-    )
+    best = watched(to, settings.recipe.plan.epochs, partial(train, settings.recipe, data, test, to, resume=resume))
     console.print(f"mAP {best.mean_ap:.3f}, rank 1 {best.rank1:.3f}, rank 5 {best.rank5:.3f} of {best.queries} queries")
     console.print(f"{to / 'model'}: use it as embedder: {{model: {to / 'model'}}}", markup=False)
 
@@ -110,12 +101,7 @@ def _one_shot(configuration: Path, to: Path, resume: bool, tracker: str) -> None
     data, test = read_shots(settings, settings.train), read_shots(settings, settings.test)
     people = ", ".join(f"{count} {name}" for name, count in zip(data.classes, data.people, strict=True))
     console.print(f"{len(data.shots)} pictures, identities: {people}; tested by {len(test.shots)} pictures")
-    recipe = settings.recipe
-    best = watched(
-        to,
-        recipe.plan.epochs,
-        lambda shown: train(recipe, data, test, to, resume=resume, on_step=shown.step, on_epoch=shown.epoch),
-    )
+    best = watched(to, settings.recipe.plan.epochs, partial(train, settings.recipe, data, test, to, resume=resume))
     console.print(f"AP50 {best.ap50:.3f}, MOTA {best.mota:.3f}, IDF1 {best.idf1:.3f}, {best.switches} switches")
     site = f"{{profile: {tracker}, detector: {{model: {to / 'model'}}}}}"
     if data.classes != ("person",):
@@ -123,13 +109,11 @@ def _one_shot(configuration: Path, to: Path, resume: bool, tracker: str) -> None
     console.print(f"{to / 'model'}: a site's file uses it by {site}", markup=False)
 
 
-def watched(
-    to: Path, epochs: int, training: Callable[[TrainingProgress], Score], errors: Console | None = None
-) -> Score:
+def watched(to: Path, epochs: int, training: Callable[..., Score], errors: Console | None = None) -> Score:
     """Run a training with its progress shown on `errors` (stderr); Ctrl-C and SIGTERM end it with a sentence."""
     with TrainingProgress(errors or Console(stderr=True, highlight=False, soft_wrap=True), epochs) as shown:
         try:
-            return training(shown)
+            return training(on_step=shown.step, on_epoch=shown.epoch)
         except KeyboardInterrupt:
             there = (to / "checkpoint.pdparams").is_file()
             kept = f"{to} holds all up to the last whole epoch; --resume goes on" if there else "no epoch was finished"

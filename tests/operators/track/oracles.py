@@ -6,6 +6,7 @@ track is of one class. Where the published code leaves new ids to the order of i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,7 +88,7 @@ class Track:
     row: int | None = None
 
 
-class Oracle:
+class Oracle(ABC):
     """What they share: tracks, the next id, the frame's detections."""
 
     def __init__(self) -> None:
@@ -110,8 +111,9 @@ class Oracle:
         self.step()
         return {t.row: t.id for t in self.tracks if t.row is not None and t.state == "confirmed"}
 
+    @abstractmethod
     def step(self) -> None:
-        raise NotImplementedError
+        """Associate the frame's detections with the tracks."""
 
 
 class DeepSortOracle(Oracle):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,6 @@ from operators.detect import open_detector
 from operators.networks.training.errors import TrainingError
 from pipeline.cli import app
 from pipeline.cli.train import watched
-from pipeline.cli.training_progress import TrainingProgress
 from pipeline.config import ConfigError
 
 RUNNER = CliRunner()
@@ -95,11 +95,11 @@ def test_what_cannot_be_done_is_one_sentence(
 def test_an_interrupted_training_says_how_to_go_on(finished: bool, says: str, tmp_path: Path) -> None:
     out = io.StringIO()
 
-    def training(shown: TrainingProgress) -> None:
-        shown.step(1, 1, {"loss": 2.0})
+    def training(on_step: Callable[..., None], on_epoch: Callable[..., None]) -> None:
+        on_step(1, 1, {"loss": 2.0})
         if finished:
             (tmp_path / "checkpoint.pdparams").touch()
-            shown.epoch({"epoch": 1, "rate": 0.1, "loss": 2.0})
+            on_epoch({"epoch": 1, "rate": 0.1, "loss": 2.0})
         raise KeyboardInterrupt
 
     with pytest.raises(typer.Exit) as ended:
