@@ -14,23 +14,25 @@ from mtmct import state as stored
 from mtmct.album import Album
 from mtmct.association import Candidates, Verdict, assign
 from mtmct.clocks import Clocks
-from mtmct.coincidence import CommitPairs, PairRows, PairWindow, compare
+from mtmct.coincidence import PairWindow
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
-from mtmct.evidence import Gathered, Judge, Subject
+from mtmct.evidence import Gathered, Judge
 from mtmct.filing import Filing
 from mtmct.horizon import beyond_horizon
 from mtmct.identities import IdentityBook, Why
 from mtmct.intake import by_interval, take_in
+from mtmct.positions import Positions
 from mtmct.publication import Issue, Link, publish
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.skew import Skew
 from mtmct.topology import Topology
-from mtmct.tracks import LocalTrack, Placed, Samples, TrackMemory, in_order
+from mtmct.tracks import LocalTrack, Placed, TrackMemory, in_order
 from mtmct.travel import TravelTime, TravelTimes
+from mtmct.travel_learning import learn
 from mtmct.travel_news import TravelNews
-from operators.records import SECOND_NS, Int64
+from operators.records import SECOND_NS
 
 END_OF_TIME = int(np.iinfo(np.int64).max)
 _HOPELESS = -2.0  # a new track whose best candidate scores below this need not wait for more evidence
@@ -65,11 +67,10 @@ class FusionEngine:
         self._travel = TravelTimes(self._topology.cameras, settings)
         self._travel_news = TravelNews(self._site)
         self._clocks = Clocks(self._site, settings)
+        self._positions = Positions(self._tracks, self._window, self._clocks, self._journal, settings)
         self._erased = ErasedTracks(state)
         self._album = Album(state)
-        self._pair_keys: dict[int, set[str]] = {}
         self._stale_cameras: set[str] = set()
-        self._stale_pairs: dict[int, tuple[CommitPairs, set[str]]] = {}
         self._sequence = 0
         self._now_ns = 0
         self._dim = 0
@@ -114,7 +115,7 @@ class FusionEngine:
         done = self._note_ends(intake.ended)
         self._stale_cameras |= {item.tracklet.camera for item in placed}
         # 2. Compare positions of the same time.
-        self._compare(samples, since_ns)
+        self._positions.compare(self._sequence, samples, since_ns, self._now_ns)
         # 3. Take back what was wrong, decide what waits, join what is one.
         placed, links = self._decide(placed, done, flush)
         self._merge(placed, done)
@@ -145,32 +146,6 @@ class FusionEngine:
                 done.append(track.uid)
         return done
 
-    def _compare(self, samples: Samples, since_ns: int) -> None:
-        self._clocks.note(self._sequence, since_ns, self._now_ns, samples, self._tracks)
-        pairs = self._beside_others(samples) if self._clocks.ahead_ns else self._beside_each_other(samples)
-        for sequence in self._window.expire(self._now_ns):
-            for key in sorted(self._pair_keys.pop(sequence, ())):
-                self._journal.drop(key)
-        commit = CommitPairs(self._sequence, since_ns, self._now_ns, pairs)
-        self._window.add(commit)
-        self._write_pairs(commit)
-
-    def _beside_each_other(self, samples: Samples) -> PairRows:
-        cameras, bound = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
-        if len(samples):
-            uids, rows = np.unique(samples.uids, return_inverse=True)
-            number: dict[str, int] = {}
-            of_track = [number.setdefault(self._tracks[uid].camera, len(number)) for uid in uids.tolist()]
-            cameras = np.asarray(of_track, np.int64)[rows]
-            bound = self._bound(uids)
-        return compare(samples, cameras, bound, self._settings)
-
-    def _beside_others(self, samples: Samples, before: int | None = None) -> PairRows:
-        """The same where clocks are corrected: positions of one moment then come in different commits."""
-        beside = self._clocks.beside(samples, self._tracks, before)
-        bound = self._bound(np.unique(beside.samples.uids))
-        return compare(beside.samples, beside.cameras, bound, self._settings, beside.fresh)
-
     def _set_clocks(self, changes: Mapping[str, int]) -> None:
         """Take other corrections of clocks, and compare the positions of the window anew by them."""
         if not changes:
@@ -180,50 +155,7 @@ class FusionEngine:
             self._tracks.retime(camera, ahead_ns)
             self._stale_cameras.add(camera)
         self._clocks.set(changes)
-        for commit in self._window.commits:
-            samples = self._clocks.placed(commit.sequence)
-            if samples is not None:
-                self._window.revise(commit, self._beside_others(samples, commit.sequence))
-                for key in sorted(self._pair_keys.pop(commit.sequence, ())):
-                    self._journal.drop(key)
-                self._write_pairs(commit)
-
-    def _write_pairs(self, commit: CommitPairs, stale: frozenset[str] | None = None) -> None:
-        """Write a commit's pairs by camera: of all cameras, or of those in `stale`."""
-        rows = commit.rows
-        heads = np.flatnonzero(np.diff(rows.pairs[:, 0], prepend=-1))
-        of_camera: dict[str, list[range]] = {}
-        for uid, low, high in zip(
-            rows.pairs[heads, 0].tolist(), heads.tolist(), [*heads[1:].tolist(), len(rows)], strict=False
-        ):
-            camera = self._tracks[uid].camera
-            if stale is None or camera in stale:
-                of_camera.setdefault(camera, []).append(range(low, high))
-        keys = self._pair_keys.setdefault(commit.sequence, set())
-        for camera in sorted(of_camera if stale is None else stale):
-            key = stored.pairs_key(camera, commit.sequence)
-            if camera in of_camera:
-                mine = np.concatenate([np.arange(part.start, part.stop) for part in of_camera[camera]])
-                self._journal.put(key, stored.pack_pairs(commit, mine))
-                keys.add(key)
-            else:
-                self._journal.drop(key)
-                keys.discard(key)
-
-    def _bound(self, uids: Int64) -> Int64:
-        """Pairs of tracks seen in this commit that one identity has in different cameras."""
-        of_identity: dict[int, list[int]] = {}
-        for uid in uids.tolist():
-            if self._tracks[uid].identity:
-                of_identity.setdefault(self._tracks[uid].identity, []).append(uid)
-        pairs = [
-            (one, other)
-            for members in of_identity.values()
-            for row, one in enumerate(members)
-            for other in members[row + 1 :]
-            if self._tracks[one].camera != self._tracks[other].camera
-        ]
-        return np.asarray(pairs, np.int64).reshape(-1, 2)
+        self._positions.compare_anew()
 
     # --- decisions ---------------------------------------------------------------------------------------------
 
@@ -262,9 +194,7 @@ class FusionEngine:
                 part = self._cut(misfit.track, misfit.since_ns)
                 severed[part.uid] = misfit
                 placed = [replace(item, uid=part.uid) if item.uid == uid else item for item in placed]
-        for commit, cameras in self._stale_pairs.values():
-            self._write_pairs(commit, frozenset(cameras))
-        self._stale_pairs.clear()
+        self._positions.write_cuts()
         waiting = [t for t in self._tracks.tracks.values() if not t.identity and self._ready(t, flush)]
         asked = in_order([*waiting, *(self._tracks[uid] for uid in reviewed)])
         links: dict[int, Link] = {}
@@ -294,9 +224,7 @@ class FusionEngine:
         part = self._tracks.cut(track, since_ns)
         self._gathered = Gathered(self._book)
         self._clocks.hand_over(track.uid, part.uid, since_ns)
-        for commit, partners in self._window.hand_over(track.uid, part.uid, since_ns):
-            cameras = {track.camera, *(self._tracks[uid].camera for uid in partners)}
-            self._stale_pairs.setdefault(commit.sequence, (commit, set()))[1].update(cameras)
+        self._positions.cut(track, part, since_ns)
         self._stale_cameras.add(track.camera)
         return part
 
@@ -377,7 +305,6 @@ class FusionEngine:
         return Candidates(*memory, self._topology, self._settings, self._now_ns, travel)
 
     def _learn_travel(self) -> None:
-        """What the tracks that have just ended say of the times between views, shared out over all it may mean."""
         if not self._settings.travel:
             return
         done = [t for t in self._tracks.tracks.values() if t.ended and t.identity and not t.travelled]
@@ -387,23 +314,7 @@ class FusionEngine:
         done = [t for t in done if not self._topology.calibrated(t.camera) or self._travel.given(t.camera)]
         if not done:
             return
-        candidates, judge = self._candidates(), self._judge()
-        candidates.look_up(done)
-        found = []
-        for track in sorted(done, key=lambda track: (track.start_ns, track.uid)):
-            subject, without = Subject.of_track(track), frozenset({track.uid})
-            offered = candidates.of(track)
-            if self._book[track.identity] not in offered:
-                offered.append(self._book[track.identity])
-            offered = [one for one in offered if one.uids != [track.uid] or one.past]
-            totals = np.array([0.0, *(score.total for score in judge.scores(subject, offered, without))])
-            shares = np.exp(totals - np.logaddexp.reduce(totals))
-            stays = judge.travellers(subject, offered, without)
-            before = [(stay, share) for stay, share in zip(stays, shares[1:].tolist(), strict=True) if stay is not None]
-            found.append((track.stay, before, float(shares[0])))
-        for stay, before, fresh in found:
-            self._travel.arrived(stay, before, fresh)
-            self._travel.left(stay)
+        learn(self._travel, done, self._book, self._candidates(), self._judge())
 
     # --- output ------------------------------------------------------------------------------------------------
 
@@ -591,10 +502,7 @@ class FusionEngine:
             waiting = self._tracks.find(camera, track_id)
             if waiting is not None:
                 waiting.held = tracklets
-        for commit in stored.unpack_pairs(of(stored.PAIRS)):
-            self._window.add(commit)
-        for key, _ in of(stored.PAIRS):
-            self._pair_keys.setdefault(int(key.rpartition("/")[2]), set()).add(key)
+        self._positions.restore(of(stored.PAIRS))
         self._filing.restore(of(stored.GALLERY))
         for key, data in of(stored.TRAVEL):
             self._travel.restore(stored.unpacked(key, data))
