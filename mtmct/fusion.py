@@ -22,8 +22,9 @@ from mtmct.filing import Filing
 from mtmct.horizon import beyond_horizon
 from mtmct.identities import IdentityBook, Why
 from mtmct.intake import by_interval, take_in
+from mtmct.outlet import Outlet
 from mtmct.positions import Positions
-from mtmct.publication import Issue, Link, publish
+from mtmct.publication import Link, publish
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.skew import Skew
@@ -67,6 +68,7 @@ class FusionEngine:
         self._travel = TravelTimes(self._topology.cameras, settings)
         self._travel_news = TravelNews(self._site)
         self._clocks = Clocks(self._site, settings)
+        self._outlet = Outlet(self._tracks, self._book, self._topology, self._journal)
         self._positions = Positions(self._tracks, self._window, self._clocks, self._journal, settings)
         self._erased = ErasedTracks(state)
         self._album = Album(state)
@@ -126,7 +128,7 @@ class FusionEngine:
         # 4. Publish what has an identity; guess at the rest, or hold it.
         if self._settings.provisional:
             links |= self._guess(placed)
-        tracks = publish(self._issues(placed, links), self._site, self._book)
+        tracks = publish(self._outlet.issues(placed, links), self._site, self._book)
         # 5. Put clocks right, file looks, forget what is too old.
         self._set_clocks({} if flush else self._clocks.review(self._now_ns))
         self._filing.file(self._tracks, self._now_ns, self._sequence, self._journal)
@@ -315,50 +317,6 @@ class FusionEngine:
         if not done:
             return
         learn(self._travel, done, self._book, self._candidates(), self._judge())
-
-    # --- output ------------------------------------------------------------------------------------------------
-
-    def _issues(self, placed: Sequence[Placed], links: Mapping[int, Link]) -> list[Issue]:
-        arrived: dict[int, list[Placed]] = {}
-        for item in placed:
-            arrived.setdefault(item.uid, []).append(item)
-        issues = []
-        tracks = in_order(self._tracks[uid] for uid in {*arrived, *links})
-        guesses = {track.uid: 0 if track.identity else self._book.guesses.get(track.uid, 0) for track in tracks}
-        released = self._released([track for track in tracks if track.identity or guesses[track.uid]])
-        for track in tracks:
-            new, guess = arrived.get(track.uid, []), guesses[track.uid]
-            if not track.identity and not guess:
-                track.held += [item.tracklet for item in new]
-                continue
-            held = released.get(track.uid, [])
-            link = None if track.announced else links.get(track.uid)
-            for item in (*held, *new):
-                issues.append(Issue(track, item.tracklet, item.ground, link, guess))
-                link = None
-            if track.identity and not track.announced and (held or new):
-                track.announced = True
-                self._tracks.changed.add(track.uid)
-        return issues
-
-    def _released(self, tracks: Sequence[LocalTrack]) -> dict[int, list[Placed]]:
-        """What these tracks held back, by uid, on the ground; they hold it no longer."""
-        held = [(track, tracklet) for track in tracks for tracklet in track.held]
-        if not held:
-            return {}
-        lengths = [len(tracklet) for _, tracklet in held]
-        boxes = np.concatenate([tracklet.boxes for _, tracklet in held])
-        points = self._topology.feet_of([track.camera for track, _ in held], lengths, boxes).points
-        released: dict[int, list[Placed]] = {}
-        low = 0
-        for (track, tracklet), length in zip(held, lengths, strict=True):
-            released.setdefault(track.uid, []).append(Placed(track.uid, tracklet, points[low : low + length]))
-            low += length
-        for track in tracks:
-            if track.held:
-                track.held = []
-                self._journal.drop(stored.held_key(track))
-        return released
 
     # --- forgetting --------------------------------------------------------------------------------------------
 
