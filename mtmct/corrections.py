@@ -7,9 +7,9 @@ retracted. A reader that follows the `identities` topic is never wrong for ever;
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 from operators.records import CrosscamError
 
@@ -39,6 +39,16 @@ class IdentityResolver:
         self._name: list[str | None] = []  # root group -> identity; None: retracted
         self._owner: dict[Track, TrackOwners] = {}
         self._first: dict[Track, str] = {}
+
+    @classmethod
+    def of(cls, tracks: Iterable[Mapping[str, Any]], identities: Iterable[Mapping[str, Any]]) -> Self:
+        """One that has heard all of these values of the two topics."""
+        resolver = cls()
+        for value in tracks:
+            resolver.published(value)
+        for value in identities:
+            resolver.apply(value)
+        return resolver
 
     def published(self, value: Mapping[str, Any]) -> None:
         """Take in a value of the `tracks` topic."""

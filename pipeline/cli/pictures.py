@@ -59,11 +59,7 @@ def draw_pictures(
     try:
         # Every track is needed twice, once for the video and once for the plan.
         records = [stored.value for stored in reader.read(TRACKS)]
-        resolver = IdentityResolver()
-        for value in records:
-            resolver.published(value)
-        for stored in reader.read(IDENTITIES):
-            resolver.apply(stored.value)
+        resolver = IdentityResolver.of(records, (stored.value for stored in reader.read(IDENTITIES)))
         events = [stored.value for stored in reader.read(EVENTS) if stored.value["type"] in DRAWN]
     finally:
         reader.close()
@@ -112,11 +108,9 @@ def write_snapshots(
     try:
         events = [stored.value for stored in reader.read(EVENTS) if stored.value["type"] in DRAWN]
         chosen = find_incidents(events, wanted)
-        resolver = IdentityResolver()
-        for stored in reader.read(TRACKS):
-            resolver.published(stored.value)
-        for stored in reader.read(IDENTITIES):
-            resolver.apply(stored.value)
+        resolver = IdentityResolver.of(
+            (stored.value for stored in reader.read(TRACKS)), (stored.value for stored in reader.read(IDENTITIES))
+        )
         gone = sorted(set(chosen) - {camera.id for camera in site.cameras})
         if gone:
             raise SnapshotError(f"{gone[0]!r} is no longer a camera of {site.site}: put it back into the site's file")
@@ -188,11 +182,7 @@ def draw_whereabouts(
     reader = build_reader(site)
     try:
         records = [stored.value for stored in reader.read(TRACKS)]
-        resolver = IdentityResolver()
-        for value in records:
-            resolver.published(value)
-        for stored in reader.read(IDENTITIES):
-            resolver.apply(stored.value)
+        resolver = IdentityResolver.of(records, (stored.value for stored in reader.read(IDENTITIES)))
     finally:
         reader.close()
     seen = whereabouts(records, resolver.identity_of, until_ns)

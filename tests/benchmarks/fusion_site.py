@@ -12,7 +12,6 @@ python tests/benchmarks/fusion_site.py [--place mall] [--seeds 3] [--tracker ste
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from dataclasses import asdict
@@ -20,12 +19,11 @@ from dataclasses import asdict
 import numpy as np
 from fusion_support import read
 from offline_clustering import Offline, identify
-from site_support import Recorded, record, waits
+from site_support import Recorded, recordings, site_options, waits
 
 from mtmct.evaluation import evaluate
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.mot_text import Boxes
-from pipeline.sources.simulation.settings import parse_settings
 
 BASELINES = {
     "as_published": Offline(),
@@ -86,24 +84,8 @@ def perfect(recorded: Recorded) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--place", default="mall")
-    parser.add_argument("--cameras", type=int, default=8)
-    parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--fps", type=float, default=10)
-    parser.add_argument("--rank1", type=float, default=0.7)
-    parser.add_argument("--tracker", default="steady", help="none: local tracks come with the simulation")
-    parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=("calibrated", "uncalibrated"))
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the simulation")
-    options = parser.parse_args()
-    tracker = None if options.tracker == "none" else options.tracker
-    for seed in range(options.first_seed, options.first_seed + options.seeds):
-        said = [f"place={options.place}", f"cameras={options.cameras}", f"people={options.people}", f"seed={seed}"]
-        said += [f"seconds={60 * options.minutes:g}", "embedding=128", f"rank1={options.rank1:g}"]
-        recorded = record(parse_settings([*said, *options.set]), options.fps, tracker)
+    options = site_options(__doc__, rank1=0.7)
+    for recorded in recordings(options):
         tables = recorded.tables()
         offline = {name: scores(recorded, identify(tables, how)) for name, how in BASELINES.items()}
         row = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from operators.track import create
 from pipeline.camera import CameraChain, Delivery
 from pipeline.simulate import camera_names
 from pipeline.sources.simulation.camera import SimulatedCamera
-from pipeline.sources.simulation.settings import Settings
+from pipeline.sources.simulation.settings import Settings, parse_settings
 from pipeline.sources.simulation.site import site_of
 
 EMBED_EVERY = 3
@@ -226,3 +227,29 @@ def _right(owners: Mapping, final: Mapping, sizes: Mapping) -> dict[int, int]:
             table[people.index(owners[track]), identities.index(identity)] += sizes[track]
     rows, columns = linear_sum_assignment(table, maximize=True)
     return {people[r]: identities[c] for r, c in zip(rows, columns, strict=True) if table[r, c] > 0}
+
+
+def site_options(description: str | None, *, rank1: float) -> argparse.Namespace:
+    """The command line of a benchmark on simulated sites: a site a seed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--place", default="mall")
+    parser.add_argument("--cameras", type=int, default=8)
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--fps", type=float, default=10)
+    parser.add_argument("--rank1", type=float, default=rank1)
+    parser.add_argument("--tracker", default="steady", help="none: local tracks come with the simulation")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", choices=("calibrated", "uncalibrated"))
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the simulation")
+    return parser.parse_args()
+
+
+def recordings(options: argparse.Namespace) -> Iterator[Recorded]:
+    """The sites that the command line asks for."""
+    tracker = None if options.tracker == "none" else options.tracker
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        said = [f"place={options.place}", f"cameras={options.cameras}", f"people={options.people}", f"seed={seed}"]
+        said += [f"seconds={60 * options.minutes:g}", "embedding=128", f"rank1={options.rank1:g}"]
+        yield record(parse_settings([*said, *options.set]), options.fps, tracker)

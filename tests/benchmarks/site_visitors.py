@@ -13,19 +13,17 @@ python tests/benchmarks/site_visitors.py [--place mall] [--seeds 3] [--rank1 0.9
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
 
 import numpy as np
-from site_support import Recorded, record
+from site_support import Recorded, recordings, site_options
 
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.records import Record
 from mtmct.site_flow import SiteFlow, SiteFlowSettings
 from operators.records import SECOND_NS
-from pipeline.sources.simulation.settings import parse_settings
 
 AIM = 3.0  # per cent
 INTERVAL_S = 60
@@ -86,24 +84,8 @@ def intervals(recorded: Recorded, told: Sequence[Record]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--place", default="mall")
-    parser.add_argument("--cameras", type=int, default=8)
-    parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--fps", type=float, default=10)
-    parser.add_argument("--rank1", type=float, default=0.9)
-    parser.add_argument("--tracker", default="steady", help="none: local tracks come with the simulation")
-    parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=("calibrated", "uncalibrated"))
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the simulation")
-    options = parser.parse_args()
-    tracker = None if options.tracker == "none" else options.tracker
-    for seed in range(options.first_seed, options.first_seed + options.seeds):
-        said = [f"place={options.place}", f"cameras={options.cameras}", f"people={options.people}", f"seed={seed}"]
-        said += [f"seconds={60 * options.minutes:g}", "embedding=128", f"rank1={options.rank1:g}"]
-        recorded = record(parse_settings([*said, *options.set]), options.fps, tracker)
+    options = site_options(__doc__, rank1=0.9)
+    for recorded in recordings(options):
         row = {"source": "simulated", "site": recorded.settings.text(), "tracker": options.tracker}
         for calibrated in (True, False):
             if options.only in (None, "calibrated" if calibrated else "uncalibrated"):
