@@ -1,4 +1,4 @@
-"""Networks as folders that PaddleDetection's tools and `open_detector` read: program, parameters, infer_cfg.yml."""
+"""Networks as folders that `open_detector` reads, in PaddleDetection's layout: program, parameters, infer_cfg.yml."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def train(
 
 
 def export(network: nn.Layer, folder: Path, labels: tuple[str, ...], height: int, width: int) -> Path:
-    """The folder that `open_detector` and PaddleDetection's tools read, suppression inside."""
+    """The folder that `open_detector` reads, in PaddleDetection's layout, suppression inside."""
     return save(
         Suppressing(network, FLOOR, IOU, LIMIT),
         folder,

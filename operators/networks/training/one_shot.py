@@ -144,7 +144,7 @@ def train(
 
 
 def export(network: nn.Layer, folder: Path, data: Shots) -> Path:
-    """The folder that `open_detector` and PaddleDetection's tools read, for the training's input size."""
+    """The folder that `open_detector` reads, in PaddleDetection's layout, for the training's input size."""
     height, width = data.shots[0].placement.shape
     return save(
         network,
