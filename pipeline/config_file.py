@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -20,20 +20,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from operators.analyse.rules import Line, RuleError, Zone
 from pipeline.config import (
     Camera,
-    CameraEntry,
     ConfigError,
-    Detector,
-    Embedder,
-    Kafka,
-    Ledger,
-    Resources,
     Site,
     SiteFile,
     Sqlite,
-    Tracker,
 )
-from pipeline.config_fusion import Fusion, Way
-from pipeline.config_rules import CrowdingRule, LineRule, ProximityRule, Snapshots, ZoneRule
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NUMBER = re.compile(r"\{n(?::([^{}]*))?\}")
@@ -301,11 +292,14 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         if isinstance(part, int):
             continue
-        annotation = str(model.model_fields[part].annotation) if part in model.model_fields else ""
-        candidates: list[type[BaseModel]] = [
-            *(CameraEntry, Detector, Embedder, Tracker, Way, Fusion, Sqlite, Kafka, Ledger, Resources),
-            *(LineRule, ZoneRule, CrowdingRule, ProximityRule, Snapshots),
-        ]
-        model = next((c for c in candidates if re.search(rf"\b{c.__name__}\b", annotation)), model)
+        if part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
     hidden = {"base", "file"} if model is SiteFile else set()
     return [field.alias or name for name, field in model.model_fields.items() if name not in hidden]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field's type is made of, as in `tuple[Camera, ...]` or `Snapshots | None`."""
+    if get_origin(annotation) is None:
+        return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return next((model for part in get_args(annotation) if (model := _model_in(part)) is not None), None)

@@ -104,6 +104,10 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
         ("site: [plaza\n", "plaza.yaml, line 2: this is not valid YAML"),
         ("- just\n- a list\n", "plaza.yaml: a site's file holds fields"),
         (MINIMAL + "ledger: {sqlite: {}, kafka: {bootstrap_servers: a}}\n", "line 5: ledger: choose one of"),
+        (
+            MINIMAL + "site_figures: {quick: true}\n",
+            "line 5: site_figures.quick: unknown field; known here: publish, gone_after, restate",
+        ),
         (MINIMAL + "ledgr: {}\n", "line 5: ledgr: unknown field; did you mean 'ledger'?"),
         (MINIMAL + "resources: {gpus: 1}\n", "line 5: resources.gpus: unknown field; "),
         ("site: p\ncameras:\n  - {id: a, source: b, range: [1, 2]}\n", "line 3: cameras[0].range: a range needs"),
