@@ -24,6 +24,9 @@ END_OF_TIME = 2**63 - 1
 SITE_KEY = "site"
 # Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
 MAX_EARLY = 64
+# A camera's epochs count from the ledger's, which is stored as soon as fusion opens it: a fusion that dies before it has
+# committed anything still hands out none that its successor hands out again, to a worker that may not be told apart.
+EPOCHS_A_FUSION = 2**24
 
 
 class Engine(Protocol):
@@ -125,7 +128,7 @@ class FusionService:
         lane = self._lane(camera)
         async with self._committing:
             lane.drop_queue(SupersededError(f"camera {camera!r}: another worker has taken it over"))
-            lane.epoch += 1
+            lane.epoch = max(lane.epoch, (self._ledger.epoch - 1) * EPOCHS_A_FUSION) + 1
             lane.attached = True
             lane.heard = self._clock()
             if lane.failed is not None and retry_failed and not self._finished:

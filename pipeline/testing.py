@@ -38,6 +38,10 @@ class MemoryWriter(LedgerWriter):
         self._before_commit = before_commit
         self._epoch = 0
 
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
     def open(self) -> dict[str, bytes]:
         self._ledger.epoch += 1
         self._epoch = self._ledger.epoch

@@ -80,6 +80,11 @@ class Stored:
 class LedgerWriter(ABC):
     """Writes commits. Not thread-safe; owned by one fusion actor."""
 
+    @property
+    @abstractmethod
+    def epoch(self) -> int:
+        """How often this ledger has been opened for writing, the last `open()` included: each one makes it grow."""
+
     @abstractmethod
     def open(self) -> dict[str, bytes]:
         """Fence earlier writers and read the whole state as of the last commit.

@@ -125,6 +125,11 @@ class SqliteWriter(LedgerWriter):
         self._database: sqlite3.Connection | None = None
         self._epoch = 0
 
+    @property
+    def epoch(self) -> int:
+        """See `LedgerWriter.epoch`."""
+        return self._epoch
+
     def open(self) -> dict[str, bytes]:
         """Make the file if needed, fence earlier writers, and read the whole state as of the last commit.
 

@@ -79,6 +79,11 @@ class KafkaWriter(LedgerWriter):
         self._part_counts: dict[str, int] = {}
         self._fenced = False
 
+    @property
+    def epoch(self) -> int:
+        """See `LedgerWriter.epoch`."""
+        return 0 if self._stamp is None else self._stamp.epoch
+
     def open(self) -> dict[str, bytes]:
         """Create missing topics, fence earlier writers, and read the whole state as of the last commit.
 

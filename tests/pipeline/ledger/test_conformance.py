@@ -110,6 +110,16 @@ def test_records_keep_the_order_of_the_commits(ledger: Ledger, record: Maker) ->
     writer.close()
 
 
+def test_every_opening_has_a_later_epoch_even_if_nothing_was_committed(ledger: Ledger) -> None:
+    epochs = []
+    for _ in range(3):
+        writer = ledger.writer()
+        writer.open()
+        epochs.append(writer.epoch)
+        writer.close()
+    assert epochs == [1, 2, 3]
+
+
 def test_a_later_writer_fences_the_earlier_one(ledger: Ledger, record: Maker) -> None:
     earlier, later = ledger.writer(), ledger.writer()
     earlier.open()
