@@ -33,6 +33,9 @@ from pipeline.fusion_settings import fusion_settings, site_flow_settings
 from pipeline.incident_pictures import IncidentPictures
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
+from pipeline.metrics.recorder import Recorder, Silent
+from pipeline.metrics.shard_watch import ShardWatch
+from pipeline.metrics.site_watch import SiteWatch
 from pipeline.profiles import SIX
 from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
@@ -137,7 +140,7 @@ def model_path(site: Site, model: str) -> str | Path:
     return model if model in {"default", "none"} else site.base / model
 
 
-def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard:
+def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink, recorder: Recorder | None = None) -> Shard:
     """A shard of the site's cameras. Models are built only if one of the sources needs them."""
     sources = {camera: build_source(site, site.camera(camera)) for camera in cameras}
     detector = build_detector(site) if any(s.brings == "frames" for s in sources.values()) else None
@@ -166,7 +169,8 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink) -> Shard
         )
         return Member(camera, resume.epoch, chain, Reader(source, chain.position, news))
 
-    return Shard(open_member=open_member, cameras=cameras, detector=detector, link=link)
+    watch = ShardWatch(recorder or Silent())
+    return Shard(open_member=open_member, cameras=cameras, detector=detector, link=link, watch=watch)
 
 
 def _warm_up(site: Site, sources: Mapping[str, Source], embedder: Embedder | None) -> None:
@@ -284,21 +288,33 @@ def build_reader(site: Site) -> LedgerReader:
     return SqliteReader(site.ledger_path, site.site)
 
 
-def build_service(site: Site, clock: Callable[[], float] = time.monotonic) -> FusionService:
+def build_service(
+    site: Site, clock: Callable[[], float] = time.monotonic, recorder: Recorder | None = None
+) -> FusionService:
     """All that the FusionActor does, ready to `start`."""
     service: FusionService
+    sources = {camera.id: build_source(site, camera) for camera in site.cameras}
     ledger = build_writer(site, lambda message: service.on_wait(message))
     service = FusionService(
         site=site.site,
-        cameras={camera.id: build_source(site, camera).live for camera in site.cameras},
+        cameras={camera: source.live for camera, source in sources.items()},
         interval_ns=site.interval_ns,
         idle_timeout=site.idle_timeout,
         engine=build_engine(site),
         ledger=ledger,
         encode=open_codec(site.ledger.codec).encode,
         clock=clock,
+        watch=SiteWatch(
+            recorder or Silent(),
+            [camera.id for camera in site.cameras if _keeps_to_the_clock(camera, sources[camera.id])],
+        ),
     )
     return service
+
+
+def _keeps_to_the_clock(camera: Camera, source: Source) -> bool:
+    """Whether event time is the wall clock's; a paced recording's is where it is told to start now."""
+    return source.live and (camera.start is not None or not _counts_from_start(source))
 
 
 def check(site: Site) -> None:

@@ -6,6 +6,7 @@ frame, so that another worker can go on from exactly there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
@@ -184,8 +185,17 @@ class CameraChain:
 
         Beside them `boxes.off_floor`, and `tracker.<reason>` for what the tracker left out or repaired.
         """
-        counts = {"decoded": 0, **self._source_counts}
-        for reason, n in self._skipped.items():
+        return self._counts(self._source_counts, self._skipped)
+
+    def counts_with(self, waiting: Delivery) -> dict[str, int]:
+        """The same with what a delivery says that has not been taken: decoded is by its one frame larger."""
+        skipped = Counter(self._skipped)
+        skipped.update(waiting.skipped)
+        return self._counts(waiting.counts, skipped)
+
+    def _counts(self, source: Mapping[str, int], skipped: Mapping[str, int]) -> dict[str, int]:
+        counts = {"decoded": 0, **source}
+        for reason, n in skipped.items():
             counts[f"dropped.{reason}"] = counts.get(f"dropped.{reason}", 0) + n
         if self._mask is not None:
             counts["boxes.off_floor"] = self._off_floor

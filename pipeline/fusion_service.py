@@ -18,14 +18,17 @@ from mtmct.records import CameraBatch, Commit, Record
 from operators.records import CrosscamError, StateError, pack, unpack
 from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, StoppedError, SupersededError
 from pipeline.ledger.base import Encoded, LedgerWriter
+from pipeline.metrics.catalogue import COMMIT_SECONDS, FUSE_SECONDS
+from pipeline.metrics.recorder import Silent
+from pipeline.metrics.site_watch import EVERY_S, SiteWatch
 from pipeline.notes import late_letter
 
 END_OF_TIME = 2**63 - 1
 SITE_KEY = "site"
 # Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
 MAX_EARLY = 64
-# A camera's epochs count from the ledger's, which is stored as soon as fusion opens it: a fusion that dies before it has
-# committed anything still hands out none that its successor hands out again, to a worker that may not be told apart.
+# A camera's epochs count from the ledger's, which is stored as soon as fusion opens it: a fusion that dies before it
+# has committed anything leaves no epoch that its successor gives to another worker.
 EPOCHS_A_FUSION = 2**24
 
 
@@ -49,6 +52,7 @@ class FusionService:
         ledger: takes the commits; opened by `start`.
         encode: a record as the ledger stores it.
         clock: monotonic seconds.
+        watch: records how it goes; nobody does if not given.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class FusionService:
         ledger: LedgerWriter,
         encode: Callable[[Record], Encoded],
         clock: Callable[[], float] = time.monotonic,
+        watch: SiteWatch | None = None,
     ) -> None:
         self._site = site
         self._interval_ns = interval_ns
@@ -70,6 +75,7 @@ class FusionService:
         self._ledger = ledger
         self._encode = encode
         self._clock = clock
+        self._watch = watch or SiteWatch(Silent())
         self._lanes = {camera: Lane(live) for camera, live in cameras.items()}
         self._last_interval: int | None = None
         self._commits = 0
@@ -83,7 +89,9 @@ class FusionService:
         self._news = asyncio.Event()
         self._done = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.waiting_for: str | None = None
+        self._storing = False
         self._stopping = False
 
     def on_wait(self, message: str) -> None:
@@ -115,7 +123,9 @@ class FusionService:
                 now = self._clock()
                 for lane in self._lanes.values():
                     lane.heard = now
+                self._watch.restored(state, self._lanes)
                 self._task = asyncio.create_task(self._run())
+                self._watching = asyncio.create_task(self._look())
 
     async def start_camera(self, camera: str, retry_failed: bool = True) -> Resume:
         """A new worker takes the camera over, from its last commit; whatever an earlier one sent since is forgotten.
@@ -131,6 +141,7 @@ class FusionService:
             lane.epoch = max(lane.epoch, (self._ledger.epoch - 1) * EPOCHS_A_FUSION) + 1
             lane.attached = True
             lane.heard = self._clock()
+            self._watch.taken_over(camera)
             if lane.failed is not None and retry_failed and not self._finished:
                 lane.take_up_again(0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns)
             nothing_left = self._finished or lane.final or lane.failed is not None
@@ -190,6 +201,23 @@ class FusionService:
         await self.start()
         return self._finished
 
+    async def backpressure(self) -> str:
+        """Why batches are not acknowledged just now, as the reason that frames are dropped for meanwhile."""
+        if self._storing or self._task is None:
+            return "ledger_backpressure"
+        return "fusion_backpressure" if self._committing.locked() else "camera_backpressure"
+
+    def not_ready(self) -> list[str]:
+        """What keeps the site from committing, a sentence each; empty while it does."""
+        if self._error is not None:
+            return [str(self._error)]
+        if self.waiting_for is not None:
+            return [self.waiting_for]
+        if self._task is None:
+            return ["the ledger has not been opened yet"]
+        missing = (camera for camera, lane in self._lanes.items() if not lane.attached and not lane.over)
+        return [f"camera {camera!r} has no worker yet" for camera in missing]
+
     async def erase(self, number: int, last_said: Mapping[str, Any] | None = None) -> str | None:
         """Erase an identity, in a commit of its own between two others.
 
@@ -242,9 +270,10 @@ class FusionService:
     async def stop(self) -> None:
         """Stop committing and let go of the ledger; what is not committed will be sent again to the next one."""
         self._stopping = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._watching) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._call(self._ledger.close)
         self._thread.shutdown(wait=False)
 
@@ -276,6 +305,11 @@ class FusionService:
         except Exception as error:
             self._fail(CrosscamError(f"site {self._site!r}: fusion broke ({type(error).__name__}: {error})"))
             raise
+
+    async def _look(self) -> None:
+        while not self._done.is_set():
+            self._watch.look(self._lanes, waiting=self.waiting_for is not None, ready=not self.not_ready())
+            await asyncio.sleep(EVERY_S)
 
     def _fail(self, error: CrosscamError) -> None:
         self._error = error
@@ -323,7 +357,8 @@ class FusionService:
             taken += [entry for entry in lane.queue if entry[0].interval <= interval]
         batches = [self._on_time(batch, interval) for batch, _ in taken]
         # 2. Fuse. 3. Commit records and state in one step.
-        commit = await self._call(self._engine.advance, batches, (interval + 1) * self._interval_ns)
+        with self._watch.timed(FUSE_SECONDS):
+            commit = await self._call(self._engine.advance, batches, (interval + 1) * self._interval_ns)
         await self._write(commit, batches, interval, finished=False)
         # 4. Only now is it true: remember, and acknowledge.
         for entry in taken:
@@ -349,9 +384,15 @@ class FusionService:
         state[SITE_KEY] = pack(
             {"version": VERSION, "interval_ns": self._interval_ns, "interval": interval, "finished": finished}
         )
-        await self._call(self._store, commit.records, state)
+        self._storing = True
+        try:
+            with self._watch.timed(COMMIT_SECONDS):
+                await self._call(self._store, commit.records, state)
+        finally:
+            self._storing = False
         self.waiting_for = None
         self._commits += 1
+        self._watch.committed(commit.records, state)
 
     def _store(self, records: Sequence[Record], state: Mapping[str, bytes | None]) -> None:
         """In the engine's thread: while a large commit is encoded, the event loop stays free to answer."""

@@ -19,6 +19,7 @@ from pipeline.assembly import build_service, build_shard
 from pipeline.config import Site
 from pipeline.lane import Resume
 from pipeline.link import RayLink
+from pipeline.metrics.ray_recorder import RayRecorder
 from pipeline.running import Door
 from pipeline.shard import Shard
 
@@ -37,7 +38,7 @@ class FusionActor:
 
     def __init__(self, site: Site) -> None:
         collect_rarely()
-        self._service = build_service(site)
+        self._service = build_service(site, recorder=RayRecorder(site.site))
 
     async def start_camera(self, camera: str, retry_failed: bool) -> Resume:
         return await self._service.start_camera(camera, retry_failed)
@@ -47,6 +48,9 @@ class FusionActor:
 
     async def submit(self, batch: CameraBatch) -> None:
         await self._service.submit(batch)
+
+    async def backpressure(self) -> str:
+        return await self._service.backpressure()
 
     async def finished(self) -> None:
         await self._service.finished()
@@ -85,7 +89,8 @@ class CameraWorker:
     def run(self, site: Site, cameras: tuple[str, ...], fusion: Any, first: bool) -> dict[str, str]:
         """Run the shard to its end; see `Shard.run`. `first`: no worker has run it before in this run of the site."""
         # Built here rather than in __init__, so that a model that cannot be loaded is a sentence, not a dead actor.
-        self._shard = build_shard(site, cameras, RayLink(fusion, lambda: self._stopped, retry_failed=first))
+        link = RayLink(fusion, lambda: self._stopped, retry_failed=first)
+        self._shard = build_shard(site, cameras, link, RayRecorder(site.site))
         return self._shard.run()
 
     def status(self) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from mtmct.records import CameraBatch
 from operators.records import CrosscamError
@@ -33,6 +34,10 @@ class FusionLink(ABC):
     @abstractmethod
     def send(self, batch: CameraBatch) -> Any:
         """Send a batch; the ticket is done once the batch is committed."""
+
+    def backpressure(self) -> str:
+        """Why batches are not acknowledged, as of lately; see `FusionService.backpressure`. Never waits."""
+        return "fusion_backpressure"
 
     @abstractmethod
     def done(self, tickets: Sequence[Any], timeout: float) -> list[Any]:
@@ -61,6 +66,8 @@ class RayLink(FusionLink):
         self._actor = actor
         self._stopped = stopped
         self._retry_failed = retry_failed
+        self._backpressure = "fusion_backpressure"
+        self._asked: Any = None
 
     def start_camera(self, camera: str) -> Resume:
         resume: Resume = self._ask(lambda: self._actor.start_camera.remote(camera, self._retry_failed))
@@ -71,6 +78,15 @@ class RayLink(FusionLink):
 
     def send(self, batch: CameraBatch) -> Any:
         return self._actor.submit.remote(batch)
+
+    def backpressure(self) -> str:
+        if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
+            with suppress(RayError):
+                self._backpressure = ray.get(self._asked)
+            self._asked = None
+        if self._asked is None:
+            self._asked = self._actor.backpressure.remote()
+        return self._backpressure
 
     def done(self, tickets: Sequence[Any], timeout: float) -> list[Any]:
         if not tickets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,16 +53,20 @@ class Reader:
         source: opened in the thread, closed by it.
         position: where to go on; None from the start.
         news: called from the thread whenever something can be taken.
+
+    Attributes:
+        behind: why a live camera's frame is replaced by a newer one before it was taken, as the reason it is dropped
+            for: `stale` where the worker is slow.
     """
 
     def __init__(self, source: Source, position: bytes | None, news: Callable[[], None]) -> None:
         self.source = source
         self._position = position
         self._news = news
+        self.behind = "stale"
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
         self._stopped = False
-        self._stale = 0
         self._rejected: list[Rejected] = []
         self._thread = threading.Thread(target=self._run, name=f"read-{source.camera}", daemon=True)
         self._thread.start()
@@ -77,6 +81,18 @@ class Reader:
     def has_items(self) -> bool:
         """Whether `take` would give something."""
         return bool(self._items)
+
+    @property
+    def waiting(self) -> int:
+        """How many items can be taken."""
+        return len(self._items)
+
+    @property
+    def newest(self) -> Delivery | None:
+        """The last item that can be taken, where it is a frame. It stays where it is."""
+        with self._changed:
+            item = self._items[-1] if self._items else None
+        return item if isinstance(item, Delivery) else None
 
     def stop(self) -> None:
         """Stop reading and wait for the thread, a few seconds at most."""
@@ -131,14 +147,14 @@ class Reader:
     def _replace_stale(self, item: Delivery) -> None:
         """Keep the newest frame only; the one it replaces is counted, and what it carried goes along."""
         rejected = list(item.rejected)
-        skipped = 0
+        skipped: Counter[str] = Counter()
         kept: deque[Item] = deque()
         for old in self._items:
             if isinstance(old, Delivery):
-                skipped += 1 + old.skipped.get("stale", 0)
+                skipped.update(old.skipped)
+                skipped[self.behind] += 1
                 rejected = [*old.rejected, *rejected]
             else:
                 kept.append(old)
-        stale = {"stale": skipped} if skipped else {}
-        kept.append(Delivery(item.frame, item.position, item.counts, stale, tuple(rejected)))
+        kept.append(Delivery(item.frame, item.position, item.counts, dict(skipped), tuple(rejected)))
         self._items = kept

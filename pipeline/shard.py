@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from operators.records import Detections, Image
 from pipeline.camera import CameraChain, Delivery
 from pipeline.lane import OutOfStepError, SupersededError
 from pipeline.link import FusionLink, FusionLostError
+from pipeline.metrics.recorder import Silent
+from pipeline.metrics.shard_watch import ShardWatch
 from pipeline.reader import Ended, Note, Reader
 from pipeline.sources.base import Rejected
 from pipeline.sources.masking import mask
@@ -63,6 +66,24 @@ class Member:
     def over(self) -> bool:
         return self.ended and not self.outstanding
 
+    @property
+    def connected(self) -> bool:
+        return not (self.lost or self.failure)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Frame accounting as of now, with what has been read and not taken."""
+        newest = self.reader.newest
+        return self.chain.counts if newest is None else self.chain.counts_with(newest)
+
+    @property
+    def frames_waiting(self) -> int:
+        return self.reader.waiting
+
+    @property
+    def unacknowledged(self) -> int:
+        return len(self.outstanding)
+
     def before(self, delivery: Delivery) -> Before | None:
         """What a detector that looks back is shown beside a picture.
 
@@ -88,6 +109,8 @@ class Shard:
         cameras: ids, in the order of the site's file.
         detector: None where every source brings its own boxes.
         link: the line to fusion.
+        watch: records how it goes; nobody does if not given.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -97,11 +120,15 @@ class Shard:
         cameras: Sequence[str],
         detector: Detector | None,
         link: FusionLink,
+        watch: ShardWatch | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_member = open_member
         self._cameras = tuple(cameras)
         self._detector = detector
         self._link = link
+        self._watch = watch or ShardWatch(Silent())
+        self._clock = clock
         self._members: list[Member] = []
         self._news = threading.Event()
         self._stop = threading.Event()
@@ -128,6 +155,7 @@ class Shard:
             for camera in self._cameras:
                 member = self._open_member(camera, self._news.set)
                 if member is not None:
+                    self._watch.begin(member)
                     self._members.append(member)
             while not self._stop.is_set() and not all(member.over for member in self._members):
                 self._news.clear()
@@ -136,6 +164,7 @@ class Shard:
                 self._collect(0.05 if blocked else 0.0)
                 if not worked and not blocked:
                     self._news.wait(0.02)
+                self._watch.look(self._members, self._clock())
         finally:
             for member in self._members:
                 member.reader.stop()
@@ -150,7 +179,10 @@ class Shard:
         frames: list[tuple[Member, Delivery]] = []
         worked = False
         for member in self._members:
-            if member.ended or not member.has_room:
+            if member.ended:
+                continue
+            member.reader.behind = "stale" if member.has_room else self._link.backpressure()
+            if not member.has_room:
                 continue
             item = member.reader.take()
             if item is None:

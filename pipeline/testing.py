@@ -13,6 +13,7 @@ from pipeline.fusion_service import FusionService
 from pipeline.lane import Resume
 from pipeline.ledger.base import Encoded, FencedError, LedgerReader, LedgerWriter, Stored
 from pipeline.link import FusionLink, FusionLostError
+from pipeline.metrics.catalogue import Metric
 from pipeline.schema.codec import decode
 
 
@@ -87,6 +88,29 @@ class MemoryReader(LedgerReader):
         pass
 
 
+class Noted:
+    """A recorder that keeps what it is given.
+
+    Attributes:
+        values: by the metric's name and its tags in order; of a counter the sum, of a gauge the last, of a histogram
+            how many.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, ...], float] = {}
+
+    def record(self, metric: Metric, value: float, **tags: str) -> None:
+        if set(tags) != set(metric.tags):
+            raise AssertionError(f"{metric.name} has the tags {metric.tags}, not {tuple(tags)}")
+        key = (metric.name, *(tags[name] for name in metric.tags))
+        before = self.values.get(key, 0.0)
+        self.values[key] = {"counter": before + value, "gauge": value, "histogram": before + 1}[metric.kind]
+
+    def of(self, metric: Metric, *tags: str) -> float | None:
+        """The value under these tags; None where there is none."""
+        return self.values.get((metric.name, *tags))
+
+
 class LocalFusion:
     """A FusionService in a thread of this process, which can be killed and replaced like an actor.
 
@@ -147,6 +171,9 @@ class LocalLink(FusionLink):
 
     def send(self, batch: CameraBatch) -> Any:
         return self._fusion.call(lambda service: service.submit(batch))
+
+    def backpressure(self) -> str:
+        return str(self._fusion.call(lambda service: service.backpressure()).result())
 
     def done(self, tickets: Sequence[Any], timeout: float) -> list[Any]:
         return list(wait(tickets, timeout, FIRST_COMPLETED).done) if tickets else []

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +31,7 @@ FPS = 10
 def ray_in_place() -> Iterator[None]:
     ray.init(
         address="local", num_cpus=4, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False,
-        object_store_memory=200_000_000,
+        object_store_memory=200_000_000, _system_config={"metrics_report_interval_ms": 300},
     )  # fmt: skip
     yield
     ray.shutdown()
@@ -94,8 +98,8 @@ def sqlite(path: Path) -> str:
     return f"{{sqlite: {{path: '{path}'}}}}"
 
 
-def run(site: Site, killer: Killer | None = None) -> Outcome:
-    return Supervisor(site, killer or (lambda progress: None)).run()
+def run(site: Site, on_progress: Callable[[Progress], None] = lambda progress: None) -> Outcome:
+    return Supervisor(site, on_progress).run()
 
 
 def test_every_decoded_frame_is_tracked_or_counted_as_dropped(tmp_path: Path) -> None:
@@ -137,6 +141,44 @@ def test_one_worker_four_and_a_live_stream_write_the_same_bytes(tmp_path: Path) 
     assert written[0]["tracks"]
     assert written[0] == written[1], "four workers"
     assert written[0] == written[2], "a live stream"
+
+
+def exported() -> dict[str, float]:
+    """What Ray serves to Prometheus of our metrics: the sums over all tags but the camera's."""
+    (node,) = ray.nodes()
+    address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    sums: dict[str, float] = {}
+    with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+        for name, tags, value in re.findall(r"^(ray_crosscam_\w+)\{(.*)\} (\S+)$", answer.read().decode(), re.M):
+            camera = re.search(r'camera="(.*?)"', tags)
+            key = f"{name} {camera[1]}" if camera else name
+            sums[key] = sums.get(key, 0.0) + float(value) * ('site="metered"' in tags)
+    return sums
+
+
+def test_prometheus_finds_what_a_running_site_measures(tmp_path: Path) -> None:
+    file = tmp_path / "metered.yaml"
+    file.write_text(
+        "site: metered\ncameras:\n"
+        f"  - {{id: north, source: 'simulated:people=2,seconds=60,paced=1', start: {datetime.now(UTC).isoformat()}}}\n"
+        f"ledger: {sqlite(tmp_path / 'ledger.sqlite')}\n"
+    )
+    wanted = {
+        "ray_crosscam_frames_decoded_total north", "ray_crosscam_watermark_lag_seconds north",
+        "ray_crosscam_commits_total", "ray_crosscam_commit_seconds_count", "ray_crosscam_latency_seconds_count",
+        "ray_crosscam_identities_alive", "ray_crosscam_ready",
+    }  # fmt: skip
+    found: dict[str, float] = {}
+
+    def look(progress: Progress) -> None:
+        if progress.commits:
+            found.update(exported())
+            if all(found.get(name) for name in wanted):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(load(file), look)
+    assert 0 < found["ray_crosscam_watermark_lag_seconds north"] < 30
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,11 @@ from pipeline.config import Site
 from pipeline.config_file import parse
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerWriter
+from pipeline.metrics.catalogue import BATCHES_UNACKNOWLEDGED, FRAMES_DROPPED, FRAMES_WAITING
+from pipeline.reader import READ_AHEAD
 from pipeline.schema.codec import open_codec
-from pipeline.shard import Member, Shard
-from pipeline.testing import LocalFusion, LocalLink, MemoryLedger, MemoryReader, MemoryWriter
+from pipeline.shard import MAX_UNACKNOWLEDGED, Member, Shard
+from pipeline.testing import LocalFusion, LocalLink, MemoryLedger, MemoryReader, MemoryWriter, Noted
 
 WALKERS = "simulated:people=3,seconds=20,seed=1"
 
@@ -232,3 +235,43 @@ def test_a_paced_camera_counts_every_frame_that_it_could_not_wait_for(
     dropped = sum(n for key, n in counts.items() if key.startswith("dropped."))
     assert counts["decoded"] == counts["tracked"] + dropped == 30
     assert np.isfinite(counts["tracked"])
+
+
+def test_while_the_ledger_is_away_files_pause_live_cameras_drop_and_nothing_kept_is_lost(
+    plant: Callable[..., Plant], tmp_path: Path
+) -> None:
+    away = threading.Event()
+    away.set()
+
+    def before_commit(number: int) -> None:
+        if number == 2:
+            while away.is_set():
+                time.sleep(0.01)
+
+    site = make_site(
+        tmp_path, "simulated:people=2,seconds=2,paced=1", "simulated:people=2,seconds=2", extra="interval: 100ms\n"
+    )
+    one = plant(site, before_commit)
+    noted = Noted()
+    shard = build_shard(site, ("camera-0", "camera-1"), LocalLink(one.fusion), noted)
+    running = threading.Thread(target=shard.run)
+    running.start()
+    try:
+        until = time.monotonic() + 20
+        while not noted.of(FRAMES_DROPPED, "camera-0", "ledger_backpressure"):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert noted.of(BATCHES_UNACKNOWLEDGED, "camera-0") == MAX_UNACKNOWLEDGED
+        assert noted.of(BATCHES_UNACKNOWLEDGED, "camera-1") == MAX_UNACKNOWLEDGED
+        assert 0 < (noted.of(FRAMES_WAITING, "camera-1") or 0) <= READ_AHEAD
+    finally:
+        away.clear()
+        running.join(30)
+    one.fusion.call(lambda service: service.finished()).result(30)
+    live, file = shard.status()["camera-0"], shard.status()["camera-1"]
+    dropped = {name: n for name, n in live.items() if name.startswith("dropped.")}
+    assert dropped["dropped.ledger_backpressure"] > 0
+    assert live["decoded"] == live["tracked"] + sum(dropped.values()) == 20
+    assert file == {"decoded": 20, "tracked": 20}
+    committed = one.fusion.call(lambda service: service.status()).result(10)["cameras"]
+    assert {camera: committed[camera]["counts"] for camera in committed} == {"camera-0": live, "camera-1": file}

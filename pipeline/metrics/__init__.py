@@ -1,0 +1,1 @@
+"""What a running site measures of itself: the metrics, and how they reach whoever collects them."""
