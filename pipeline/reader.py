@@ -89,10 +89,9 @@ class Reader:
 
     @property
     def newest(self) -> Delivery | None:
-        """The last item that can be taken, where it is a frame. It stays where it is."""
+        """The last frame that can be taken; it stays where it is."""
         with self._changed:
-            item = self._items[-1] if self._items else None
-        return item if isinstance(item, Delivery) else None
+            return next((item for item in reversed(self._items) if isinstance(item, Delivery)), None)
 
     def stop(self) -> None:
         """Stop reading and wait for the thread, a few seconds at most."""
