@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mtmct.coincidence import Beside, PairWindow
 from mtmct.exemplars import Impression, alike
-from mtmct.identities import Identity, IdentityBook
+from mtmct.identities import Identity, IdentityBook, Member
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from mtmct.tracks import XX, XY, YY, H, LocalTrack, U, V, X, Y
@@ -49,13 +50,18 @@ class Subject:
         cls: class name.
         tracks: its tracks in memory, in order of first sight; at least one.
         spans: camera, first and last event time of all its tracks.
-        looks: what its tracks look like.
+        past: what is known of its appearance beside that of its tracks in memory.
     """
 
     cls: str
     tracks: Sequence[LocalTrack]
     spans: Sequence[tuple[str, int, int]]
-    looks: Impression
+    past: Impression
+
+    @property
+    def looks(self) -> Impression:
+        """What it looks like."""
+        return self.past.with_looks([track.looks for track in self.tracks])
 
     @property
     def stays(self) -> list[Stay]:
@@ -69,15 +75,15 @@ class Subject:
     def of_track(cls, track: LocalTrack) -> Subject:
         """One track."""
         span = (track.camera, track.start_ns, track.last_ns)
-        return cls(track.cls, [track], [span], Impression().with_looks([track.looks]))
+        return cls(track.cls, [track], [span], Impression())
 
     @classmethod
     def of_identity(cls, identity: Identity, book: IdentityBook) -> Subject:
         """A whole identity."""
-        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), book.impression(identity))
+        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), identity.impression)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Known:
     """What every subject asks of a candidate.
 
@@ -86,16 +92,27 @@ class _Known:
         cls: class name.
         tracks: its tracks in memory.
         spans: first and last event time of all its tracks, by camera.
-        course: its latest stays in views, in order.
-        looks: what its tracks look like.
+        past: its tracks that are no longer in memory, and what they looked like, with `impression`.
     """
 
     uids: Sequence[int]
     cls: str
     tracks: Sequence[LocalTrack]
     spans: Mapping[str, Sequence[tuple[int, int]]]
-    course: Sequence[Stay]
-    looks: Impression
+    past: Sequence[Member]
+    impression: Impression
+
+    @cached_property
+    def looks(self) -> Impression:
+        """What it looks like: gathered only of those that nothing else rules out."""
+        return self.impression.with_looks([track.looks for track in self.tracks])
+
+    @cached_property
+    def course(self) -> Sequence[Stay]:
+        """Its latest stays in views, in order."""
+        past = [Stay(member.start_ns, member.end_ns, member.camera) for member in self.past[-_REMEMBERED:]]
+        stays = [*past, *(track.stay for track in self.tracks)]
+        return sorted(stays, key=lambda stay: (stay.start_ns, stay.end_ns, stay.camera))
 
 
 class Gathered:
@@ -116,8 +133,8 @@ class Gathered:
             spans.setdefault(member.camera, []).append((member.start_ns, member.end_ns))
         for track in tracks:
             spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
-        looks = candidate.impression.with_looks([track.looks for track in tracks])
-        known = _Known(candidate.uids, self._book.cls(candidate), tracks, spans, _course(candidate, tracks), looks)
+        cls = self._book.cls(candidate)
+        known = _Known(candidate.uids, cls, tracks, spans, candidate.past, candidate.impression)
         if len(tracks) == len(candidate.uids):
             self._known[candidate.number] = known
         return known
@@ -184,7 +201,7 @@ class Judge:
         gathered = [self._gathered.of(candidate, without) for candidate in candidates]
         found = [self._terms(question, *pair) for pair in zip(candidates, gathered, strict=True)]
         possible = [known.looks for known, terms in zip(gathered, found, strict=True) if terms is not None]
-        said = iter(self._appearance(subject, possible))
+        said = iter(self._appearance(subject, possible) if possible else ())
         scores = []
         for terms in found:
             if terms is None:
@@ -413,13 +430,6 @@ class Judge:
         if rivals is None:
             return math.log(near / extent + _NOTHING)
         return math.log(near / min(extent, rivals * area) + (1 - trust) / rivals)
-
-
-def _course(candidate: Identity, tracks: Sequence[LocalTrack]) -> list[Stay]:
-    past = [Stay(member.start_ns, member.end_ns, member.camera) for member in candidate.past[-_REMEMBERED:]]
-    return sorted(
-        [*past, *(track.stay for track in tracks)], key=lambda stay: (stay.start_ns, stay.end_ns, stay.camera)
-    )
 
 
 def _around(course: Sequence[Stay], stays: Sequence[Stay]) -> list[Stay]:

@@ -35,6 +35,7 @@ class Exemplars:
     sums: Float32 = field(default_factory=_nothing)
     weights: Float32 = field(default_factory=_no_weights)
     _unit: Float32 | None = field(default=None, repr=False, compare=False)
+    _occasion: tuple[Float32, np.float32] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -50,9 +51,16 @@ class Exemplars:
     @property
     def middle(self) -> Float32:
         """(D,) float32, the mean of all that was taken in, L2-normalised."""
-        total = self.sums.sum(axis=0)
-        mean: Float32 = total / max(np.linalg.norm(total), np.float32(1e-12))
-        return mean
+        return self.occasion[0]
+
+    @property
+    def occasion(self) -> tuple[Float32, np.float32]:
+        """The middle, and the sum of the weights."""
+        if self._occasion is None:
+            total = self.sums.sum(axis=0)
+            mean: Float32 = total / max(np.linalg.norm(total), np.float32(1e-12))
+            self._occasion = mean, self.weights.sum()
+        return self._occasion
 
     @property
     def heaviest(self) -> Float32:
@@ -76,13 +84,13 @@ class Exemplars:
                 if cosines[nearest] >= _SAME_LOOK:
                     self.sums[nearest] += addition
                     self.weights[nearest] += weight
-                    self._unit = None
+                    self._forget_derived()
                     continue
                 self.sums = np.concatenate([self.sums, addition[None]])
                 self.weights = np.concatenate([self.weights, [weight]])
             else:
                 self.sums, self.weights = addition[None].copy(), np.array([weight], np.float32)
-            self._unit = None
+            self._forget_derived()
             if len(self) > limit:
                 self._join_the_most_alike()
 
@@ -94,7 +102,11 @@ class Exemplars:
         self.sums[first] += self.sums[second]
         self.weights[first] += self.weights[second]
         keep = np.arange(len(unit)) != second
-        self.sums, self.weights, self._unit = self.sums[keep], self.weights[keep], None
+        self.sums, self.weights = self.sums[keep], self.weights[keep]
+        self._forget_derived()
+
+    def _forget_derived(self) -> None:
+        self._unit = self._occasion = None
 
 
 def due(offered: int) -> bool:
@@ -135,9 +147,10 @@ class Impression:
         seen = [each for each in looks if len(each)]
         if not seen:
             return self
-        pictures = np.array([each.weights.sum() for each in seen], np.float32)
+        middles, told = zip(*(each.occasion for each in seen), strict=True)
+        pictures = np.array(told, np.float32)
         weights = pictures / (pictures + np.float32(_HALF_TOLD))
-        return self + Impression(weights @ np.stack([each.middle for each in seen]), float(weights.sum()))
+        return self + Impression(weights @ np.array(middles), float(weights.sum()))
 
 
 def alike(one: Impression, others: Sequence[Impression]) -> tuple[Float64, Float64]:

@@ -134,10 +134,6 @@ class IdentityBook:
         spans = (*past, *others)
         return not any(camera == track.camera and track.overlaps(start, end) for camera, start, end in spans)
 
-    def impression(self, identity: Identity) -> Impression:
-        """All that is known of its appearance."""
-        return identity.impression.with_looks([track.looks for track in self.tracks_of(identity)])
-
     # --- what can happen ---------------------------------------------------------------------------------------
 
     def reserve(self) -> int:
