@@ -30,6 +30,7 @@ from pipeline.config import Camera, ConfigError, Site
 from pipeline.config_file import refused
 from pipeline.fusion_service import Engine, FusionService
 from pipeline.fusion_settings import fusion_settings, site_flow_settings
+from pipeline.health import HealthServer
 from pipeline.incident_pictures import IncidentPictures
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
@@ -308,6 +309,7 @@ def build_service(
             recorder or Silent(),
             [camera.id for camera in site.cameras if _keeps_to_the_clock(camera, sources[camera.id])],
         ),
+        health=None if site.health is None else HealthServer(site.health.host, site.health.port),
     )
     return service
 

@@ -201,6 +201,18 @@ class Resources(Model):
     precision: Literal["fp32", "fp16"] = "fp32"
 
 
+class Health(Model):
+    """Where the process that commits answers `/healthz` and `/readyz`.
+
+    Attributes:
+        port: of its node.
+        host: the address that it listens on; 0.0.0.0 for probes from elsewhere.
+    """
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    host: str = "127.0.0.1"
+
+
 class Site(Model):
     """A site: its cameras and what is done with them.
 
@@ -213,6 +225,8 @@ class Site(Model):
         idle_timeout: a live camera silent for so long stops holding the others back.
         floor: corners of the ground on which somebody counts, metres as by the homographies; boxes of calibrated
             cameras whose feet stand elsewhere are left out before anything is tracked.
+        health: where it answers probes; nowhere if not given.
+        log: what log lines are: for people, or a JSON object each.
         ray_address: the cluster to run on; a Ray of its own on this machine if not given.
         base: folder that relative paths start at; the YAML file's.
         file: the YAML file itself; None for a site made in code.
@@ -233,6 +247,8 @@ class Site(Model):
     site_figures: SiteFigures = SiteFigures()
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
     floor: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)] | None = None
+    health: Health | None = None
+    log: Literal["text", "json"] = "text"
     ray_address: str | None = None
     base: Path = Path()
     file: Path | None = None

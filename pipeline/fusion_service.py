@@ -8,6 +8,7 @@ back after `idle_timeout`; files never do.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from mtmct.records import CameraBatch, Commit, Record
 from operators.records import CrosscamError, StateError, pack, unpack
+from pipeline.health import HealthServer
 from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, StoppedError, SupersededError
 from pipeline.ledger.base import Encoded, LedgerWriter
 from pipeline.metrics.catalogue import COMMIT_SECONDS, FUSE_SECONDS
@@ -30,6 +32,10 @@ MAX_EARLY = 64
 # A camera's epochs count from the ledger's, which is stored as soon as fusion opens it: a fusion that dies before it
 # has committed anything leaves no epoch that its successor gives to another worker.
 EPOCHS_A_FUSION = 2**24
+# An event loop that does not answer within this is stuck.
+_ANSWER_S = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -53,6 +59,7 @@ class FusionService:
         encode: a record as the ledger stores it.
         clock: monotonic seconds.
         watch: records how it goes; nobody does if not given.
+        health: answers probes; opened by `start`.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class FusionService:
         encode: Callable[[Record], Encoded],
         clock: Callable[[], float] = time.monotonic,
         watch: SiteWatch | None = None,
+        health: HealthServer | None = None,
     ) -> None:
         self._site = site
         self._interval_ns = interval_ns
@@ -76,6 +84,7 @@ class FusionService:
         self._encode = encode
         self._clock = clock
         self._watch = watch or SiteWatch(Silent())
+        self._health = health
         self._lanes = {camera: Lane(live) for camera, live in cameras.items()}
         self._last_interval: int | None = None
         self._commits = 0
@@ -101,6 +110,7 @@ class FusionService:
             StoppedError: the service is stopping; this ends the wait.
         """
         self.waiting_for = message
+        _log.warning(message)
         if self._stopping:
             raise StoppedError(f"site {self._site!r}: stopped while waiting for the ledger")
 
@@ -115,6 +125,12 @@ class FusionService:
                 raise self._error
             if self._task is None:
                 try:
+                    if self._health is not None:
+                        loop = asyncio.get_running_loop()
+                        self._health.open(
+                            alive=lambda: self._asked(loop, self.not_alive),
+                            ready=lambda: self._asked(loop, self.not_ready),
+                        )
                     state = await self._call(self._ledger.open)
                     self._restore(state)
                 except CrosscamError as error:
@@ -126,6 +142,7 @@ class FusionService:
                 self._watch.restored(state, self._lanes)
                 self._task = asyncio.create_task(self._run())
                 self._watching = asyncio.create_task(self._look())
+                _log.info("fusion goes on after commit interval %s", self._last_interval)
 
     async def start_camera(self, camera: str, retry_failed: bool = True) -> Resume:
         """A new worker takes the camera over, from its last commit; whatever an earlier one sent since is forgotten.
@@ -142,6 +159,7 @@ class FusionService:
             lane.attached = True
             lane.heard = self._clock()
             self._watch.taken_over(camera)
+            _log.info("a worker has taken over camera %s", camera, extra={"fields": {"camera": camera}})
             if lane.failed is not None and retry_failed and not self._finished:
                 lane.take_up_again(0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns)
             nothing_left = self._finished or lane.final or lane.failed is not None
@@ -207,10 +225,14 @@ class FusionService:
             return "ledger_backpressure"
         return "fusion_backpressure" if self._committing.locked() else "camera_backpressure"
 
+    def not_alive(self) -> list[str]:
+        """Why the site will never commit again in this process; empty while it may."""
+        return [] if self._error is None else [str(self._error)]
+
     def not_ready(self) -> list[str]:
         """What keeps the site from committing, a sentence each; empty while it does."""
         if self._error is not None:
-            return [str(self._error)]
+            return self.not_alive()
         if self.waiting_for is not None:
             return [self.waiting_for]
         if self._task is None:
@@ -274,6 +296,8 @@ class FusionService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._health is not None:
+            await asyncio.to_thread(self._health.close)
         await self._call(self._ledger.close)
         self._thread.shutdown(wait=False)
 
@@ -311,7 +335,19 @@ class FusionService:
             self._watch.look(self._lanes, waiting=self.waiting_for is not None, ready=not self.not_ready())
             await asyncio.sleep(EVERY_S)
 
+    def _asked(self, loop: asyncio.AbstractEventLoop, question: Callable[[], list[str]]) -> list[str]:
+        """The answer, given by the event loop: one that is stuck is not well."""
+
+        async def answer() -> list[str]:
+            return question()
+
+        try:
+            return asyncio.run_coroutine_threadsafe(answer(), loop).result(_ANSWER_S)
+        except TimeoutError:
+            return [f"fusion has not answered within {_ANSWER_S:g} s"]
+
     def _fail(self, error: CrosscamError) -> None:
+        _log.error(str(error))
         self._error = error
         for lane in self._lanes.values():
             lane.drop_queue(error)

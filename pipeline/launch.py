@@ -15,6 +15,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTa
 
 from mtmct.records import CameraBatch
 from operators.records import CrosscamError
+from pipeline import logs
 from pipeline.assembly import build_service, build_shard
 from pipeline.config import Site
 from pipeline.lane import Resume
@@ -38,6 +39,7 @@ class FusionActor:
 
     def __init__(self, site: Site) -> None:
         collect_rarely()
+        logs.configure(site)
         self._service = build_service(site, recorder=RayRecorder(site.site))
 
     async def start_camera(self, camera: str, retry_failed: bool) -> Resume:
@@ -89,6 +91,7 @@ class CameraWorker:
     def run(self, site: Site, cameras: tuple[str, ...], fusion: Any, first: bool) -> dict[str, str]:
         """Run the shard to its end; see `Shard.run`. `first`: no worker has run it before in this run of the site."""
         # Built here rather than in __init__, so that a model that cannot be loaded is a sentence, not a dead actor.
+        logs.configure(site)
         link = RayLink(fusion, lambda: self._stopped, retry_failed=first)
         self._shard = build_shard(site, cameras, link, RayRecorder(site.site))
         return self._shard.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -25,6 +26,8 @@ from pipeline.sources.masking import mask
 MAX_UNACKNOWLEDGED = 8
 # How long a live camera may be silent within an interval before the interval is closed without it.
 SILENCE_NS = 1_000_000_000
+
+_log = logging.getLogger(__name__)
 
 
 class Detector(Protocol):
@@ -244,6 +247,9 @@ class Shard:
         if note.state == "lost" and member.lost:
             return
         member.lost = note.state == "lost"
+        _log.warning(
+            "camera %s %s: %s", member.camera, note.state, note.detail, extra={"fields": {"camera": member.camera}}
+        )
         member.chain.source_event(note.state, note.detail, note.time_ns)
 
     def _fail(
@@ -254,6 +260,7 @@ class Shard:
         counts: Mapping[str, int] | None = None,
     ) -> None:
         member.failure, member.ended = reason, True
+        _log.error("camera %s failed: %s", member.camera, reason, extra={"fields": {"camera": member.camera}})
         self._send(member, member.chain.fail(reason, rejected, counts))
 
     def _send(self, member: Member, batches: Sequence[CameraBatch]) -> None:

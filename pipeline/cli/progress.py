@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -137,3 +138,10 @@ class PlainProgress:
 
     def _say(self, text: str) -> None:
         self._console.print(f"{self._name}: {text}", markup=False)
+
+
+class LogProgress(PlainProgress):
+    """The same as log lines, which `pipeline.logs` formats."""
+
+    def _say(self, text: str) -> None:
+        logging.getLogger(__name__).info(text)

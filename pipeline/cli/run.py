@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -30,11 +32,22 @@ class Blur(StrEnum):
     WHOLE = "whole"
 
 
+class LogFormat(StrEnum):
+    """As `log:` in the site's file."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def run_command(
     config: Annotated[Path, typer.Argument(help="The site's YAML file.", show_default=False)],
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="text, or json: an object a line; as the file says if not given.")
+    ] = None,
 ) -> None:
     """Run a site until its files end, or for ever with live cameras. Ctrl-C stops it; run again to go on."""
-    raise typer.Exit(run(load(config)))
+    site = load(config)
+    raise typer.Exit(run(site if log_format is None else site.model_copy(update={"log": log_format.value})))
 
 
 def demo_command(
@@ -170,33 +183,51 @@ def run(site: Site) -> int:
     Returns:
         The exit code: 1 where a camera could not be used, 130 if it was stopped.
     """
+    from pipeline import logs
     from pipeline.address import AddressError, remember
     from pipeline.assembly import build_reader, build_source, check
-    from pipeline.cli.progress import PlainProgress, RunProgress
+    from pipeline.cli.progress import LogProgress, PlainProgress, RunProgress
     from pipeline.cli.tables import print_summary
     from pipeline.launch import Supervisor
     from pipeline.summary import summarise
 
     check(site)
+    logs.configure(site)
+    log = logging.getLogger(__name__)
+    as_log = site.log == "json"
+
+    def say(text: str, style: str | None = None, level: int = logging.INFO) -> None:
+        if as_log:
+            log.log(level, text)
+        else:
+            console.print(text, style=style, markup=False)
+
     try:
         remember(site)
     except AddressError as error:
-        console.print(str(error), style="yellow", markup=False)
+        say(str(error), "yellow", logging.WARNING)
     lengths = {camera.id: build_source(site, camera).length() for camera in site.cameras}
     try:
-        with RunProgress(console, lengths) if console.is_terminal else PlainProgress(console, site.site) as progress:
+        shown = LogProgress if as_log else PlainProgress
+        with (
+            RunProgress(console, lengths) if console.is_terminal and not as_log else shown(console, site.site)
+        ) as progress:
             # Ray has a SIGTERM handler of its own, which would end us without a word.
             outcome = Supervisor(site, progress.update, on_connected=install_sigterm).run()
     except KeyboardInterrupt:
-        console.print("Stopped. What was committed stays; the same command goes on from there.", style="yellow")
+        say("Stopped. What was committed stays; the same command goes on from there.", "yellow")
         return INTERRUPTED
     if outcome.already_complete:
-        console.print(f"The ledger of site {site.site!r} is complete already; remove it to run again from the start.")
+        say(f"The ledger of site {site.site!r} is complete already; remove it to run again from the start.")
     reader = build_reader(site)
     try:
-        print_summary(console, site.site, summarise(reader, (camera.id for camera in site.cameras)))
+        summary = summarise(reader, (camera.id for camera in site.cameras))
+        if as_log:
+            log.info("finished", extra={"fields": {"summary": asdict(summary)}})
+        else:
+            print_summary(console, site.site, summary)
     finally:
         reader.close()
     for camera, reason in sorted(outcome.failures.items()):
-        console.print(f"{camera}: {reason}", style="red", markup=False)
+        say(f"{camera}: {reason}", "red", logging.ERROR)
     return 1 if outcome.failures else 0

@@ -15,6 +15,7 @@ from pipeline.config import (
     Detector,
     Embedder,
     Fusion,
+    Health,
     Kafka,
     Ledger,
     Resources,
@@ -49,9 +50,18 @@ def test_the_container_recipe_copies_only_what_exists() -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     assert {line.split()[0] for line in lines} == INSTRUCTIONS
-    copied = [source for line in lines if line.startswith("COPY") for source in shlex.split(line)[1:-1]]
+    copies = [shlex.split(line)[1:-1] for line in lines if line.startswith("COPY")]
+    copied = [source for copy in copies for source in copy if not copy[0].startswith("--from")]
     assert copied and all((ROOT / source).exists() for source in copied)
     assert all(re.match(r"(ARG|FROM)", line) for line in lines[:2])
+
+
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
+def test_the_container_recipe_has_a_target_for(target: str) -> None:
+    text = (ROOT / "deploy" / "Dockerfile").read_text()
+    stage = text.partition(f" AS {target}\n")[2].partition("\nFROM ")[0]
+    assert f'"/opt/crosscam[{target}]"' in stage
+    assert stage.index("useradd") < stage.index("USER crosscam")
 
 
 @pytest.mark.parametrize("name", ["demo", "site", "two-files"])
@@ -64,7 +74,9 @@ def test_the_example_sites_are_valid(name: str, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_large_example_names_every_field() -> None:
     text = (ROOT / "configs" / "site.yaml").read_text()
-    models = (Site, CameraEntry, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, SiteFigures, Resources)
+    models = (
+        Site, CameraEntry, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, SiteFigures, Health, Resources,
+    )  # fmt: skip
     fields = {name for model in models for name in model.model_fields} - {"base", "file"}
     assert {name for name in fields if not re.search(rf"\b{name}:", text)} == set()
 

@@ -1,0 +1,164 @@
+"""What watches a site in operation names only what exists, and the runbook leaves no alert unexplained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.metrics.catalogue import ALL, Metric
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+KNOWN = {metric.exported: metric for metric in ALL}
+
+
+def read(path: str) -> Any:
+    return YAML(typ="safe").load(DEPLOY / path)
+
+
+def dashboard() -> list[tuple[str, str]]:
+    """Title and expression of every target."""
+    panels = json.loads((DEPLOY / "grafana" / "crosscam.json").read_text())["panels"]
+    return [(panel["title"], target["expr"]) for panel in panels for target in panel.get("targets", ())]
+
+
+def alerts() -> list[Mapping[str, Any]]:
+    return [rule for group in read("prometheus/alerts.yaml")["groups"] for rule in group["rules"]]
+
+
+def metrics_in(expression: str) -> Iterator[tuple[Metric, str]]:
+    """The metrics of an expression, each with the part of a histogram that is asked for."""
+    for name in re.findall(r"ray_crosscam_\w+", expression):
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        assert base in KNOWN, f"{name} is no metric of pipeline/metrics/catalogue.py"
+        yield KNOWN[base], name.removeprefix(base)
+
+
+EXPRESSIONS = [*dashboard(), *((rule["alert"], rule["expr"]) for rule in alerts())]
+
+
+@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
+def test_an_expression_uses_metrics_as_what_they_are(title: str, expression: str) -> None:
+    found = list(metrics_in(expression))
+    assert found, title
+    for metric, part in found:
+        assert bool(part) == (metric.kind == "histogram"), f"{title}: {metric.name} is a {metric.kind}"
+        grows = re.search(rf"(rate|increase)\({metric.exported}", expression)
+        assert bool(grows) == (metric.kind != "gauge"), f"{title}: {metric.name} is a {metric.kind}"
+    tags = set(re.findall(r"(\w+)(?:!=|=~|=)\"", expression))
+    for grouped in re.findall(r"(?:by|ignoring) \((.*?)\)", expression):
+        tags |= set(grouped.split(", "))
+    assert tags <= {"site", "le", *(tag for metric, _ in found for tag in metric.tags)}, title
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    shown = {metric.name for _, expression in dashboard() for metric, _ in metrics_in(expression)}
+    assert {metric.name for metric in ALL} - shown == set()
+
+
+def test_panels_do_not_overlap() -> None:
+    panels = json.loads((DEPLOY / "grafana" / "crosscam.json").read_text())["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken and at["x"] + at["w"] <= 24, panel["title"]
+        taken |= cells
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def test_every_alert_says_whom_it_concerns_and_is_in_the_runbook() -> None:
+    explained = set(re.findall(r"^\| (Crosscam\w+) \|", (DEPLOY / "RUNBOOK.md").read_text(), re.MULTILINE))
+    assert explained == {rule["alert"] for rule in alerts()}
+    for rule in alerts():
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert "$labels.site" in rule["annotations"]["summary"]
+
+
+def test_the_runbook_is_one_page_and_names_files_that_exist() -> None:
+    text = (DEPLOY / "RUNBOOK.md").read_text()
+    assert len(text.splitlines()) <= 100
+    for name in re.findall(r"deploy/[\w./]*\w", text):
+        assert (DEPLOY.parent / name).exists(), name
+
+
+def test_compose_starts_what_is_there() -> None:
+    composed = read("compose.yaml")
+    services, stages = (
+        composed["services"],
+        set(re.findall(r"^FROM .* AS (\w+)$", (DEPLOY / "Dockerfile").read_text(), re.M)),
+    )
+    assert set(services) == {"kafka", "head", "worker", "site", "prometheus", "grafana"}
+    for name, service in services.items():
+        assert "build" in service or ":" in service["image"], f"{name}: an image without a version"
+        if "build" in service:
+            assert service["build"]["target"] in stages
+            assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+        assert set(service.get("depends_on", ())) <= set(services)
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), f"{name}: open to everybody"
+        for volume in service.get("volumes", ()):
+            source = re.sub(r"^\$\{\w+:-(.*?)\}", r"\1", volume).split(":")[0]
+            assert source in composed["volumes"] or (DEPLOY / source).exists(), volume
+    (scraped,) = read("prometheus/prometheus.yaml")["scrape_configs"]
+    ports = {
+        f"{name}:8080"
+        for name, service in services.items()
+        if "--metrics-export-port=8080" in str(service.get("command"))
+    }
+    assert set(scraped["static_configs"][0]["targets"]) == ports
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"), [("raycluster", "RayCluster"), ("recordings", "RayJob"), ("site", "Deployment")]
+)
+def test_a_manifest_is_whole(file: str, kind: str) -> None:
+    manifest = read(f"kuberay/{file}.yaml")
+    assert (manifest["kind"], manifest["apiVersion"]) == (kind, "apps/v1" if kind == "Deployment" else "ray.io/v1")
+    assert re.fullmatch(r"[a-z][a-z0-9-]*", manifest["metadata"]["name"])
+    spec = manifest["spec"]
+    if kind == "Deployment":
+        labels = spec["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()
+        assert spec["strategy"] == {"type": "Recreate"}, "two drivers of one site"
+        check_pod(spec["template"])
+        return
+    if kind == "RayJob":
+        assert spec["shutdownAfterJobFinishes"] or not spec.get("ttlSecondsAfterFinished")
+        assert ("rayClusterSpec" in spec) != ("clusterSelector" in spec)
+        spec = spec["rayClusterSpec"]
+    check_ray_cluster(spec)
+
+
+def check_ray_cluster(spec: Mapping[str, Any]) -> None:
+    import ray
+
+    assert spec["rayVersion"] == ray.__version__
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values()), "the CRD wants strings"
+        assert "metrics-export-port" in group["rayStartParams"]
+        check_pod(group["template"])
+    for group in spec["workerGroupSpecs"]:
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+        assert group["groupName"]
+
+
+def check_pod(template: Mapping[str, Any]) -> None:
+    pod = template["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == "8080"
+    volumes = {volume["name"] for volume in pod.get("volumes", ())}
+    for container in pod["containers"]:
+        assert container["resources"]["limits"]["memory"], "a container without a limit takes the node with it"
+        assert all(isinstance(variable.get("value", ""), str) for variable in container["env"])
+        assert {mount["name"] for mount in container.get("volumeMounts", ())} <= volumes
+
+
+def test_nothing_that_is_deployed_holds_a_password() -> None:
+    for path in DEPLOY.rglob("*.yaml"):
+        for name, value in re.findall(r"(?i)(\w*(?:password|token|secret)\w*)\s*[:=]\s*([^\s,}]+)", path.read_text()):
+            assert value in {"...", "{name:"} or value.startswith("$"), f"{path.name}: {name}"
