@@ -58,6 +58,7 @@ def build_source(site: Site, camera: Camera) -> Source:
         start=camera.start,
         clock_offset_ms=camera.clock_offset_ms,
         classes=site.classes,
+        live=camera.live.options,
     )
 
 

@@ -17,6 +17,7 @@ from pipeline.config_fusion import Fusion, Model
 from pipeline.config_rules import LineRule, Snapshots, ZoneRule
 from pipeline.durations import Seconds
 from pipeline.profiles import PROFILES, Profile
+from pipeline.sources.staying_connected import LiveOptions
 
 
 class ConfigError(CrosscamError):
@@ -27,6 +28,28 @@ USUAL_FLOW_INTERVAL_S = 60.0
 Row = tuple[float, float, float]
 RuleName = Annotated[str, Field(min_length=1, max_length=64)]
 CameraId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+
+
+class Live(Model):
+    """How a live camera is kept.
+
+    Attributes:
+        connect_timeout: a camera that does not answer for so long is tried again later.
+        read_timeout: a camera that sends no picture for so long is lost.
+        frozen_after: so is one that shows the same picture for so long; 0 lets it.
+        max_reconnects: tries in a row after which the camera has failed; or `unlimited`.
+    """
+
+    connect_timeout: Annotated[Seconds, Field(gt=0)] = 5.0
+    read_timeout: Annotated[Seconds, Field(gt=0)] = 5.0
+    frozen_after: Annotated[Seconds, Field(ge=0)] = 60.0
+    max_reconnects: Annotated[int, Field(ge=0)] | Literal["unlimited"] = "unlimited"
+
+    @property
+    def options(self) -> LiveOptions:
+        """The same for a source."""
+        limit = None if self.max_reconnects == "unlimited" else self.max_reconnects
+        return LiveOptions(self.connect_timeout, self.read_timeout, self.frozen_after, limit)
 
 
 class Camera(Model):
@@ -40,6 +63,7 @@ class Camera(Model):
         crop: x1, y1, x2, y2 of the region to look at, pixels of the full picture.
         start: event time of a file's first frame; the start of 1970 if not given.
         clock_offset_ms: added to the camera's event time.
+        live: how a stream or a device is kept.
         homography: 3x3, box bottom centre in pixels of the cropped picture to metres on the site's ground plane.
         lines, zones: by name, what is counted in the picture and what is an incident; points are pixels of the cropped
             picture.
@@ -51,6 +75,7 @@ class Camera(Model):
     crop: tuple[int, int, int, int] | None = None
     start: datetime | None = None
     clock_offset_ms: int = 0
+    live: Live = Live()
     homography: tuple[Row, Row, Row] | None = None
     lines: dict[RuleName, LineRule] = Field(default_factory=dict)
     zones: dict[RuleName, ZoneRule] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.sources.base import Clock, Crop, Source, SourceError, SystemClock
 from pipeline.sources.masking import mask
+from pipeline.sources.staying_connected import LiveOptions
 from pipeline.sources.timing import start_of
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
@@ -29,6 +30,7 @@ def open_source(
     classes: Sequence[str] | None = None,
     paced: bool = False,
     clock: Clock | None = None,
+    live: LiveOptions | None = None,
 ) -> Source:
     """The source that `source` names, not yet opened: of a file only its kind is looked at, if it is there.
 
@@ -44,6 +46,7 @@ def open_source(
         classes: names wanted from detection files, which class indices refer to.
         paced: a file comes at its own speed as though it were live.
         clock: of live and paced sources; this machine's if not given.
+        live: of live sources; the usual ones if not given.
 
     Raises:
         SourceError: `source` names nothing that is known.
@@ -56,7 +59,7 @@ def open_source(
     clock = clock or SystemClock()
     offset_ns = round(clock_offset_ms * 1_000_000)
     if text.isdecimal() or _SCHEME.match(text):
-        return _live(camera, text, fps, crop, offset_ns, clock)
+        return _live(camera, text, fps, crop, offset_ns, clock, live)
     start_ns = start_of(start) + offset_ns
     if text.startswith("simulated:"):
         from pipeline.sources.simulation.camera import SimulatedCamera
@@ -80,18 +83,25 @@ def open_source(
 # Decoders are imported where they are used: a site of detection files needs none of them.
 
 
-def _live(camera: str, text: str, fps: float | None, crop: Crop | None, offset_ns: int, clock: Clock) -> Source:
+def _live(
+    camera: str,
+    text: str,
+    fps: float | None,
+    crop: Crop | None,
+    offset_ns: int,
+    clock: Clock,
+    options: LiveOptions | None,
+) -> Source:
     from pipeline.sources.live import LiveVideo, device, network
 
-    if text.isdecimal():
-        return LiveVideo(camera, device(camera, int(text)), fps=fps, crop=crop, offset_ns=offset_ns, clock=clock)
     scheme = text.partition("://")[0].lower()
-    if scheme not in STREAMS:
+    if not text.isdecimal() and scheme not in STREAMS:
         raise SourceError(
             f"camera {camera!r}: {mask(text)}: no stream can be read by {scheme}://; known are "
             f"{', '.join(sorted(STREAMS))}, and files by their path"
         )
-    return LiveVideo(camera, network(text), fps=fps, crop=crop, offset_ns=offset_ns, clock=clock)
+    address = device(camera, int(text)) if text.isdecimal() else network(text)
+    return LiveVideo(camera, address, fps=fps, crop=crop, offset_ns=offset_ns, clock=clock, options=options)
 
 
 def _detections(

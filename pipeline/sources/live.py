@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -24,11 +25,10 @@ from pipeline.sources.base import (
 )
 from pipeline.sources.masking import mask
 from pipeline.sources.pictures import PictureMaker, WrongSizeError
-from pipeline.sources.timing import CatchUp, FpsCap, LiveTimeline
+from pipeline.sources.staying_connected import LiveOptions, StillPicture, wait_s
+from pipeline.sources.timing import CatchUp, ForwardClock, FpsCap, LiveTimeline
 
 _KIND = "live"
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0
 # How long a `read` waits before it gives its thread the chance to stop.
 _SLICE_S = 0.2
 # Longer than any keyframe interval in use: what cannot be decoded by then never will be.
@@ -84,10 +84,11 @@ def device(camera: str, number: int) -> Address:
 class LiveVideo(Source):
     """A stream or a device. It connects with the first `read`, and again whenever it is lost.
 
-    Waiting times double from one second to thirty; a picture that can be used starts them anew. Event time is the
-    wall clock at the first picture and from then on the spacing of the stream's own timestamps (`LiveTimeline`).
+    Waiting times double from one second to thirty, with jitter; a picture that can be used starts them anew. Event time
+    is the wall clock at the first picture and from then on the spacing of the stream's own timestamps (`LiveTimeline`).
 
-    Dropped, counted: `fps_cap`; `damaged` (cannot be decoded); `late` (skipped to catch up with the stream).
+    Dropped, counted: `fps_cap`; `damaged` (cannot be decoded, or in part only); `late` (skipped to catch up with the
+    stream); `frozen` (the picture of a camera that is lost for showing always the same).
 
     Args:
         camera: camera id.
@@ -96,8 +97,8 @@ class LiveVideo(Source):
         crop: x1, y1, x2, y2, pixels of the full picture.
         offset_ns: added to event time.
         clock: wall clock and waiting.
-        connect_timeout_s: a camera that does not answer for so long is tried again later.
-        read_timeout_s: a camera that sends no picture for so long is lost.
+        options: what counts as lost, and when to give up.
+        jitter: a random number in [0, 1).
     """
 
     live = True
@@ -111,17 +112,19 @@ class LiveVideo(Source):
         fps: float | None = None,
         crop: Crop | None = None,
         offset_ns: int = 0,
-        connect_timeout_s: float = 5.0,
-        read_timeout_s: float = 5.0,
+        options: LiveOptions | None = None,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(camera)
         self._address = address
-        self._clock = clock
+        self._clock = ForwardClock(clock)
+        self._options = options or LiveOptions()
+        self._jitter = jitter
         self._fps = fps
         self._offset_ns = offset_ns
         self._pictures = PictureMaker(crop)
-        self._connect_timeout_s = connect_timeout_s
-        self._read_timeout_s = read_timeout_s
+        self._connect_timeout_s = self._options.connect_timeout_s
+        self._read_timeout_s = self._options.read_timeout_s
         self._container: av.container.InputContainer | None = None
 
     @property
@@ -142,6 +145,7 @@ class LiveVideo(Source):
         self._timeline.last_ns = state.get("last_ns")
         self._cap = FpsCap(self._fps)
         self._failed = 0
+        self._still = StillPicture(self._options.frozen_after_s)
         self._retry_at = self._clock.monotonic()
         self._frames: Iterator[av.VideoFrame | None] = iter(())
         self._forget()
@@ -223,6 +227,12 @@ class LiveVideo(Source):
         """
         if frame is None:
             return
+        if self._still.frozen(frame, self._asked_at):
+            self._lose("frozen")
+            if not self._still.told:
+                self._still.told = True
+                raise _SilentError(f"the same picture for {self._options.frozen_after_s:g} s")
+            return  # it is connected again, and nothing has changed: not back before something does
         came = (frame, self._now_ns())
         if self._settled:
             self._ready.append(came)
@@ -270,7 +280,11 @@ class LiveVideo(Source):
                 try:
                     for frame in packet.decode():
                         shown = True
-                        yield frame
+                        if frame.is_corrupt:
+                            self._lose("damaged")  # grey smears, in which detectors see things
+                            yield None
+                        else:
+                            yield frame
                 except av.error.InvalidDataError:
                     self._lose("damaged")
             if shown:
@@ -301,10 +315,13 @@ class LiveVideo(Source):
     def _lost(self, why: str) -> Interrupted:
         self.close()
         self._failed += 1
-        wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (self._failed - 1))
-        self._retry_at = self._clock.monotonic() + wait
         self._tally.add("interruptions")
-        detail = f"{self._address}: {why}; trying again in {wait:g} s"
+        limit = self._options.max_reconnects
+        if limit is not None and self._failed > limit:
+            raise SourceError(f"camera {self.camera!r}: {self._address}: {why}; given up after {limit} reconnects")
+        wait = wait_s(self._failed, self._jitter)
+        self._retry_at = self._clock.monotonic() + wait
+        detail = f"{self._address}: {why}; trying again in {wait:.1f} s"
         return Interrupted(detail, self._failed, wait, self._now_ns())
 
     def _now_ns(self) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from fractions import Fraction
 
 from operators.records import SECOND_NS
+from pipeline.sources.base import Clock
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A live stream whose clock and ours are further apart than this is anchored afresh. As long as the read time-out:
@@ -175,6 +177,41 @@ class LiveTimeline:
             return 0
         then, event = self._anchor
         return arrival_ns - (event + timestamp_ns - then)
+
+
+class ForwardClock:
+    """A clock whose wall time never goes back. Safe to ask from several threads.
+
+    Where the clock it follows is set back, it goes on by monotonic time, a tenth slower, until the other has caught up;
+    one that is set forward it follows at once.
+
+    Args:
+        clock: to follow.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last: tuple[int, float] | None = None
+
+    def now_ns(self) -> int:
+        """See `Clock.now_ns`."""
+        with self._lock:
+            wall, at = self._clock.now_ns(), self._clock.monotonic()
+            if self._last is not None and wall < self._last[0]:
+                then, since = self._last
+                passed = max(0, round((at - since) * SECOND_NS))
+                wall = then + passed - passed // SLEW_FROM_FUTURE
+            self._last = (wall, at)
+            return wall
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
+        self._clock.sleep(seconds)
 
 
 class CatchUp:

@@ -18,6 +18,7 @@ from pipeline.config import (
     Health,
     Kafka,
     Ledger,
+    Live,
     Resources,
     Site,
     SiteFigures,
@@ -75,7 +76,8 @@ def test_the_example_sites_are_valid(name: str, monkeypatch: pytest.MonkeyPatch)
 def test_the_large_example_names_every_field() -> None:
     text = (ROOT / "configs" / "site.yaml").read_text()
     models = (
-        Site, CameraEntry, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, SiteFigures, Health, Resources,
+        Site, CameraEntry, Live, Detector, Embedder, Tracker, Fusion, Ledger, Kafka, Sqlite, SiteFigures, Health,
+        Resources,
     )  # fmt: skip
     fields = {name for model in models for name in model.model_fields} - {"base", "file"}
     assert {name for name in fields if not re.search(rf"\b{name}:", text)} == set()

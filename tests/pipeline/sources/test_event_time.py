@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.records import SECOND_NS
-from pipeline.sources.timing import MAX_DRIFT_NS, CatchUp, FileTimeline, FpsCap, LiveTimeline, start_of
+from pipeline.sources.timing import MAX_DRIFT_NS, CatchUp, FileTimeline, ForwardClock, FpsCap, LiveTimeline, start_of
 
 MS = 1_000_000
 
@@ -146,3 +146,42 @@ class TestCatchUp:
         assert catching_up.in_vain
         assert not catching_up.skips(0, keyframe=False)
         assert not catching_up.in_vain
+
+
+class SetClock:
+    """A wall clock that can be set, beside one that cannot."""
+
+    def __init__(self) -> None:
+        self.wall_ns, self.seconds = 1_700_000_000 * SECOND_NS, 50.0
+
+    def now_ns(self) -> int:
+        return self.wall_ns
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.wall_ns += round(seconds * SECOND_NS)
+
+
+def test_a_clock_that_is_set_back_goes_on_slower_until_the_other_has_caught_up() -> None:
+    machine = SetClock()
+    clock = ForwardClock(machine)
+    began = clock.now_ns()
+    machine.wall_ns -= 10 * SECOND_NS
+    times = [clock.now_ns()]
+    for _ in range(200):
+        clock.sleep(1)
+        times.append(clock.now_ns())
+    assert times[0] == began
+    assert {b - a for a, b in pairwise(times[:90])} == {900 * MS}, "a tenth slower"
+    assert times[-1] == machine.wall_ns, "after a hundred seconds it has caught up"
+
+
+def test_a_clock_that_is_set_forward_is_followed_at_once() -> None:
+    machine = SetClock()
+    clock = ForwardClock(machine)
+    clock.now_ns()
+    machine.wall_ns += 3600 * SECOND_NS
+    assert clock.now_ns() == machine.wall_ns

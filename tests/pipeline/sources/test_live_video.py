@@ -16,7 +16,8 @@ from tiny_videos import FakeClock, next_of, number_in, write_video
 from operators.records import Frame
 from pipeline.sources.base import Interrupted, Restored, SourceError, SystemClock
 from pipeline.sources.factory import open_source
-from pipeline.sources.live import LONGEST_WAIT_S, Address, LiveVideo, device, network
+from pipeline.sources.live import Address, LiveVideo, device, network
+from pipeline.sources.staying_connected import LONGEST_WAIT_S, LiveOptions
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 NEEDS = "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
@@ -31,8 +32,8 @@ def closed_port() -> int:
 def test_nobody_answers_it_is_tried_again_ever_more_slowly_and_counted() -> None:
     clock = FakeClock()
     url = f"rtsp://ann:s3cret@127.0.0.1:{closed_port()}/live"
-    source = open_source("north", url, clock=clock)
-    assert source.live
+    assert open_source("north", url).live
+    source = LiveVideo("north", network(url), clock=clock, jitter=lambda: 0.0)
     source.check()
     source.open(None)
     failures = [next_of(source, Interrupted) for _ in range(7)]
@@ -46,12 +47,31 @@ def test_nobody_answers_it_is_tried_again_ever_more_slowly_and_counted() -> None
         assert "connection refused; trying again in" in failure.detail
 
 
+def test_waits_differ_by_up_to_half_so_that_cameras_lost_together_do_not_come_back_at_once() -> None:
+    url = f"rtsp://127.0.0.1:{closed_port()}/live"
+    source = LiveVideo("north", network(url), clock=FakeClock(), jitter=iter((0.0, 0.5, 0.99)).__next__)
+    source.open(None)
+    assert [next_of(source, Interrupted).retry_in_s for _ in range(3)] == [1, 1.5, pytest.approx(2.02)]
+
+
+def test_a_camera_is_given_up_after_as_many_tries_as_its_file_allows() -> None:
+    url = f"rtsp://ann:s3cret@127.0.0.1:{closed_port()}/live"
+    source = LiveVideo("north", network(url), clock=FakeClock(), options=LiveOptions(max_reconnects=2))
+    source.open(None)
+    assert [next_of(source, Interrupted).attempt for _ in range(2)] == [1, 2]
+    with pytest.raises(
+        SourceError, match=r"camera 'north': .*connection refused; given up after 2 reconnects"
+    ) as error:
+        next_of(source, Interrupted)
+    assert "s3cret" not in str(error.value)
+
+
 def test_somebody_who_listens_but_says_nothing_is_given_up_after_the_time_out() -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
         url = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/live"
-        source = LiveVideo("cam", network(url), clock=SystemClock(), connect_timeout_s=0.3)
+        source = LiveVideo("cam", network(url), clock=SystemClock(), options=LiveOptions(connect_timeout_s=0.3))
         source.open(None)
         began = time.monotonic()
         failure = next_of(source, Interrupted)
@@ -78,7 +98,7 @@ def clip(tmp_path: Path) -> Path:
 
 def ticking() -> FakeClock:
     """A clock on which about a tenth of a second passes with every frame that is read: a camera's pace."""
-    return FakeClock(step=1 / 30)
+    return FakeClock(step=1 / 50)
 
 
 def stream(clip: Path, clock: FakeClock, **options: object) -> LiveVideo:
@@ -118,7 +138,7 @@ def test_a_stream_that_breaks_off_is_opened_again_and_counting_goes_on(clip: Pat
     frames = [next_of(source, Frame) for _ in range(30)]
     lost = next_of(source, Interrupted, Frame)
     assert isinstance(lost, Interrupted)
-    assert (lost.attempt, lost.retry_in_s) == (1, 1)
+    assert lost.attempt == 1 and 0.5 < lost.retry_in_s <= 1
     assert "the stream has ended" in lost.detail
     back = next_of(source, Restored, Interrupted, Frame)
     assert isinstance(back, Restored)
@@ -193,6 +213,43 @@ def test_devices_have_numbers_where_the_system_numbers_them(monkeypatch: pytest.
         device("cam", 1)
 
 
+def write_frozen(path: Path, moving: int, still: int) -> Path:
+    """A stream that moves, then repeats one picture, each time encoded anew."""
+    numbers = [*range(moving), *([moving] * still), *range(moving + 1, 2 * moving)]
+    return write_video(path, numbers=numbers, gop=10, options={"bf": "0"})
+
+
+def test_a_camera_whose_picture_is_frozen_is_lost_and_back_once_something_moves(tmp_path: Path) -> None:
+    clip = write_frozen(tmp_path / "clip.mp4", moving=20, still=40)
+    source = stream(clip, ticking(), options=LiveOptions(frozen_after_s=2))
+    before: list[Frame] = []
+    while not isinstance(item := next_of(source, Frame, Interrupted), Interrupted):
+        before.append(item)  # type: ignore[arg-type]
+    assert "the same picture for 2 s" in item.detail
+    assert 38 <= len(before) <= 45, "what stands still for a while is not frozen"
+    assert number_in(before[-1].image) == 20
+    assert next_of(source, Restored).attempts == 1  # type: ignore[union-attr]
+    assert number_in(next_of(source, Frame).image) == 0  # type: ignore[union-attr, arg-type]
+    assert source.counts == {"decoded": len(before) + 2, "dropped.frozen": 1, "interruptions": 1}
+
+
+def test_a_picture_that_is_still_frozen_after_reconnecting_is_not_given_nor_reconnected_for_ever(
+    tmp_path: Path,
+) -> None:
+    clip = write_video(tmp_path / "clip.mp4", numbers=[7] * 100, gop=10, options={"bf": "0"})
+    source = stream(clip, ticking(), options=LiveOptions(frozen_after_s=2))
+    assert "the same picture" in next_of(source, Interrupted).detail
+    ended = next_of(source, Interrupted)
+    assert "the stream has ended" in ended.detail, "it stayed connected, and gave nothing"
+    assert source.counts["dropped.frozen"] == 101
+
+
+def test_a_still_picture_may_be_what_the_camera_is_for(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", numbers=[7] * 100, gop=10, options={"bf": "0"})
+    source = stream(clip, ticking(), options=LiveOptions(frozen_after_s=0))
+    assert len([next_of(source, Frame) for _ in range(99)]) == 99
+
+
 class Server:
     """GStreamer's RTSP server in a process of its own."""
 
@@ -253,7 +310,7 @@ class TestRealServer:
     def test_a_camera_that_dies_and_comes_back(self, serve: Callable[..., Server]) -> None:
         server = serve("ann", "s3cret")
         url = f"rtsp://ann:s3cret@127.0.0.1:{server.port}/live"
-        source = LiveVideo("north", network(url), clock=SystemClock(), read_timeout_s=2)
+        source = LiveVideo("north", network(url), clock=SystemClock(), options=LiveOptions(read_timeout_s=2))
         source.open(None)
         before = [within(20, source, Frame) for _ in range(5)]
         assert before[-1].index == source.counts["decoded"]
@@ -262,7 +319,7 @@ class TestRealServer:
         assert abs(before[-1].time_ns - time.time_ns()) < 2e9
         server.kill()
         lost = within(10, source, Interrupted)
-        assert (lost.attempt, lost.retry_in_s) == (1, 1)
+        assert lost.attempt == 1 and 0.5 < lost.retry_in_s <= 1
         assert "s3cret" not in lost.detail
         server.start()
         back = within(20, source, Restored)
@@ -276,11 +333,26 @@ class TestRealServer:
     def test_a_camera_that_hangs_is_noticed(self, serve: Callable[..., Server]) -> None:
         server = serve()
         url = f"rtsp://127.0.0.1:{server.port}/live"
-        source = LiveVideo("north", network(url), clock=SystemClock(), read_timeout_s=0.5)
+        source = LiveVideo("north", network(url), clock=SystemClock(), options=LiveOptions(read_timeout_s=0.5))
         source.open(None)
         within(20, source, Frame)
         server.process.send_signal(signal.SIGSTOP)
         assert "no answer within 0.5 s" in within(10, source, Interrupted).detail
+        source.close()
+
+    def test_of_a_stream_that_is_damaged_whole_pictures_are_given_and_the_rest_counted(
+        self, serve: Callable[..., Server]
+    ) -> None:
+        server = serve()
+        source = LiveVideo("north", network(f"rtsp://127.0.0.1:{server.port}/damaged"), clock=SystemClock())
+        source.open(None)
+        frames = [within(20, source, Frame) for _ in range(20)]
+        counts = source.counts
+        assert counts["dropped.damaged"] > 0
+        # One more may have been decoded, which is held until it is known to be current.
+        given = counts["decoded"] - sum(n for name, n in counts.items() if name.startswith("dropped."))
+        assert given == len(frames)
+        assert all(a.time_ns < b.time_ns for a, b in pairwise(frames))
         source.close()
 
     def test_a_wrong_password_or_path_is_said_without_it(self, serve: Callable[..., Server]) -> None:

@@ -39,16 +39,18 @@ def write_video(
     timestamps: Sequence[int] | None = None,
     rotation: int = 0,
     options: dict[str, str] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Path:
-    """A video of numbered pictures; `timestamps` in milliseconds where they are not even."""
+    """A video of numbered pictures: 0, 1, 2, ... or `numbers`; `timestamps` in milliseconds where they are not even."""
+    numbers = range(frames) if numbers is None else numbers
     with av.open(str(path), "w", format=format) as output:
         stream = output.add_stream(codec, rate=fps, options={"g": str(gop), **(options or {})})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000) if timestamps else Fraction(1, fps)
         if rotation:
             stream.set_display_rotation(rotation)
-        for n in range(frames):
-            frame = av.VideoFrame.from_ndarray(numbered_picture(n), format="bgr24").reformat(format="yuv420p")
+        for n, number in enumerate(numbers):
+            frame = av.VideoFrame.from_ndarray(numbered_picture(number), format="bgr24").reformat(format="yuv420p")
             frame.time_base = stream.codec_context.time_base
             frame.pts = timestamps[n] if timestamps else n
             output.mux(stream.encode(frame))
