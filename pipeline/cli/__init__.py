@@ -14,6 +14,7 @@ from pipeline.cli.models import app as models_app
 from pipeline.cli.offline import track_command, tune_tracker_command
 from pipeline.cli.read import export_command, report_command, tail_command
 from pipeline.cli.run import demo_command, heat_command, render_command, run_command, snapshot_command
+from pipeline.cli.serve import serve_command
 from pipeline.cli.signals import install_sigterm
 from pipeline.cli.simulate import simulate_command
 from pipeline.cli.topology import topology_command
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo_command)
 app.command("run")(run_command)
+app.command("serve")(serve_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)
 app.command("report")(report_command)

@@ -232,6 +232,12 @@ class Source(ABC):
         taken, self._rejected = self._rejected, []
         return taken
 
+    def skip_to(self, time_ns: int) -> None:  # noqa: B027  (sources that cannot seek are read through)
+        """Leave out what lies well before that event time, if the source can: for whoever looks at single pictures.
+
+        To be called right after `open(None)`. Frame numbers and counts mean nothing afterwards.
+        """
+
     def interrupt(self) -> None:  # noqa: B027  (sources that never wait need not do anything)
         """Make a waiting `read` return soon. From any thread."""
 

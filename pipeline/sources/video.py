@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -108,6 +109,20 @@ class VideoFile(Source):
             return Frame(self.camera, self._index, time_ns, image)
         self._tell_if_cut_short()
         return End()
+
+    def skip_to(self, time_ns: int) -> None:
+        """See `Source.skip_to`. To the keyframe before it; of joined recordings, by the first one's timestamps."""
+        first = next((frame for frame in self._frames if frame is not None and frame.pts is not None), None)
+        if first is None or self._container is None:
+            return
+        first_pts = first.pts
+        self._timeline.time_of(first_pts)
+        unit = self._stream.time_base or Fraction(1, _USUAL_FPS)
+        with suppress(av.error.FFmpegError):
+            ahead = Fraction(time_ns - self._start_ns, SECOND_NS) / unit
+            self._container.seek(first_pts + int(ahead), stream=self._stream)
+            later = (frame for frame in self._decode() if frame is None or frame.pts is None or frame.pts > first_pts)
+            self._frames = later if ahead > 0 else chain([first], later)
 
     def position(self) -> bytes:
         """See `Source.position`."""

@@ -1,0 +1,75 @@
+"""`crosscam serve`: REST, live tracks and the page, over a running or a finished run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from operators.draw import Privacy
+from operators.records import CrosscamError
+
+console = Console(highlight=False, soft_wrap=True)
+
+TOKEN = "CROSSCAM_TOKEN"
+
+
+def serve_command(
+    ledger: Annotated[
+        str | None,
+        typer.Argument(
+            help="The site's YAML file (then there are pictures, too), or its ledger: file, folder, or "
+            "kafka://HOST:PORT/SITE. The last run's if not given."
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to bind; others than loopback need CROSSCAM_TOKEN.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8080,
+    keep: Annotated[
+        str | None, typer.Option(help="Forget what ended so long before the newest, e.g. 24h. All is kept otherwise.")
+    ] = None,
+    blur: Annotated[Privacy, typer.Option(help="What is blurred of everyone tracked.")] = Privacy.NONE,
+    work: Annotated[Path, typer.Option(help="Folder of new analyses.")] = Path("analyses"),
+) -> None:
+    """Serve a site: a page for people, and /v1 for programs (documented at /v1/docs)."""
+    from pipeline.address import find
+    from pipeline.cli.read import _duration
+    from pipeline.serve.app import Options, create_app
+    from pipeline.serve.guard import check_bind, is_loopback
+
+    token = os.environ.get(TOKEN) or None
+    check_bind(host, token)
+    options = Options(
+        token=token,
+        local=is_loopback(host),
+        keep_s=None if keep is None else _duration(keep),
+        privacy=blur,
+        work=work,
+    )
+    place = find(ledger)
+    place.reader().close()  # what is wrong with it is better said before anything is bound
+    run_app(create_app(place, options), host, port)
+
+
+def run_app(app: object, host: str, port: int) -> None:
+    """Serve an ASGI application until it is interrupted.
+
+    Raises:
+        CrosscamError: the address cannot be bound.
+    """
+    import socket
+
+    import uvicorn
+
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise CrosscamError(
+            f"{host}:{port} cannot be served on ({error.strerror}); choose another --port, or 0 for any that is free"
+        ) from None
+    shown = f"[{host}]" if ":" in host else host
+    console.print(f"http://{shown}:{listening.getsockname()[1]}  (the API: /v1/docs; Ctrl-C ends it)", markup=False)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, ws_max_size=65_536)  # type: ignore[arg-type]
+    uvicorn.Server(config).run([listening])

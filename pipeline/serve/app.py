@@ -1,0 +1,122 @@
+"""The service as an ASGI application: `/v1` for programs, health, and the page for people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from operators.draw import Privacy
+from pipeline.address import Place
+from pipeline.serve import figure_routes, identity_routes, live_routes, problems, site_routes
+from pipeline.serve.answers import HealthAnswer
+from pipeline.serve.context import Served
+from pipeline.serve.feed import Feed
+from pipeline.serve.guard import Guard
+from pipeline.serve.looks import Looks
+from pipeline.serve.shots import Shots
+from pipeline.serve.view import SiteView
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a site is served.
+
+    Attributes:
+        token: asked from everybody; None: from nobody, which is for loopback only.
+        local: bound to loopback.
+        keep_s: what ended longer ago, in event time, is forgotten; None keeps all.
+        privacy: what is blurred of everyone tracked.
+        largest: bytes of a request's body, at most: of an upload.
+        work: folder of new analyses.
+        page: with the page for people.
+    """
+
+    token: str | None = None
+    local: bool = True
+    keep_s: float | None = None
+    privacy: Privacy = Privacy.NONE
+    largest: int = 4_000_000_000
+    work: Path = Path("analyses")
+    page: bool = True
+
+
+def create_app(place: Place, options: Options | None = None) -> Guard:
+    """The application for the site whose ledger is at `place`. It begins to read when it is started."""
+    options = options or Options()
+    view = SiteView(options.keep_s)
+    feed = Feed(place.reader, view)
+    served = Served(
+        place=place,
+        site=place.site,
+        feed=feed,
+        shots=Shots(place.site, place, view, options.privacy),
+        looks=Looks(place, place.site),
+    )
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        feed.start()
+        yield
+        feed.close()
+
+    app = FastAPI(
+        title="crosscam",
+        version=version("crosscam"),
+        description="Who is who across the cameras of a site: live, and as corrected.",
+        lifespan=life,
+        docs_url="/v1/docs",
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.served = served
+    problems.install(app)
+    _add_health(app, feed)
+    for routes in (site_routes, identity_routes, figure_routes, live_routes):
+        app.include_router(routes.router, responses=_PROBLEMS)
+    guard = Guard(app, token=options.token, largest=options.largest, local=options.local)
+    if options.page:
+        from pipeline.serve.page import add_pages
+
+        add_pages(app, served, guard, options)
+    return guard
+
+
+_PROBLEM: dict[str, Any] = {
+    "description": "What is wrong, and what to do (RFC 9457).",
+    "content": {
+        problems.MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, 503: _PROBLEM}
+
+
+def _add_health(app: FastAPI, feed: Feed) -> None:
+    @app.get("/healthz", tags=["health"])
+    def healthz() -> HealthAnswer:
+        """It lives."""
+        return HealthAnswer(status="ok")
+
+    @app.get("/readyz", tags=["health"], responses={503: {"model": HealthAnswer}})
+    def readyz(response: Response) -> HealthAnswer:
+        """It has read the ledger up to where it was at the start, and reads on."""
+        if feed.ready:
+            return HealthAnswer(status="ok")
+        response.status_code = 503
+        return HealthAnswer(status="waiting", detail=feed.error or "the ledger is still being read")

@@ -1,0 +1,141 @@
+"""`/v1`: counts, incidents, journeys and heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Response
+
+from mtmct.records import TRACKS
+from operators.records import Image
+from pipeline.serve.answers import Page
+from pipeline.serve.context import Etagged, Served, page, served
+from pipeline.serve.problems import NotFoundError
+from pipeline.serve.shots import NoPictureError
+from pipeline.whereabouts import Whereabouts, camera_heat, camera_trails, whereabouts
+
+router = APIRouter(prefix="/v1", route_class=Etagged, tags=["figures"])
+
+Site = Annotated[Served, Depends(served)]
+Since = Annotated[int | None, Query(description="Event time, microseconds.")]
+After = Annotated[str | None, Query(description="`next` of the page before.", max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+
+
+@router.get("/counts")
+def counts(
+    of: Site,
+    camera: Annotated[str | None, Query(description="Of this camera; of the whole site if not given.")] = None,
+    since: Since = None,
+    until: Since = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> Page[dict[str, Any]]:
+    """Counts per flow interval, corrected: of the site everybody once, of a camera by local track."""
+    kind = "site_counts" if camera is None else "counts"
+    found = [value for value in of.view.counts(kind, camera) if _within(value["start"], value["end"], since, until)]
+    some, following = page(found, lambda value: str(value["start"]), after, limit)
+    return Page(items=[dict(value) for value in some], next=following)
+
+
+@router.get("/incidents")
+def incidents(
+    of: Site,
+    camera: str | None = None,
+    kind: str | None = None,
+    severity: Annotated[str | None, Query(description="info, warning or alarm.")] = None,
+    state: Annotated[str | None, Query(description="started (going on) or ended.")] = None,
+    since: Since = None,
+    until: Since = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> Page[dict[str, Any]]:
+    """Incidents by their start, with the identities that took part."""
+    wanted = {"camera": camera, "kind": kind, "severity": severity, "state": state}
+    found = [
+        value
+        for value in of.view.incidents()
+        if all(chosen in (None, value[name]) for name, chosen in wanted.items())
+        and _within(value["start"], value["end"] or value["time"], since, until)
+    ]
+    some, following = page(found, lambda value: f"{value['camera']}/{value['incident']}", after, limit)
+    return Page(items=[{**value, "identities": _who(of, value)} for value in some], next=following)
+
+
+@router.get("/incidents/{camera}/{number}/picture.jpg", response_class=Response)
+def incident_picture(of: Site, camera: str, number: int) -> Response:
+    """What it looked like: as it was kept of a live camera, else out of the recording."""
+    value = next((one for one in of.view.incidents() if (one["camera"], one["incident"]) == (camera, number)), None)
+    if value is None:
+        raise NotFoundError(f"there is no incident {camera}/{number} in this site")
+    kept = value["snapshot"].get("file")
+    if kept is not None and of.site is not None and of.site.snapshots is not None:
+        folder = of.site.snapshots.folder.resolve()
+        path = (folder / kept).resolve()
+        if path.is_relative_to(folder) and path.is_file():
+            return Response(path.read_bytes(), media_type="image/jpeg")
+    return Response(of.shots.picture(camera, value["snapshot"]["time"]), media_type="image/jpeg")
+
+
+@router.get("/journeys")
+def journeys(of: Site, after: After = None, limit: Limit = 100) -> Page[dict[str, Any]]:
+    """Where identities were, of those that are gone, by their end."""
+    some, following = page(of.view.journeys(), lambda value: str(value["identity"]), after, limit)
+    return Page(items=[dict(value) for value in some], next=following)
+
+
+@router.get("/heatmap.png", response_class=Response, responses=PNG)
+def heat_map(
+    of: Site,
+    camera: str,
+    half_life_s: Annotated[float | None, Query(gt=0, description="Older points count half per so long.")] = None,
+    until: Since = None,
+    trails: Annotated[bool, Query(description="Ways instead of heat.")] = False,
+) -> Response:
+    """Where feet were in a camera's picture."""
+    where = whereabouts(_records(of, camera), of.view.number_of, None if until is None else until * 1000)
+    if camera not in where.cameras:
+        raise NotFoundError(f"camera {camera!r} has seen nobody, or there is no such camera")
+    mine = where.cameras[camera]
+    draw = camera_trails if trails else camera_heat
+    picture = draw(mine, _ground(of, camera, mine), camera, half_life_s)
+    return Response(cv2.imencode(".png", picture)[1].tobytes(), media_type="image/png")
+
+
+def _records(of: Served, camera: str) -> Iterator[Mapping[str, Any]]:
+    reader = of.place.reader()
+    try:
+        end = reader.end(TRACKS)
+        if end is None:
+            return
+        for stored in reader.read(TRACKS):
+            if stored.value["camera"] == camera:
+                yield stored.value
+            if stored.position == end:
+                return
+    finally:
+        reader.close()
+
+
+def _ground(of: Served, camera: str, where: Whereabouts) -> Image:
+    try:
+        start = of.shots.start_us(camera)
+        if start is not None:
+            return of.shots.frame(camera, start)
+    except NoPictureError:
+        pass
+    width, height = of.shots.size(camera) or np.ceil(where.boxes[:, 2:].max(axis=0) + 8).astype(int).tolist()
+    return np.full((max(height, 64), max(width, 64), 3), 40, np.uint8)
+
+
+def _within(start: int, end: int, since: int | None, until: int | None) -> bool:
+    return (since is None or end >= since) and (until is None or start <= until)
+
+
+def _who(of: Served, value: Mapping[str, Any]) -> list[str]:
+    names = (of.view.name_of(value["camera"], track, value["start"]) for track in value["tracks"])
+    return sorted({name for name in names if name is not None})

@@ -1,0 +1,128 @@
+"""`/v1/live`: records as they are committed, over a WebSocket, to be resumed from a position.
+
+A frame is a JSON object: `records`, a list of `{"topic", "record"}` in commit order within each topic, and `positions`,
+where each topic has come to. Whoever comes back gives these, `/v1/live?tracks=POSITION&identities=POSITION`, and misses
+nothing, and gets nothing twice. Without them the newest records begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from mtmct.records import EVENTS, IDENTITIES, TRACKS
+from operators.records import CrosscamError
+from pipeline.ledger.base import Stored
+from pipeline.serve.context import Served
+from pipeline.serve.feed import FRAME, TooFarBehindError
+
+router = APIRouter()
+
+TOPICS = (TRACKS, IDENTITIES, EVENTS)
+# What a close says: it can be tried again at once; what was sent makes no sense.
+TRY_AGAIN, REFUSED = 1013, 1008
+
+
+@router.websocket("/v1/live")
+async def live(socket: WebSocket) -> None:
+    """See the module."""
+    await socket.accept()
+    of: Served = socket.app.state.served
+    asked = socket.query_params
+    topics = tuple(asked.get("topics", ",".join(TOPICS)).split(","))
+    if not set(topics) <= set(TOPICS):
+        await socket.close(REFUSED, f"topics are {', '.join(TOPICS)}")
+        return
+    camera = asked.get("camera")
+    positions = {topic: asked[topic] for topic in topics if topic in asked}
+    sender = asyncio.create_task(_send(socket, of, topics, camera, positions))
+    try:
+        while True:
+            await socket.receive_text()  # nothing is expected; this is how one learns that the watcher has left
+    except WebSocketDisconnect:
+        pass
+    finally:
+        sender.cancel()
+        with suppress(asyncio.CancelledError):
+            await sender
+
+
+async def _send(
+    socket: WebSocket, of: Served, topics: tuple[str, ...], camera: str | None, positions: dict[str, str]
+) -> None:
+    try:
+        async for some in _records(of, topics, positions):
+            for stored in some:
+                positions[stored.topic] = stored.position
+            chosen = [one for one in some if camera is None or one.value.get("camera", camera) == camera]
+            if chosen:
+                await socket.send_text(frame(chosen, positions))
+    except TooFarBehindError as error:
+        await socket.close(TRY_AGAIN, str(error)[:120])
+    except CrosscamError as error:
+        await socket.close(REFUSED, str(error)[:120])
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the watcher has left
+
+
+async def _records(of: Served, topics: tuple[str, ...], positions: Mapping[str, str]) -> AsyncIterator[list[Stored]]:
+    """Batches of records after the positions: from the ledger if the ring does not reach back so far, then live."""
+    ring = of.feed.ring
+    number, read_by_ring = ring.end, ring.reached()
+    had = ring.numbers(positions)
+    waiting: dict[str, str] = {}
+    if had is not None:
+        number = min(had.values(), default=number - 1) + 1
+    else:
+        had, seen = {}, dict(positions)
+        for some in _past(of, positions):
+            seen |= {stored.topic: stored.position for stored in some}
+            yield some
+            await asyncio.sleep(0)
+        # Of each topic the ring brings first what the ledger has given already: up to and including that position.
+        waiting = {topic: position for topic, position in seen.items() if read_by_ring.get(topic) != position}
+    while True:
+        await ring.news(number)
+        some = []
+        for one in ring.since(number):
+            number, topic = one.number + 1, one.stored.topic
+            if topic in waiting:
+                if waiting[topic] == one.stored.position:
+                    del waiting[topic]
+            elif topic in topics and one.number > had.get(topic, -1):
+                some.append(one.stored)
+        if some:
+            yield some
+
+
+def _past(of: Served, positions: Mapping[str, str]) -> Iterator[list[Stored]]:
+    reader = of.place.reader()
+    try:
+        for topic, position in positions.items():
+            end = reader.end(topic)
+            held: list[Stored] = []
+            for stored in reader.read(topic, after=position):
+                held.append(stored)
+                if len(held) == FRAME:
+                    yield held
+                    held = []
+                if stored.position == end:
+                    break
+            if held:
+                yield held
+    finally:
+        reader.close()
+
+
+def frame(some: list[Stored], positions: Mapping[str, str]) -> str:
+    """Records as one text. What is stored as JSON is passed on as it is."""
+    records = ",".join(f'{{"topic":"{one.topic}","record":{_json(one)}}}' for one in some)
+    return f'{{"records":[{records}],"positions":{json.dumps(positions)}}}'
+
+
+def _json(stored: Stored) -> str:
+    return stored.raw.decode() if stored.raw[:1] == b"{" else json.dumps(stored.value, separators=(",", ":"))

@@ -1,0 +1,245 @@
+"""Pictures out of the cameras' recordings: one of a time, a person cut out of it, and a stream with overlays.
+
+Frames stay where they are decoded while a site runs; what is shown here is decoded again, only while somebody looks.
+A live camera has no recording: of it there are no pictures here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mtmct.records import EVENTS, TRACKS
+from operators.draw import Privacy, Style, blur_boxes
+from operators.records import CrosscamError, Frame, Image
+from pipeline.address import Place
+from pipeline.assembly import build_source
+from pipeline.config import Camera, Site
+from pipeline.mosaic import Tile
+from pipeline.overlay import Overlay
+from pipeline.recording import Player, RecordedCamera
+from pipeline.rule_states import DRAWN, RuleStates
+from pipeline.serve.known import Box
+from pipeline.serve.problems import NotFoundError
+from pipeline.serve.view import SiteView
+from pipeline.sources.base import Source
+
+_US_NS = 1_000
+_MARGIN = 0.12  # of a person's box, around a thumbnail
+_KEPT = 2_000  # thumbnails
+_QUALITY = 85
+
+
+class NoPictureError(NotFoundError):
+    """There is no picture of that camera and time."""
+
+
+class Shots:
+    """The recordings of a site's cameras.
+
+    Args:
+        site: its file; None: no recordings are known, and every question is answered by that.
+        place: its ledger, for what is drawn.
+        view: who is who.
+        privacy: what is blurred of everyone tracked.
+    """
+
+    def __init__(self, site: Site | None, place: Place, view: SiteView, privacy: Privacy = Privacy.NONE) -> None:
+        self._site = site
+        self._place = place
+        self._view = view
+        self._privacy = privacy
+        self._lock = threading.Lock()
+        self._thumbnails: OrderedDict[tuple[str, int, Box], bytes] = OrderedDict()
+        self._size = lru_cache(maxsize=None)(self._measured)
+
+    def has(self, camera: str) -> bool:
+        """Whether there are pictures of it."""
+        try:
+            return not self._source(camera).live
+        except CrosscamError:
+            return False
+
+    def size(self, camera: str) -> tuple[int, int] | None:
+        """Width and height of its pictures."""
+        return self._size(camera) if self.has(camera) else None
+
+    def start_us(self, camera: str) -> int | None:
+        """Event time of its first picture."""
+        if not self.has(camera):
+            return None
+        frame = next(self._frames(camera, None), None)
+        return None if frame is None else frame.time_ns // _US_NS
+
+    def picture(self, camera: str, time_us: int | None, *, overlay: bool = True) -> bytes:
+        """The picture at a time as JPEG, boxes and rules drawn on it if wanted; the first one if `time_us` is None.
+
+        Raises:
+            NoPictureError: there is none.
+        """
+        for image, _ in self._drawn(camera, time_us, overlay):
+            return jpeg(image)
+        raise NoPictureError(f"camera {camera!r} has no picture of that time")
+
+    def thumbnail(self, camera: str, time_us: int, box: Box) -> bytes:
+        """Whoever is in `box` at that time, cut out, as JPEG; kept for the next who asks.
+
+        Raises:
+            NoPictureError: there is no picture of that time.
+        """
+        key = (camera, time_us, box)
+        with self._lock:
+            if key in self._thumbnails:
+                self._thumbnails.move_to_end(key)
+                return self._thumbnails[key]
+        image = self.frame(camera, time_us)
+        x1, y1, x2, y2 = box
+        if self._privacy != Privacy.NONE:
+            blur_boxes(image, np.array([box], np.float32), self._privacy)
+        wide, high = (x2 - x1) * _MARGIN, (y2 - y1) * _MARGIN
+        top, bottom = max(0, int(y1 - high)), int(y2 + high) + 1
+        cut = image[top:bottom, max(0, int(x1 - wide)) : int(x2 + wide) + 1]
+        if cut.size == 0:
+            raise NoPictureError(f"that box lies outside of the pictures of camera {camera!r}")
+        data = jpeg(np.ascontiguousarray(cut))
+        with self._lock:
+            self._thumbnails[key] = data
+            while len(self._thumbnails) > _KEPT:
+                self._thumbnails.popitem(last=False)
+        return data
+
+    def frame(self, camera: str, time_us: int) -> Image:
+        """The newest picture up to that time, (H, W, 3) uint8 BGR, to be written on.
+
+        Raises:
+            NoPictureError: there is none.
+        """
+        newest: Frame | None = None
+        with closing(self._frames(camera, time_us)) as frames:
+            for frame in frames:
+                if frame.time_ns > time_us * _US_NS + _US_NS // 2 and newest is not None:
+                    break
+                newest = frame
+        if newest is None or newest.image is None:
+            raise NoPictureError(f"camera {camera!r} has no picture of that time")
+        return np.array(newest.image)
+
+    def stream(
+        self,
+        camera: str,
+        time_us: int | None,
+        *,
+        overlay: bool = True,
+        speed: float = 1.0,
+        stop: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> Generator[bytes, None, None]:
+        """JPEGs from that time on, at the pace of event time; pictures that would come late are left out.
+
+        Raises:
+            NoPictureError: there are no pictures of the camera.
+        """
+        begun: tuple[float, int] | None = None
+        for image, at_ns in self._drawn(camera, time_us, overlay):
+            if stop():
+                return
+            begun = begun or (clock(), at_ns)
+            ahead = (at_ns - begun[1]) / 1e9 / speed - (clock() - begun[0])
+            if ahead < -0.2:
+                continue
+            if ahead > 0:
+                wait(ahead)
+            yield jpeg(image)
+
+    def _drawn(self, camera: str, time_us: int | None, overlay: bool) -> Iterator[tuple[Image, int]]:
+        if not overlay:
+            with closing(self._frames(camera, time_us)) as frames:
+                for frame in frames:
+                    if frame.image is not None:
+                        yield frame.image, frame.time_ns
+            return
+        site, configured = self._configured(camera)
+        recorded = RecordedCamera(camera, lambda: self._frames(camera, time_us), rules=site.rules(configured))
+        player = Player(recorded)
+        reader = self._place.reader()
+        try:
+            if player.first_ns is None:
+                raise NoPictureError(f"camera {camera!r} has no picture of that time")
+            start_us = player.first_ns // _US_NS
+            after = self._view.position_before(start_us)
+            values: Iterator[Mapping[str, Any]] = (one.value for one in reader.read(TRACKS, after=after))
+            happened = (one.value for one in reader.read(EVENTS) if one.value["type"] in DRAWN)
+            marks = Overlay(values, [camera], self._view.number_of, from_ns=player.first_ns)
+            canvas = np.zeros((player.size[1], player.size[0], 3), np.uint8)
+            style = Style.for_height(canvas.shape[0])
+            tile = Tile(player, marks, RuleStates(happened), canvas, style, self._privacy)
+            while player.next_ns is not None:
+                tile.show(player.next_ns, player.next_ns)
+                assert player.last_ns is not None
+                yield canvas.copy(), player.last_ns
+        finally:
+            player.close()
+            reader.close()
+
+    def _frames(self, camera: str, time_us: int | None) -> Generator[Frame, None, None]:
+        """From the last picture before that time on."""
+        source = self._source(camera)
+        if source.live:
+            raise NoPictureError(f"camera {camera!r} is live: no pictures of it are kept")
+        try:
+            source.open(None)
+            before: Frame | None = None
+            if time_us is not None:
+                source.skip_to(time_us * _US_NS)
+            while isinstance(item := source.read(), Frame):
+                if time_us is not None and item.time_ns <= time_us * _US_NS + _US_NS // 2:
+                    before = item
+                    continue
+                if before is not None:
+                    yield before
+                    before = None
+                yield item
+            if before is not None:
+                yield before
+        finally:
+            source.close()
+
+    def _measured(self, camera: str) -> tuple[int, int] | None:
+        source = self._source(camera)
+        try:
+            source.open(None)
+            if source.size is not None:
+                return source.size
+            item = source.read()
+            return item.image.shape[1::-1] if isinstance(item, Frame) and item.image is not None else None
+        except CrosscamError:
+            return None
+        finally:
+            source.close()
+
+    def _source(self, camera: str) -> Source:
+        site, configured = self._configured(camera)
+        return build_source(site, configured)
+
+    def _configured(self, camera: str) -> tuple[Site, Camera]:
+        if self._site is None:
+            raise NoPictureError("this ledger was not named by its site's file, so no recordings are known")
+        try:
+            return self._site, self._site.camera(camera)
+        except KeyError:
+            raise NotFoundError(f"there is no camera {camera!r} in {self._site.site}") from None
+
+
+def jpeg(image: Image) -> bytes:
+    """Encode a BGR picture."""
+    data: bytes = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+    return data

@@ -1,0 +1,141 @@
+"""`/v1`: the site, its cameras and who is in view, and pictures of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import StreamingResponse
+
+from pipeline.serve.answers import CameraAnswer, InViewAnswer, SiteAnswer
+from pipeline.serve.context import Etagged, Served, served
+from pipeline.serve.known import CameraState
+from pipeline.serve.problems import NotFoundError
+
+router = APIRouter(prefix="/v1", route_class=Etagged, tags=["site"])
+
+Site = Annotated[Served, Depends(served)]
+CameraId = Annotated[str, Path(description="The camera's id.", max_length=64)]
+Time = Annotated[int | None, Query(ge=0, le=2**62, description="Event time, microseconds; the beginning if not given.")]
+Overlay = Annotated[bool, Query(description="Draw boxes, identities, lines and zones.")]
+BOUNDARY = "picture"
+
+
+@router.get("/site")
+def site(of: Site) -> SiteAnswer:
+    """The site as a whole."""
+    view = of.view
+    identities = view.identities()
+    cameras = view.cameras()
+    return SiteAnswer(
+        site=view.site or (of.site.site if of.site is not None else ""),
+        newest=view.newest,
+        running=of.running(),
+        cameras=len(_names(of)),
+        in_view=len({one.identity for one in view.in_view()}),
+        identities=sum(one.state in ("open", "closed") for one in identities),
+        open_incidents=sum(len(state.open_incidents) for state in cameras.values()),
+        problem=of.feed.error,
+    )
+
+
+@router.get("/cameras")
+def cameras(of: Site) -> list[CameraAnswer]:
+    """All cameras, those of the site's file that have said nothing yet included."""
+    return [_camera(of, name) for name in _names(of)]
+
+
+@router.get("/cameras/{camera}")
+def camera(of: Site, camera: CameraId) -> CameraAnswer:
+    """One camera."""
+    _check(of, camera)
+    return _camera(of, camera)
+
+
+@router.get("/cameras/{camera}/tracks")
+def in_view_of(of: Site, camera: CameraId) -> list[InViewAnswer]:
+    """Who is in its picture now."""
+    _check(of, camera)
+    return [InViewAnswer.model_validate(one) for one in of.view.in_view(camera)]
+
+
+@router.get("/tracks")
+def in_view(of: Site) -> list[InViewAnswer]:
+    """Who is in any picture now."""
+    return [InViewAnswer.model_validate(one) for one in of.view.in_view()]
+
+
+@router.get("/cameras/{camera}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+def snapshot(of: Site, camera: CameraId, time: Time = None, overlay: Overlay = True) -> Response:
+    """Its picture at a time, from its recording."""
+    _check(of, camera)
+    return Response(of.shots.picture(camera, time, overlay=overlay), media_type="image/jpeg")
+
+
+@router.get(
+    "/cameras/{camera}/stream.mjpg",
+    response_class=StreamingResponse,
+    responses={200: {"content": {f"multipart/x-mixed-replace; boundary={BOUNDARY}": {}}}},
+)
+async def stream(
+    of: Site,
+    camera: CameraId,
+    time: Time = None,
+    overlay: Overlay = True,
+    speed: Annotated[float, Query(gt=0, le=16, description="1: as fast as it happened.")] = 1.0,
+) -> StreamingResponse:
+    """Its pictures from a time on, one after the other (MJPEG), at the pace of event time."""
+    _check(of, camera)
+    left = False
+    pictures = of.shots.stream(camera, time, overlay=overlay, speed=speed, stop=lambda: left)
+    # Taken before the answer begins, so that what is wrong is still an error of its own.
+    first = await asyncio.to_thread(next, pictures, None)
+
+    async def parts() -> AsyncIterator[bytes]:
+        nonlocal left
+        picture = first
+        try:
+            while picture is not None:
+                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                yield head.encode() + picture + b"\r\n"
+                picture = await asyncio.to_thread(next, pictures, None)
+            yield f"--{BOUNDARY}--\r\n".encode()
+        finally:
+            left = True
+            await asyncio.to_thread(pictures.close)
+
+    return StreamingResponse(parts(), media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+
+
+def _names(of: Served) -> list[str]:
+    configured = [camera.id for camera in of.site.cameras] if of.site is not None else []
+    return list(dict.fromkeys([*configured, *of.view.cameras()]))
+
+
+def _check(of: Served, camera: str) -> None:
+    if camera not in _names(of):
+        raise NotFoundError(f"there is no camera {camera!r} in this site")
+
+
+def _camera(of: Served, name: str) -> CameraAnswer:
+    state = of.view.cameras().get(name, CameraState())
+    drawn = {}
+    if of.site is not None and name in {camera.id for camera in of.site.cameras}:
+        drawn = of.site.camera(name).model_dump(mode="json", include={"lines", "zones"})
+    return CameraAnswer(
+        camera=name,
+        state=state.source,
+        detail=state.detail,
+        last=state.last,
+        behind_s=round(max(of.view.newest - state.last, 0) / 1e6, 3),
+        in_view=len(of.view.in_view(name)),
+        lines=state.lines,
+        zones=state.zones,
+        open_incidents=len(state.open_incidents),
+        rejected=state.rejected,
+        size=of.shots.size(name),
+        pictures=of.shots.has(name),
+        drawn=drawn,
+    )

@@ -1,0 +1,327 @@
+"""What a site's ledger says, folded into memory as it is read: who is where, who was where, what happened.
+
+The topics may be read side by side, each in its own commit order. Whoever asks sees identities with all corrections
+that have been read.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from mtmct.corrections import IdentityResolver
+from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TRACKS
+from pipeline.ledger.base import Stored
+from pipeline.serve.known import Box, CameraState, InView, Piece, Summary, Visit
+
+_US = 1_000_000
+# A track of which nothing has been said for so long (event time of its camera) is no longer in view.
+_IN_VIEW_US = 3 * _US
+_PRUNE_EVERY = 2_000  # records
+
+
+class SiteView:
+    """A site as its ledger tells it. Every method may be called from any thread.
+
+    Args:
+        keep_s: forget what ended longer ago, in event time; None keeps all, which is for runs that have an end.
+    """
+
+    def __init__(self, keep_s: float | None = None) -> None:
+        self._keep_us = None if keep_s is None else round(keep_s * _US)
+        self._lock = threading.RLock()
+        self._resolver = IdentityResolver()
+        self._pieces: list[Piece] = []
+        self._groups: dict[str, list[Piece]] = defaultdict(list)
+        self._stale = False
+        self._said: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        self._in_view: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._cameras: dict[str, CameraState] = {}
+        self._figures: dict[tuple[str, str, int, int], Mapping[str, Any]] = {}
+        self._incidents: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._journeys: dict[str, Mapping[str, Any]] = {}
+        self._marks: list[tuple[int, str | None]] = []
+        self._taken = 0
+        self.site = ""
+        self.newest = 0
+
+    @property
+    def version(self) -> int:
+        """Grows with every record: equal versions answer alike."""
+        return self._taken
+
+    def take(self, stored: Stored) -> None:
+        """Fold in one record."""
+        value = stored.value
+        with self._lock:
+            self._taken += 1
+            self.site = self.site or value["site"]
+            match stored.topic:
+                case topic if topic == TRACKS:
+                    self._take_track(value, stored.position)
+                case topic if topic == IDENTITIES:
+                    self._take_identity(value)
+                case topic if topic == EVENTS:
+                    self._take_event(value)
+                case topic if topic == DEADLETTER:
+                    self._camera(value["camera"]).rejected += 1
+            if self._keep_us is not None and self._taken % _PRUNE_EVERY == 0:
+                self._prune(self.newest - self._keep_us)
+
+    def cameras(self) -> dict[str, CameraState]:
+        """All that have said anything, by id."""
+        with self._lock:
+            return dict(sorted(self._cameras.items()))
+
+    def in_view(self, camera: str | None = None) -> list[InView]:
+        """Who is in the picture now, of one camera or of all, by camera and track."""
+        with self._lock:
+            found = []
+            for (name, track), value in sorted(self._in_view.items()):
+                if camera not in (None, name) or value["end"] < self._cameras[name].last - _IN_VIEW_US:
+                    continue
+                who = self._resolver.name_of(name, track, value["start"])
+                if who is not None:
+                    found.append(_in_view(value, who))
+            return found
+
+    def identities(self) -> list[Summary]:
+        """All that have been named, those that were merged away or retracted included, by number."""
+        with self._lock:
+            groups = self._grouped()
+            names = set(groups) | set(self._said)
+            summaries = [self._summary(name, groups.get(name, [])) for name in names if _number(name) is not None]
+        return sorted(summaries, key=lambda one: one.number)
+
+    def identity(self, name: str) -> Summary | None:
+        """One of them; None if it has not been named, or was forgotten."""
+        with self._lock:
+            pieces = self._grouped().get(name, [])
+            return self._summary(name, pieces) if pieces or name in self._said else None
+
+    def visits(self, name: str) -> list[Visit]:
+        """Its local tracks, in order of first sight."""
+        with self._lock:
+            pieces = list(self._grouped().get(name, ()))
+        visits: dict[tuple[str, int], Visit] = {}
+        for piece in sorted(pieces, key=lambda one: one.start):
+            key = (piece.camera, piece.track)
+            visit = visits.get(key)
+            if visit is None:
+                visit = visits[key] = Visit(*key, piece.start, piece.end, 0, piece.published, 0, [], None)
+            visit.end = max(visit.end, piece.end)
+            visit.points += piece.points
+            visit.provisional += piece.provisional
+            if piece.link is not None:
+                visit.links.append(piece.link)
+            if piece.best is not None and (visit.best is None or _area(piece.best[1]) > _area(visit.best[1])):
+                visit.best = piece.best
+        return list(visits.values())
+
+    def said(self, name: str) -> list[Mapping[str, Any]]:
+        """The `identities` records that name it, in order."""
+        with self._lock:
+            return list(self._said.get(name, ()))
+
+    def journey(self, name: str) -> Mapping[str, Any] | None:
+        """Its newest `journey` record."""
+        with self._lock:
+            return self._journeys.get(name)
+
+    def journeys(self) -> list[Mapping[str, Any]]:
+        """Those that have not been taken back, by their end."""
+        with self._lock:
+            told = [value for value in self._journeys.values() if value["stays"]]
+        return sorted(told, key=lambda value: (value["end"], value["identity"]))
+
+    def counts(self, kind: str, camera: str | None = None) -> list[Mapping[str, Any]]:
+        """Newest revision of each interval, by its start.
+
+        Args:
+            kind: `counts` of cameras, or `site_counts`.
+            camera: only of this one.
+        """
+        with self._lock:
+            found = [
+                value for (of, name, _, _), value in self._figures.items() if of == kind and camera in (None, name)
+            ]
+        return sorted(found, key=lambda value: (value["start"], value["camera"]))
+
+    def incidents(self) -> list[Mapping[str, Any]]:
+        """Newest record of each, by its start."""
+        with self._lock:
+            found = list(self._incidents.values())
+        return sorted(found, key=lambda value: (value["start"], value["camera"], value["incident"]))
+
+    def name_of(self, camera: str, track: int, time: int | None = None) -> str | None:
+        """Who a track is; None if unknown or retracted. See `IdentityResolver.name_of`."""
+        with self._lock:
+            try:
+                return self._resolver.name_of(camera, track, time)
+            except KeyError:
+                return None
+
+    def number_of(self, camera: str, track: int, time: int) -> int | None:
+        """Its number, as drawing wants it."""
+        with self._lock:
+            try:
+                return self._resolver.identity_of(camera, track, time)
+            except KeyError:
+                return None
+
+    def position_before(self, time_us: int) -> str | None:
+        """Where in `tracks` to begin reading so that no record of that event time is missed."""
+        with self._lock:
+            known: str | None = None
+            for time, position in self._marks:
+                if time > time_us - 60 * _US:
+                    break
+                known = position
+            return known
+
+    def span(self, camera: str) -> tuple[int, int] | None:
+        """First and last event time of its tracks that are kept, microseconds."""
+        with self._lock:
+            mine = [piece for piece in self._pieces if piece.camera == camera]
+        return (min(one.start for one in mine), max(one.end for one in mine)) if mine else None
+
+    def _take_track(self, value: Mapping[str, Any], position: str) -> None:
+        self._resolver.published(value)
+        points = value["points"]
+        best = None
+        if points:
+            point = max(points, key=lambda one: (one[3] - one[1]) * (one[4] - one[2]) * one[5])
+            best = (point[0], (point[1], point[2], point[3], point[4]))
+        piece = Piece(
+            value["camera"],
+            value["track"],
+            value["start"],
+            value["end"],
+            value["class"],
+            value["identity"],
+            len(points),
+            bool(value.get("provisional", False)),
+            value["link"],
+            best,
+        )
+        self._pieces.append(piece)
+        if not self._stale:
+            self._file(piece)
+        key = (piece.camera, piece.track)
+        if value["ended"]:
+            self._in_view.pop(key, None)
+        elif points:
+            self._in_view[key] = value
+        self._seen(piece.camera, piece.end)
+        if not self._marks or piece.start > self._marks[-1][0] + 60 * _US:
+            self._marks.append((piece.start, position))
+
+    def _take_identity(self, value: Mapping[str, Any]) -> None:
+        self._resolver.apply(value)
+        self._said[value["identity"]].append(value)
+        if value["into"] not in (None, value["identity"]):
+            self._said[value["into"]].append(value)
+        self._stale = self._stale or value["event"] in ("merged", "split", "retracted")
+
+    def _take_event(self, value: Mapping[str, Any]) -> None:
+        camera = self._camera(value["camera"]) if value["camera"] else CameraState()
+        match value["type"]:
+            case "source":
+                camera.source, camera.detail = value["state"], value["detail"]
+            case "crossing":
+                camera.lines[value["line"]] = dict(value["total"])
+            case "entry" | "exit":
+                camera.zones[value["zone"]] = value["occupancy"]
+            case "counts" | "site_counts":
+                key = (value["type"], value["camera"], value["start"], value["end"])
+                if key not in self._figures or self._figures[key]["revision"] < value["revision"]:
+                    self._figures[key] = value
+            case "journey":
+                self._journeys[value["identity"]] = value
+            case "incident":
+                self._incidents[value["camera"], value["incident"]] = value
+                if value["state"] == "started":
+                    camera.open_incidents.add(value["incident"])
+                else:
+                    camera.open_incidents.discard(value["incident"])
+        if value["camera"]:
+            self._seen(value["camera"], value["time"])
+
+    def _camera(self, name: str) -> CameraState:
+        return self._cameras.setdefault(name, CameraState())
+
+    def _seen(self, camera: str, time_us: int) -> None:
+        state = self._camera(camera)
+        state.last = max(state.last, time_us)
+        self.newest = max(self.newest, time_us)
+
+    def _file(self, piece: Piece) -> None:
+        name = self._resolver.name_of(piece.camera, piece.track, piece.start)
+        if name is not None:
+            self._groups[name].append(piece)
+
+    def _grouped(self) -> dict[str, list[Piece]]:
+        """Pieces by who they are now; sorted out anew only after a correction."""
+        if self._stale:
+            self._groups = defaultdict(list)
+            for piece in self._pieces:
+                self._file(piece)
+            self._stale = False
+        return self._groups
+
+    def _summary(self, name: str, pieces: list[Piece]) -> Summary:
+        said = self._said.get(name, ())
+        own = [value for value in said if value["identity"] == name]
+        current = self._resolver.current(name)
+        closed = bool(own) and own[-1]["event"] == "closed"
+        state = "closed" if closed else "open"
+        if current != name:
+            state = "retracted" if current is None else "merged"
+        cls = pieces[0].cls if pieces else own[-1]["class"] if own else ""
+        return Summary(
+            identity=name,
+            number=_number(name) or 0,
+            cls=cls,
+            state=state,
+            into=current if state == "merged" else None,
+            revision=max((value["revision"] for value in own), default=0),
+            start=min((one.start for one in pieces), default=None),
+            end=max((one.end for one in pieces), default=None),
+            cameras=tuple(sorted({one.camera for one in pieces})),
+            tracks=len({(one.camera, one.track) for one in pieces}),
+        )
+
+    def _prune(self, before: int) -> None:
+        self._pieces = [piece for piece in self._pieces if piece.end >= before]
+        self._stale = True
+        kept = set(self._grouped())
+        self._said = defaultdict(
+            list, {name: said for name, said in self._said.items() if name in kept or said[-1]["time"] >= before}
+        )
+        self._figures = {key: value for key, value in self._figures.items() if value["end"] >= before}
+        self._incidents = {key: value for key, value in self._incidents.items() if value["time"] >= before}
+        self._journeys = {key: value for key, value in self._journeys.items() if value["end"] >= before}
+        self._in_view = {key: value for key, value in self._in_view.items() if value["end"] >= before}
+        old = [mark for mark in self._marks if mark[0] < before]
+        self._marks = self._marks[max(len(old) - 1, 0) :]
+
+
+def _in_view(value: Mapping[str, Any], who: str) -> InView:
+    time, x1, y1, x2, y2, score, x, y = value["points"][-1]
+    trail = tuple(((point[1] + point[3]) / 2, point[4]) for point in value["points"][-12:])
+    place = None if x is None else (x, y)
+    provisional = bool(value.get("provisional", False))
+    return InView(
+        value["camera"], value["track"], who, value["class"], time, (x1, y1, x2, y2), score, place, trail, provisional
+    )
+
+
+def _number(name: str) -> int | None:
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else None
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
