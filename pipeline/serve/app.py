@@ -13,7 +13,8 @@ from fastapi import FastAPI, Response
 
 from operators.draw import Privacy
 from pipeline.address import Place
-from pipeline.serve import figure_routes, identity_routes, live_routes, problems, site_routes
+from pipeline.serve import analysis_routes, figure_routes, identity_routes, live_routes, problems, site_routes
+from pipeline.serve.analyses import Analyses
 from pipeline.serve.answers import HealthAnswer
 from pipeline.serve.context import Served
 from pipeline.serve.feed import Feed
@@ -63,6 +64,7 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
     async def life(_: FastAPI) -> AsyncIterator[None]:
         feed.start()
         yield
+        app.state.analyses.close()
         feed.close()
 
     app = FastAPI(
@@ -75,15 +77,17 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
         openapi_url="/v1/openapi.json",
     )
     app.state.served = served
+    app.state.analyses = Analyses(options.work)
+    app.state.largest = options.largest
     problems.install(app)
     _add_health(app, feed)
-    for routes in (site_routes, identity_routes, figure_routes, live_routes):
+    for routes in (site_routes, identity_routes, figure_routes, analysis_routes, live_routes):
         app.include_router(routes.router, responses=_PROBLEMS)
     guard = Guard(app, token=options.token, largest=options.largest, local=options.local)
     if options.page:
         from pipeline.serve.page import add_pages
 
-        add_pages(app, served, guard, options)
+        add_pages(app, served, guard)
     return guard
 
 

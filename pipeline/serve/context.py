@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from mtmct.records import TRACKS
 from pipeline.address import Place
 from pipeline.config import Site
+from pipeline.config_file import load
 from pipeline.running import NotRunningError, ask
+from pipeline.serve.drawing import Counted, Drawn, counted, save
 from pipeline.serve.feed import Feed
 from pipeline.serve.guard import Rate
 from pipeline.serve.looks import Looks
+from pipeline.serve.problems import UnfitError
 from pipeline.serve.shots import Shots
 from pipeline.serve.view import SiteView
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Served:
     """A site being served.
 
@@ -42,6 +47,38 @@ class Served:
     def view(self) -> SiteView:
         """What is known of it."""
         return self.feed.view
+
+    def camera_names(self) -> list[str]:
+        """Those of the site's file, then those that only the ledger knows."""
+        configured = [camera.id for camera in self.site.cameras] if self.site is not None else []
+        return list(dict.fromkeys([*configured, *self.view.cameras()]))
+
+    def records(self, camera: str) -> Iterator[Mapping[str, Any]]:
+        """Values of the `tracks` topic of a camera, up to now."""
+        reader = self.place.reader()
+        try:
+            end = reader.end(TRACKS)
+            for stored in reader.read(TRACKS) if end is not None else ():
+                if stored.value["camera"] == camera:
+                    yield stored.value
+                if stored.position == end:
+                    return
+        finally:
+            reader.close()
+
+    def preview(self, camera: str, drawn: Drawn) -> Counted:
+        """What lines and zones would have counted in a camera."""
+        known = None if self.site is None else next((one for one in self.site.cameras if one.id == camera), None)
+        homography = None if known is None or known.homography is None else np.array(known.homography, np.float64)
+        return counted(drawn, self.records(camera), self.shots.size(camera), homography)
+
+    def draw(self, camera: str, drawn: Drawn) -> None:
+        """Keep lines and zones in the site's file."""
+        if self.site is None or self.site.file is None:
+            raise UnfitError("this ledger was not named by its site's file: there is nothing to write to")
+        save(self.site.file, camera, drawn)
+        self.site = load(self.site.file)
+        self.shots.configure(self.site)
 
     def running(self) -> bool:
         """Whether a run of it can be reached from here."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
 
-from mtmct.records import TRACKS
 from operators.records import Image
 from pipeline.serve.answers import Page
 from pipeline.serve.context import Etagged, Served, page, served
@@ -97,28 +96,13 @@ def heat_map(
     trails: Annotated[bool, Query(description="Ways instead of heat.")] = False,
 ) -> Response:
     """Where feet were in a camera's picture."""
-    where = whereabouts(_records(of, camera), of.view.number_of, None if until is None else until * 1000)
+    where = whereabouts(of.records(camera), of.view.number_of, None if until is None else until * 1000)
     if camera not in where.cameras:
         raise NotFoundError(f"camera {camera!r} has seen nobody, or there is no such camera")
     mine = where.cameras[camera]
     draw = camera_trails if trails else camera_heat
     picture = draw(mine, _ground(of, camera, mine), camera, half_life_s)
     return Response(cv2.imencode(".png", picture)[1].tobytes(), media_type="image/png")
-
-
-def _records(of: Served, camera: str) -> Iterator[Mapping[str, Any]]:
-    reader = of.place.reader()
-    try:
-        end = reader.end(TRACKS)
-        if end is None:
-            return
-        for stored in reader.read(TRACKS):
-            if stored.value["camera"] == camera:
-                yield stored.value
-            if stored.position == end:
-                return
-    finally:
-        reader.close()
 
 
 def _ground(of: Served, camera: str, where: Whereabouts) -> Image:

@@ -61,6 +61,11 @@ class Shots:
         self._thumbnails: OrderedDict[tuple[str, int, Box], bytes] = OrderedDict()
         self._size = lru_cache(maxsize=None)(self._measured)
 
+    def configure(self, site: Site) -> None:
+        """Go by this file of the site from now on."""
+        self._site = site
+        self._size.cache_clear()
+
     def has(self, camera: str) -> bool:
         """Whether there are pictures of it."""
         try:

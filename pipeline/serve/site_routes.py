@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from pipeline.serve.answers import CameraAnswer, InViewAnswer, SiteAnswer
 from pipeline.serve.context import Etagged, Served, served
+from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.known import CameraState
 from pipeline.serve.problems import NotFoundError
 
@@ -33,7 +34,7 @@ def site(of: Site) -> SiteAnswer:
         site=view.site or (of.site.site if of.site is not None else ""),
         newest=view.newest,
         running=of.running(),
-        cameras=len(_names(of)),
+        cameras=len(of.camera_names()),
         in_view=len({one.identity for one in view.in_view()}),
         identities=sum(one.state in ("open", "closed") for one in identities),
         open_incidents=sum(len(state.open_incidents) for state in cameras.values()),
@@ -44,7 +45,7 @@ def site(of: Site) -> SiteAnswer:
 @router.get("/cameras")
 def cameras(of: Site) -> list[CameraAnswer]:
     """All cameras, those of the site's file that have said nothing yet included."""
-    return [_camera(of, name) for name in _names(of)]
+    return [_camera(of, name) for name in of.camera_names()]
 
 
 @router.get("/cameras/{camera}")
@@ -65,6 +66,21 @@ def in_view_of(of: Site, camera: CameraId) -> list[InViewAnswer]:
 def in_view(of: Site) -> list[InViewAnswer]:
     """Who is in any picture now."""
     return [InViewAnswer.model_validate(one) for one in of.view.in_view()]
+
+
+@router.post("/cameras/{camera}/rules:preview")
+def preview(of: Site, camera: CameraId, drawn: Drawn) -> Counted:
+    """What these lines and zones would have counted, from the tracks that the ledger holds."""
+    _check(of, camera)
+    return of.preview(camera, drawn)
+
+
+@router.put("/cameras/{camera}/rules")
+def draw(of: Site, camera: CameraId, drawn: Drawn) -> Counted:
+    """Write these lines and zones into the site's file, in place of those that are there."""
+    _check(of, camera)
+    of.draw(camera, drawn)
+    return of.preview(camera, drawn)
 
 
 @router.get("/cameras/{camera}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
@@ -109,13 +125,8 @@ async def stream(
     return StreamingResponse(parts(), media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
 
 
-def _names(of: Served) -> list[str]:
-    configured = [camera.id for camera in of.site.cameras] if of.site is not None else []
-    return list(dict.fromkeys([*configured, *of.view.cameras()]))
-
-
 def _check(of: Served, camera: str) -> None:
-    if camera not in _names(of):
+    if camera not in of.camera_names():
         raise NotFoundError(f"there is no camera {camera!r} in this site")
 
 

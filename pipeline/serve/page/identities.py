@@ -1,0 +1,151 @@
+"""Identities: the list of them, and one with its pictures, journey, evidence and corrections."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from pipeline.explain import correction, reason
+from pipeline.serve.context import Served
+from pipeline.serve.known import Summary, Visit
+from pipeline.serve.page.frame import chip_html, clock, escaped, frame, nothing, span
+from pipeline.serve.problems import NotFoundError
+
+_PER_PAGE = 60
+
+
+def add(served: Served) -> None:
+    """Register the pages."""
+
+    @ui.page("/identities")
+    def identities(camera: str = "", state: str = "", start: int = 0) -> None:
+        with frame(served, "Identities", "/identities"):
+            everybody = served.view.identities()
+            standing = [one for one in everybody if one.state in ("open", "closed")]
+            chosen = standing if not state else [one for one in everybody if one.state == state]
+            chosen = [one for one in chosen if not camera or camera in one.cameras]
+            gone = len(everybody) - len(standing)
+            with ui.row().classes("items-center"):
+                ui.select(
+                    {"": "All cameras", **{name: name for name in served.camera_names()}},
+                    value=camera,
+                    label="Seen by",
+                    on_change=lambda e: ui.navigate.to(f"/identities?camera={e.value}&state={state}"),
+                ).classes("w-40")
+                ui.select(
+                    {
+                        "": "Standing",
+                        "open": "Open",
+                        "closed": "Closed",
+                        "merged": "Merged into others",
+                        "retracted": "Retracted",
+                    },
+                    value=state,
+                    label="State",
+                    on_change=lambda e: ui.navigate.to(f"/identities?camera={camera}&state={e.value}"),
+                ).classes("w-48")
+                ui.label(f"{len(standing)} identities; {gone} more were corrected away.").classes("cc-muted")
+            if not chosen:
+                nothing("There is nobody like that.")
+            with ui.element("div").style(
+                "display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr))"
+            ):
+                for one in chosen[start : start + _PER_PAGE]:
+                    _card(served, one)
+            if len(chosen) > start + _PER_PAGE:
+                ui.link("More", f"/identities?camera={camera}&state={state}&start={start + _PER_PAGE}")
+
+    @ui.page("/identities/{name}")
+    def identity(name: str) -> None:
+        summary = served.view.identity(name)
+        if summary is None:
+            raise NotFoundError(f"there is no {name} in this site, or it was forgotten")
+        with frame(served, f"{summary.cls or 'Identity'} {summary.number}", "/identities"):
+            _one(served, summary)
+
+
+def _card(served: Served, one: Summary) -> None:
+    with ui.link(target=f"/identities/{one.identity}").classes("cc-card column no-underline").style("color: inherit"):
+        best = next((v for v in served.view.visits(one.identity) if v.best and served.shots.has(v.camera)), None)
+        if best is None:
+            ui.html('<div style="height:150px;background:#dfe3e8"></div>', sanitize=False).classes("w-full")
+        else:
+            ui.html(_picture(one.identity, best, 150), sanitize=False).classes("w-full")
+        with ui.column().classes("q-pa-sm gap-0"):
+            ui.html(chip_html(one.number, f"{one.cls} {one.number}"), sanitize=False)
+            cameras = ", ".join(one.cameras)
+            ui.label(f"{cameras}: {one.tracks} {'visit' if one.tracks == 1 else 'visits'}").classes("text-caption")
+            ui.label(span(one.start, one.end)).classes("text-caption cc-muted")
+
+
+def _one(served: Served, one: Summary) -> None:
+    with ui.row().classes("items-center"):
+        ui.html(chip_html(one.number, one.identity), sanitize=False)
+        ui.label(f"{one.state}, revision {one.revision}, {span(one.start, one.end)}").classes("cc-muted")
+        if one.into:
+            ui.link(f"merged into {one.into}", f"/identities/{one.into}")
+        ui.link("Who looks like this?", f"/search?identity={one.identity}")
+    visits = served.view.visits(one.identity)
+    if visits:
+        ui.html("<h2 class='text-h6 q-my-none'>Where it was</h2>", sanitize=False)
+        ui.html(timeline(visits), sanitize=False).classes("w-full")
+        with ui.element("div").style(
+            "display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr))"
+        ):
+            for visit in visits:
+                _visit(served, one.identity, visit)
+    said = served.view.said(one.identity)
+    if said:
+        ui.html("<h2 class='text-h6 q-my-none'>What was said of it</h2>", sanitize=False)
+        with ui.element("ol").classes("q-my-none"):
+            for value in said:
+                ui.html(
+                    f"<li><span class='cc-muted'>{clock(value['time'])}</span> "
+                    f"{escaped(correction(value, one.identity))}</li>",
+                    sanitize=False,
+                )
+
+
+def _visit(served: Served, name: str, visit: Visit) -> None:
+    with ui.element("article").classes("cc-card row no-wrap"):
+        if visit.best is not None and served.shots.has(visit.camera):
+            ui.html(_picture(name, visit, 130), sanitize=False).style("width: 96px; flex: none")
+        with ui.column().classes("q-pa-sm gap-1").style("min-width: 0"):
+            ui.link(f"{visit.camera}, track {visit.track}", f"/cameras/{visit.camera}?time={visit.start}")
+            ui.label(span(visit.start, visit.end)).classes("text-caption")
+            if visit.first != name:
+                ui.label(f"first published as {visit.first}").classes("text-caption")
+            if visit.provisional:
+                ui.label(f"{visit.provisional} tracklets as a guess at first").classes("text-caption")
+            for link in visit.links[-2:]:
+                ui.label(reason(link)).classes("text-caption cc-muted").style("overflow-wrap: anywhere")
+
+
+def _picture(name: str, visit: Visit, height: int) -> str:
+    address = f"/v1/identities/{name}/thumbnails/{visit.camera}/{visit.track}.jpg"
+    return (
+        f'<img src="{address}" loading="lazy" alt="{name} in {visit.camera}" '
+        f'style="height:{height}px;width:100%;object-fit:contain;background:#222a33;display:block">'
+    )
+
+
+def timeline(visits: list[Visit]) -> str:
+    """Visits as bars over time, a row a camera, as HTML."""
+    start, end = min(v.start for v in visits), max(v.end for v in visits)
+    whole = max(end - start, 1) / 100
+    rows = []
+    for camera in sorted({v.camera for v in visits}):
+        bars = "".join(
+            f'<span class="cc-bar" title="{span(v.start, v.end)}" '
+            f'style="left:{(v.start - start) / whole:.2f}%;width:{(v.end - v.start) / whole:.2f}%"></span>'
+            for v in visits
+            if v.camera == camera
+        )
+        rows.append(
+            f'<div class="cc-row"><span class="ellipsis">{escaped(camera)}</span>'
+            f'<span style="position:relative;height:18px;background:#e6eaee">{bars}</span></div>'
+        )
+    return (
+        f'<div role="img" aria-label="Visits over time" style="max-width:1000px">{"".join(rows)}<div class="cc-row cc-muted">'
+        f"<span></span><span style='display:flex;justify-content:space-between'>"
+        f"<span>{clock(start)}</span><span>{clock(end)}</span></span></div></div>"
+    )
