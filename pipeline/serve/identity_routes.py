@@ -104,10 +104,11 @@ async def search(
         assert picture is not None
         data, where = await picture.read(), _box(box)
         found = await run_in_threadpool(of.looks.of_picture, data, count, whole=whole, box=where)
-    return [_found(of, one) for one in found]
+    return [answer_of(of, one) for one in found]
 
 
-def _found(of: Served, one: Found) -> FoundAnswer:
+def answer_of(of: Served, one: Found) -> FoundAnswer:
+    """Who was found, by name."""
     name = f"{of.view.site}-{one.number:06d}"
     return FoundAnswer(identity=name, cosine=round(one.cosine, 4), score=round(one.score, 2), open=one.open)
 

@@ -45,15 +45,12 @@ class Board:
         self._drawn = drawn.model_copy(deep=True)
         self._count, self._save, self._over = count, save, over
         self._points: list[Point] = []
-        with ui.element("div").style(
-            "display: grid; gap: 1rem; width: 100%; align-items: start; "
-            "grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr))"
-        ):
+        with ui.element("div").classes("cc-grid cc-wide"):
             with ui.element("div").classes("cc-card"):
                 self.image = ui.interactive_image(
                     picture, size=size, on_mouse=self._clicked, events=["mousedown"], cross="#ff3b8d", sanitize=False
                 ).classes("w-full")
-                self.image.props('alt="Picture of the camera: click to set points"')
+                self.image.classes("cc-board")
             with ui.column().classes("w-full"):
                 self._kind = ui.toggle({"line": "Line", "zone": "Zone"}, value="line", on_change=self.show)
                 self._name = ui.input("Name", value="door").classes("w-full")
@@ -71,6 +68,7 @@ class Board:
                     ui.button(saving, icon="save", on_click=self._keep)
         self.show()
         ui.timer(0.05, self._recount, once=True)
+        ui.timer(0.5, self._describe, once=True)
 
     @property
     def drawn(self) -> Drawn:
@@ -81,6 +79,13 @@ class Board:
         """Draw everything anew."""
         shapes = shapes_svg(self._drawn.lines, self._drawn.zones, self._size)
         self.image.content = self._over() + shapes + drawing_svg(self._points, self._kind.value == "zone")
+
+    def _describe(self) -> None:
+        """The picture's own element is made by the browser; there it gets its text."""
+        ui.run_javascript(
+            f"getHtmlElement({self.image.id})?.querySelectorAll('img').forEach("
+            "i => { i.alt = 'Picture of the camera: click to set points, or write them' })"
+        )
 
     def _clicked(self, event: events.MouseEventArguments) -> None:
         self._points.append((round(event.image_x), round(event.image_y)))

@@ -25,7 +25,8 @@ _STYLE = """
 :root { --nicegui-default-padding: 1rem; --nicegui-default-gap: 0.75rem; }
 body { background: #f4f5f7; color: #16202b; }
 .cc-card { background: #fff; border: 1px solid #dfe3e8; border-radius: 8px; overflow: hidden; }
-.cc-muted { color: #4a5763; }
+.cc-muted, .q-field__bottom, .q-field__label { color: #4a5763; }
+.nicegui-link, .cc-main a { color: #0b5c8a; }
 .cc-chip { display: inline-block; padding: 0 .5em; border-radius: 4px; font-weight: 600; font-size: .85rem; }
 .cc-nav a { color: #fff; padding: .5rem .75rem; border-radius: 6px; text-decoration: none; white-space: nowrap; }
 .cc-nav a[aria-current] { background: #ffffff2e; font-weight: 600; }
@@ -33,6 +34,10 @@ body { background: #f4f5f7; color: #16202b; }
 .cc-main { max-width: 1400px; margin: 0 auto; width: 100%; }
 .cc-main img { max-width: 100%; }
 .cc-skip { position: absolute; left: -999px; } .cc-skip:focus { left: 8px; top: 8px; background: #fff; z-index: 9999; }
+.cc-grid { display: grid; gap: .75rem; width: 100%; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--cc-least, 150px)), 1fr)); }
+.cc-wide { --cc-least: 320px; }
+.cc-fill { width: 100%; height: auto; display: block; background: #222a33; }
 .cc-main h2 { margin-top: .75rem; }
 .cc-row { display: grid; grid-template-columns: 6rem 1fr; align-items: center; gap: .5rem; }
 .cc-bar { position: absolute; top: 2px; height: 14px; border-radius: 3px; background: #0b5c8a; min-width: 3px; }
@@ -46,7 +51,7 @@ def frame(served: Served, title: str, here: str) -> Iterator[None]:
     ui.page_title(f"{title} - crosscam")
     ui.add_css(_STYLE)
     ui.colors(primary="#0b5c8a", secondary="#3b4a59", accent="#8a4b0b")
-    ui.add_head_html('<meta name="color-scheme" content="light">')
+    ui.add_head_html('<meta name="color-scheme" content="light"><script>document.documentElement.lang = "en"</script>')
     with ui.header().classes("items-center no-wrap q-pa-sm").style("background: #10212f"):
         ui.html('<a class="cc-skip" href="#main">To the content</a>', sanitize=False)
         ui.label(served.view.site or "crosscam").classes("text-h6 q-mr-md ellipsis")
@@ -60,7 +65,7 @@ def frame(served: Served, title: str, here: str) -> Iterator[None]:
                 link = ui.link(name, address)
                 if address == here:
                     link.props('aria-current="page"')
-    with ui.element("main").classes("cc-main q-pa-md column").props('id="main"'):
+    with ui.element("div").classes("cc-main q-pa-md column").props('id="main"'):
         ui.html(f"<h1 class='text-h5 q-my-none'>{_escaped(title)}</h1>", sanitize=False)
         yield
 

@@ -46,9 +46,7 @@ def add(served: Served) -> None:
                 ui.label(f"{len(standing)} identities; {gone} more were corrected away.").classes("cc-muted")
             if not chosen:
                 nothing("There is nobody like that.")
-            with ui.element("div").style(
-                "display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr))"
-            ):
+            with ui.element("div").classes("cc-grid"):
                 for one in chosen[start : start + _PER_PAGE]:
                     _card(served, one)
             if len(chosen) > start + _PER_PAGE:
@@ -69,7 +67,7 @@ def _card(served: Served, one: Summary) -> None:
         if best is None:
             ui.html('<div style="height:150px;background:#dfe3e8"></div>', sanitize=False).classes("w-full")
         else:
-            ui.html(_picture(one.identity, best, 150), sanitize=False).classes("w-full")
+            ui.html(thumbnail(one.identity, best, 150), sanitize=False).classes("w-full")
         with ui.column().classes("q-pa-sm gap-0"):
             ui.html(chip_html(one.number, f"{one.cls} {one.number}"), sanitize=False)
             cameras = ", ".join(one.cameras)
@@ -88,27 +86,23 @@ def _one(served: Served, one: Summary) -> None:
     if visits:
         ui.html("<h2 class='text-h6 q-my-none'>Where it was</h2>", sanitize=False)
         ui.html(timeline(visits), sanitize=False).classes("w-full")
-        with ui.element("div").style(
-            "display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr))"
-        ):
+        with ui.element("div").classes("cc-grid cc-wide"):
             for visit in visits:
                 _visit(served, one.identity, visit)
     said = served.view.said(one.identity)
     if said:
         ui.html("<h2 class='text-h6 q-my-none'>What was said of it</h2>", sanitize=False)
-        with ui.element("ol").classes("q-my-none"):
-            for value in said:
-                ui.html(
-                    f"<li><span class='cc-muted'>{clock(value['time'])}</span> "
-                    f"{escaped(correction(value, one.identity))}</li>",
-                    sanitize=False,
-                )
+        items = "".join(
+            f"<li><span class='cc-muted'>{clock(value['time'])}</span> {escaped(correction(value, one.identity))}</li>"
+            for value in said
+        )
+        ui.html(f"<ol class='q-my-none'>{items}</ol>", sanitize=False)
 
 
 def _visit(served: Served, name: str, visit: Visit) -> None:
     with ui.element("article").classes("cc-card row no-wrap"):
         if visit.best is not None and served.shots.has(visit.camera):
-            ui.html(_picture(name, visit, 130), sanitize=False).style("width: 96px; flex: none")
+            ui.html(thumbnail(name, visit, 130), sanitize=False).style("width: 96px; flex: none")
         with ui.column().classes("q-pa-sm gap-1").style("min-width: 0"):
             ui.link(f"{visit.camera}, track {visit.track}", f"/cameras/{visit.camera}?time={visit.start}")
             ui.label(span(visit.start, visit.end)).classes("text-caption")
@@ -120,7 +114,8 @@ def _visit(served: Served, name: str, visit: Visit) -> None:
                 ui.label(reason(link)).classes("text-caption cc-muted").style("overflow-wrap: anywhere")
 
 
-def _picture(name: str, visit: Visit, height: int) -> str:
+def thumbnail(name: str, visit: Visit, height: int) -> str:
+    """A picture of an identity in one of its visits, as HTML."""
     address = f"/v1/identities/{name}/thumbnails/{visit.camera}/{visit.track}.jpg"
     return (
         f'<img src="{address}" loading="lazy" alt="{name} in {visit.camera}" '
@@ -145,7 +140,8 @@ def timeline(visits: list[Visit]) -> str:
             f'<span style="position:relative;height:18px;background:#e6eaee">{bars}</span></div>'
         )
     return (
-        f'<div role="img" aria-label="Visits over time" style="max-width:1000px">{"".join(rows)}<div class="cc-row cc-muted">'
+        f'<div role="img" aria-label="Visits over time" style="max-width:1000px">{"".join(rows)}'
+        f'<div class="cc-row cc-muted">'
         f"<span></span><span style='display:flex;justify-content:space-between'>"
         f"<span>{clock(start)}</span><span>{clock(end)}</span></span></div></div>"
     )

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
-from nicegui import events, ui
+from nicegui import ui
 
-from mtmct.search import Found
 from operators.records import CrosscamError
+from pipeline.serve.answers import FoundAnswer
 from pipeline.serve.context import Served
+from pipeline.serve.identity_routes import answer_of
 from pipeline.serve.page.frame import chip_html, frame, nothing
+from pipeline.serve.page.identities import thumbnail
 
 _COUNT = 12
-_LARGEST = 20_000_000
+_SEND = """async event => {
+  const form = event.target.closest('form'), fields = new FormData(form);
+  if (!fields.get('picture')?.size) return;
+  fields.append('count', '12');
+  try {
+    const answer = await fetch('/v1/search', {method: 'POST', body: fields}), body = await answer.json();
+    emit(answer.ok ? {found: body} : {detail: body.detail});
+  } catch { emit({detail: 'the service cannot be reached'}); }
+}"""
 
 
 def add(served: Served) -> None:
@@ -22,56 +33,49 @@ def add(served: Served) -> None:
     @ui.page("/search")
     async def search(identity: str = "") -> None:
         with frame(served, "Search", "/search"):
-            ui.label("Send a picture of somebody: of a scene (the person nearest to the camera is taken), or cut out.")
-            whole = ui.checkbox("The picture is of one person, cut out")
-            results = ui.column().classes("w-full").props('aria-live="polite"')
-
-            async def sent(event: events.UploadEventArguments) -> None:
-                data = await event.file.read()
-                upload.reset()
-                await _show(results, served, lambda: served.looks.of_picture(data, _COUNT, whole=whole.value, box=None))
-
-            upload = (
-                ui.upload(label="A picture (JPEG or PNG)", auto_upload=True, max_file_size=_LARGEST, on_upload=sent)
-                .props('accept="image/*" aria-label="Send a picture"')
-                .classes("w-full")
-                .style("max-width: 420px")
+            ui.label(
+                "Send a picture of a scene (the person nearest to the camera is taken), or of one person, cut out."
             )
+            with ui.element("form") as form:
+                ui.html(
+                    '<label>A picture (JPEG or PNG)<br><input type="file" name="picture" accept="image/*"></label> '
+                    '<label><input type="checkbox" name="whole" value="true"> It is of one person, cut out</label>',
+                    sanitize=False,
+                )
             if identity:
                 ui.label(f"Who looks like {identity}:")
-                await _show(results, served, lambda: served.looks.of_identity(identity, _COUNT))
-                results.move()
+            results = ui.column().classes("w-full").props('aria-live="polite"')
+            form.on("change", lambda event: _show(results, served, event.args), js_handler=_SEND)
+            if identity:
+                _show(results, served, await _like(served, identity))
 
 
-async def _show(results: ui.column, served: Served, ask: Callable[[], list[Found]]) -> None:
-    results.clear()
+async def _like(served: Served, identity: str) -> dict[str, Any]:
     try:
-        found = await asyncio.to_thread(ask)
+        found = await asyncio.to_thread(served.looks.of_identity, identity, _COUNT)
     except CrosscamError as error:
-        with results:
-            ui.label(str(error)).classes("text-negative").props('role="alert"')
-        return
+        return {"detail": str(error)}
+    return {"found": [answer_of(served, one).model_dump() for one in found]}
+
+
+def _show(results: ui.column, served: Served, answer: Mapping[str, Any]) -> None:
+    results.clear()
     with results:
-        if not found:
+        if "detail" in answer:
+            ui.label(str(answer["detail"])).classes("text-negative").props('role="alert"')
+            return
+        if not answer["found"]:
             nothing("Nobody whose looks are kept.")
-        with ui.element("div").style(
-            "display: grid; gap: .75rem; width: 100%; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr))"
-        ):
-            for one in found:
-                _card(served, one)
+        with ui.element("div").classes("cc-grid"):
+            for one in answer["found"]:
+                _card(served, FoundAnswer.model_validate(one))
 
 
-def _card(served: Served, one: Found) -> None:
-    name = f"{served.view.site}-{one.number:06d}"
-    visits = [v for v in served.view.visits(name) if v.best and served.shots.has(v.camera)]
-    with ui.link(target=f"/identities/{name}").classes("cc-card column no-underline").style("color: inherit"):
+def _card(served: Served, one: FoundAnswer) -> None:
+    visits = [v for v in served.view.visits(one.identity) if v.best and served.shots.has(v.camera)]
+    with ui.link(target=f"/identities/{one.identity}").classes("cc-card column no-underline").style("color: inherit"):
         if visits:
-            address = f"/v1/identities/{name}/thumbnails/{visits[0].camera}/{visits[0].track}.jpg"
-            ui.html(
-                f'<img src="{address}" alt="{name}" '
-                'style="height:150px;width:100%;object-fit:contain;background:#222a33;display:block">',
-                sanitize=False,
-            ).classes("w-full")
+            ui.html(thumbnail(one.identity, visits[0], 150), sanitize=False).classes("w-full")
         with ui.column().classes("q-pa-sm gap-0"):
-            ui.html(chip_html(one.number, name), sanitize=False)
+            ui.html(chip_html(int(one.identity.rpartition("-")[2]), one.identity), sanitize=False)
             ui.label(f"alike {one.cosine:.2f}, score {one.score:+.1f}").classes("text-caption")

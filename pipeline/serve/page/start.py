@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote
 
 from fastapi import FastAPI
-from nicegui import events, ui
+from nicegui import ui
 
 from operators.records import CrosscamError
 from pipeline.serve.analyses import SCENARIOS, Analyses, Analysis
@@ -35,7 +32,7 @@ def add(app: FastAPI, served: Served) -> None:
     def new() -> None:
         analyses: Analyses = app.state.analyses
         with frame(served, "New analysis", "/new"):
-            _form(analyses, app.state.largest)
+            _form()
             ui.html("<h2 class='text-h6 q-my-none'>Analyses so far</h2>", sanitize=False)
             some = analyses.all()
             if not some:
@@ -56,39 +53,50 @@ def add(app: FastAPI, served: Served) -> None:
                 _follow(analyses, one)
 
 
-def _form(analyses: Analyses, largest: int) -> None:
-    scenario = ui.radio(
-        {name: f"{_NAMES[name]}: {about}" for name, (_, about) in SCENARIOS.items()}, value="pedestrians"
-    ).props('aria-label="Scenario"')
-    wrong = ui.label().classes("text-negative").props('role="alert"')
+_SEND = """async event => {
+  event.preventDefault();
+  const form = event.target.closest('form'), said = form.querySelector('[role=alert]');
+  const fields = new FormData(form), ask = new XMLHttpRequest();
+  if (!fields.get('video')?.size) fields.delete('video');
+  if (!fields.get('address')) fields.delete('address');
+  fields.append('start', 'false');
+  said.textContent = '';
+  const bar = form.querySelector('progress');
+  bar.hidden = false;
+  ask.upload.onprogress = e => { bar.value = e.loaded / e.total };
+  ask.onload = () => {
+    bar.hidden = true;
+    let answer = {};
+    try { answer = JSON.parse(ask.responseText) } catch { answer = {detail: 'the service did not answer'} }
+    if (ask.status === 201) location.href = '/new/' + answer.id; else said.textContent = answer.detail;
+  };
+  ask.onerror = () => { bar.hidden = true; said.textContent = 'the service cannot be reached, or refused the file' };
+  ask.open('POST', '/v1/analyses');
+  ask.send(fields);
+}"""
 
-    async def begin(video: tuple[str, BinaryIO] | None = None, address: str | None = None) -> None:
-        wrong.text = ""
-        try:
-            one = await asyncio.to_thread(analyses.add, scenario.value, video=video, address=address)
-        except CrosscamError as error:
-            wrong.text = str(error)
-            return
-        ui.navigate.to(f"/new/{one.id}")
 
-    async def sent(event: events.UploadEventArguments) -> None:
-        with tempfile.TemporaryDirectory(prefix="crosscam-upload-") as folder:
-            path = Path(folder) / "video"
-            await event.file.save(path)
-            with path.open("rb") as file:
-                await begin(video=(event.file.name, file))
-        upload.reset()
-
-    upload = (
-        ui.upload(label="A video file", auto_upload=True, max_file_size=largest, on_upload=sent)
-        .props('accept="video/*,.mkv,.avi" aria-label="Send a video"')
-        .classes("w-full")
-        .style("max-width: 480px")
-        .on("rejected", lambda: wrong.set_text(f"a video may have {largest / 1e9:g} GB at most"))
-    )
-    with ui.row().classes("items-end w-full"):
-        address = ui.input("or the address of a camera", placeholder="rtsp://...").classes("w-80")
-        ui.button("Use this camera", on_click=lambda: begin(address=(address.value or "").strip()))
+def _form() -> None:
+    """A form of the browser's own: it sends large files by itself, and is used by keyboard and reader alike."""
+    with ui.element("form").classes("column w-full").style("gap: .75rem; max-width: 640px") as form:
+        radios = "".join(
+            f'<label class="block"><input type="radio" name="scenario" value="{name}"'
+            f"{' checked' if name == 'pedestrians' else ''}> <b>{_NAMES[name]}</b>: {about}</label>"
+            for name, (_, about) in SCENARIOS.items()
+        )
+        ui.html(
+            f'<fieldset class="cc-card q-pa-md"><legend>What to look for</legend>{radios}</fieldset>'
+            '<p class="q-my-sm"><label>A video file<br><input type="file" name="video" accept="video/*,.mkv,.avi">'
+            "</label></p>"
+            '<p class="q-my-sm"><label>or the address of a camera<br><input type="text" name="address" '
+            'placeholder="rtsp://..." style="width:100%;padding:.4rem;border:1px solid #6b7785;border-radius:4px">'
+            "</label></p>"
+            '<progress max="1" value="0" hidden style="width:100%" aria-label="Sending"></progress>'
+            '<p role="alert" class="text-negative q-my-none"></p>',
+            sanitize=False,
+        )
+        ui.button("Go on").props('type="submit"').classes("self-start")
+    form.on("submit", js_handler=_SEND)
 
 
 async def _prepare(analyses: Analyses, one: Analysis) -> None:

@@ -20,9 +20,7 @@ def add(served: Served) -> None:
             names = served.camera_names()
             if not names:
                 nothing("No camera has said anything yet.")
-            with ui.element("div").style(
-                "display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); align-items: start"
-            ):
+            with ui.element("div").classes("cc-grid cc-wide"):
                 for name in names:
                     _tile(served, name)
 
@@ -49,7 +47,7 @@ def _tile(served: Served, name: str) -> None:
                 f'width="{size[0]}" height="{size[1]}"/>'
             )
         view.content = (
-            f'<svg viewBox="0 0 {size[0]} {size[1]}" style="width:100%;height:auto;display:block;background:#222a33" role="img" '
+            f'<svg viewBox="0 0 {size[0]} {size[1]}" class="cc-fill" role="img" '
             f'aria-label="{len(people)} people in view of {name}">{picture}{boxes_svg(people, size[1])}</svg>'
         )
 
