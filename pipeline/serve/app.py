@@ -83,7 +83,7 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
     _add_health(app, feed)
     for routes in (site_routes, identity_routes, figure_routes, analysis_routes, live_routes):
         app.include_router(routes.router, responses=_PROBLEMS)
-    guard = Guard(app, token=options.token, largest=options.largest, local=options.local)
+    guard = Guard(app, token=options.token, largest=options.largest, local=options.local, served=served)
     if options.page:
         from pipeline.serve.page import add_pages
 

@@ -96,9 +96,9 @@ def heat_map(
     trails: Annotated[bool, Query(description="Ways instead of heat.")] = False,
 ) -> Response:
     """Where feet were in a camera's picture."""
+    if camera not in of.camera_names():
+        raise NotFoundError(f"there is no camera {camera!r} in this site")
     where = whereabouts(of.records(camera), of.view.number_of, None if until is None else until * 1000)
-    if camera not in where.cameras:
-        raise NotFoundError(f"camera {camera!r} has seen nobody, or there is no such camera")
     mine = where.cameras[camera]
     draw = camera_trails if trails else camera_heat
     picture = draw(mine, _ground(of, camera, mine), camera, half_life_s)

@@ -67,9 +67,13 @@ class Guard:
         token: asked for as `Authorization: Bearer ...` or in the page's cookie; None: asked from nobody.
         largest: bytes that a request's body may have.
         local: bound to loopback: other names of the host are not answered.
+
+    Attributes:
+        served: what the application is about, for who made it.
     """
 
-    def __init__(self, app: Asgi, *, token: str | None, largest: int, local: bool) -> None:
+    def __init__(self, app: Asgi, *, token: str | None, largest: int, local: bool, served: Any = None) -> None:
+        self.served = served
         self._app = app
         self._token = token
         self._largest = largest

@@ -1,0 +1,109 @@
+"""Records as they are committed, over a WebSocket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+from two_people import batches
+
+from mtmct.fusion import FusionEngine
+from mtmct.topology import Topology
+from pipeline.address import find
+from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
+from pipeline.schema.codec import open_codec
+from pipeline.serve.app import Options, create_app
+
+
+class Running:
+    """A site that commits a second when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = FusionEngine("plaza", Topology([]))
+        self._writer = SqliteWriter(path, "plaza")
+        self._writer.open()
+        self._steps = batches()
+
+    def commit(self, seconds: int = 1) -> None:
+        for _ in range(seconds):
+            watermark, made = next(self._steps)
+            commit = self._engine.advance(made, watermark)
+            self._writer.commit([open_codec().encode(record) for record in commit.records], commit.state)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def running(ledger: Path) -> Running:
+    running = Running(ledger)
+    running.commit(3)
+    return running
+
+
+@pytest.fixture
+def client(running: Running, ledger: Path, tmp_path: Path) -> Iterator[TestClient]:
+    app = create_app(find(str(ledger)), Options(page=False, local=False, work=tmp_path))
+    with TestClient(app) as client:
+        assert app.served.feed.wait_until_caught_up(30)
+        yield client
+
+
+def everything(ledger: Path, topic: str) -> list[dict]:
+    return [stored.value for stored in SqliteReader(ledger).read(topic)]
+
+
+def test_a_watcher_gets_what_is_committed_from_now_on(client: TestClient, running: Running) -> None:
+    with client.websocket_connect("/v1/live?topics=tracks") as socket:
+        running.commit()
+        said = json.loads(socket.receive_text())
+    assert {one["topic"] for one in said["records"]} == {"tracks"}
+    assert {one["record"]["start"] for one in said["records"]} == {3_000_000}
+    assert set(said["positions"]) == {"tracks"}
+
+
+@pytest.mark.parametrize("held", [20_000, 0], ids=["from the ring", "from the ledger"])
+def test_one_who_comes_back_misses_nothing_and_gets_nothing_twice(
+    client: TestClient, running: Running, ledger: Path, held: int
+) -> None:
+    heard: list[dict] = []
+    start = SqliteReader(ledger).end("tracks")
+    positions = {"tracks": start}
+    before = len(everything(ledger, "tracks"))
+    for _ in range(3):
+        query = "&".join(f"{topic}={position}" for topic, position in positions.items())
+        with client.websocket_connect(f"/v1/live?topics=tracks&{query}") as socket:
+            running.commit()
+            while len(heard) + before < len(everything(ledger, "tracks")):
+                said = json.loads(socket.receive_text())
+                heard += [one["record"] for one in said["records"]]
+                positions = said["positions"]
+        running.commit()  # while nobody watches
+        if not held:
+            ring = client.app.served.feed.ring  # type: ignore[attr-defined]
+            assert client.app.served.feed.wait_until_caught_up(5)  # type: ignore[attr-defined]
+            ring._held.clear()
+    with client.websocket_connect(f"/v1/live?topics=tracks&tracks={positions['tracks']}") as socket:
+        while len(heard) + before < len(everything(ledger, "tracks")):
+            heard += [one["record"] for one in json.loads(socket.receive_text())["records"]]
+    assert heard == everything(ledger, "tracks")[before:]
+
+
+def test_only_the_camera_that_was_asked_for(client: TestClient, running: Running) -> None:
+    with client.websocket_connect("/v1/live?topics=tracks&camera=west") as socket:
+        running.commit(6)
+        said = json.loads(socket.receive_text())
+    assert {one["record"]["camera"] for one in said["records"]} == {"west"}
+
+
+def test_an_unknown_topic_and_a_foreign_position_are_refused(client: TestClient) -> None:
+    for query, says in (("topics=secrets", "topics are"), ("tracks=elsewhere", "not a position")):
+        with client.websocket_connect(f"/v1/live?{query}") as socket, pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_text()
+        assert closed.value.code == 1008 and says in closed.value.reason

@@ -1,0 +1,160 @@
+"""The page in a real browser, as somebody uses it who writes no code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_site import make_site, record
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+PLACES = (
+    "/",
+    "/cameras/east",
+    "/floor",
+    "/identities",
+    "/identities/plaza-000001",
+    "/search",
+    "/figures",
+    "/health",
+    "/new",
+)
+
+if BROWSER is None and not os.environ.get("CROSSCAM_REQUIRE_ALL"):
+    pytest.skip("needs Chromium (Debian: apt-get install chromium)", allow_module_level=True)
+
+from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    make_site(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    """Of the service, started as its user starts it."""
+    command = [sys.executable, "-m", "pipeline.cli", "serve", str(folder / "site.yaml"), "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        yield said.split()[0]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130, "as a shell expects of what Ctrl-C ended"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+DESK, TELEPHONE = (1280, 800), (390, 844)
+
+
+@pytest.fixture
+def page(browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    width, height = getattr(request, "param", DESK)
+    context = browser.new_context(viewport={"width": width, "height": height}, base_url=address)
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("response", lambda answer: faults.append(answer.url) if answer.status >= 500 else None)
+    yield page
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("page", [DESK, TELEPHONE], ids=["desk", "telephone"], indirect=True)
+def test_every_place_can_be_reached_and_nothing_is_cut_off(page: Page) -> None:
+    for place in PLACES:
+        page.goto(place)
+        expect(page.locator("h1")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{place} is wider than the window"
+        assert page.evaluate(
+            "[...document.querySelectorAll('nav a, button')].filter(e => e.offsetParent).every(e => "
+            "{ const r = e.getBoundingClientRect(); return r.left >= 0 && r.right <= innerWidth + 1 })"
+        ), f"{place} has something to press that lies outside the window"
+        names = "[...document.querySelectorAll('img, button, a, input:not([type=hidden])')].filter(e => e.offsetParent"
+        names += (
+            " && !(e.alt || e.ariaLabel || e.innerText?.trim() || e.labels?.length || e.title)).map(e => e.outerHTML)"
+        )
+        page.wait_for_function(f"{names}.length === 0", timeout=10_000)
+
+
+def test_a_line_is_drawn_with_the_mouse_and_says_what_it_would_have_counted(page: Page) -> None:
+    page.goto("/cameras/east")
+    board = page.locator(".cc-board")
+    board.scroll_into_view_if_needed()
+    expect(board.locator("img").first).to_be_visible()
+    box = board.bounding_box()
+    assert box is not None
+    for y in (0.05, 0.95):
+        page.mouse.click(box["x"] + box["width"] * 340 / 640, box["y"] + box["height"] * y)
+    expect(page.get_by_label("Points")).to_have_value(re.compile(r"^3[34]\d,\d+ 3[34]\d,\d+$"))
+    page.get_by_label("Name").fill("gate")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_text("Line gate: 0 in, 1 out")).to_be_visible()
+    page.get_by_role("button", name="Remove gate").click()
+    expect(page.get_by_text("No lines or zones yet.")).to_be_visible()
+
+
+def test_a_line_is_written_by_keyboard_and_a_wrong_one_is_explained(page: Page, folder: Path) -> None:
+    page.goto("/cameras/west")
+    page.get_by_label("Points").fill("10,10")
+    page.get_by_role("button", name="Add").press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="at least two points")).to_be_visible()
+    page.get_by_label("Name").fill("post")
+    page.get_by_label("Points").fill("20,0 20,199")
+    page.get_by_role("button", name="Add").press("Enter")
+    expect(page.get_by_text("Line post:")).to_be_visible()
+    page.get_by_role("button", name="Save to the site's file").press("Enter")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert "post: [[20.0, 0.0], [20.0, 199.0]]" in (folder / "site.yaml").read_text(encoding="utf-8")
+
+
+def test_somebody_seen_by_one_camera_is_followed_to_the_other(page: Page) -> None:
+    page.goto("/identities")
+    page.get_by_text("person 1", exact=True).click()
+    expect(page.get_by_role("heading", name="Where it was")).to_be_visible()
+    expect(page.get_by_role("link", name="west, track 1")).to_be_visible()
+    page.wait_for_function(
+        "document.querySelectorAll('article img').length === 2 && "
+        "[...document.querySelectorAll('article img')].every(i => i.naturalWidth)"
+    )
+    page.get_by_role("link", name="Who looks like this?").click()
+    expect(page.get_by_text("plaza-000002")).to_be_visible()
+
+
+def test_a_picture_without_anybody_is_answered_in_a_sentence(page: Page, tmp_path: Path) -> None:
+    page.goto("/search")
+    (tmp_path / "no.jpg").write_bytes(b"no picture")
+    page.locator("input[type=file]").set_input_files(tmp_path / "no.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("no picture that can be read")
+
+
+def test_a_video_becomes_an_analysis_that_can_be_drawn_on(page: Page, tmp_path: Path) -> None:
+    page.goto("/new")
+    page.get_by_role("radio", name="Flow counting").check()
+    (tmp_path / "no.mp4").write_bytes(b"no video")
+    page.locator("input[type=file]").set_input_files(tmp_path / "no.mp4")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("alert")).to_contain_text("no video that can be read")
+    record(tmp_path / "walk.mp4", "east")
+    page.locator("input[type=file]").set_input_files(tmp_path / "walk.mp4")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", name="walk.mp4")).to_be_visible()
+    expect(page.get_by_text("Line middle")).to_be_visible()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()

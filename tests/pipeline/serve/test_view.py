@@ -1,0 +1,129 @@
+"""What a ledger says, as it stands after every record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.ledger.base import Stored
+from pipeline.serve.view import SiteView
+
+US = 1_000_000
+
+
+def track(camera: str, track: int, second: int, identity: str, **more: Any) -> dict[str, Any]:
+    box = [10.0, 20.0, 30.0 + second, 80.0]
+    return {
+        "site": "plaza",
+        "camera": camera,
+        "track": track,
+        "class": "person",
+        "identity": identity,
+        "revision": 0,
+        "start": second * US,
+        "end": second * US + 900_000,
+        "points": [[second * US, *box, 0.9, 1.0, 2.0], [second * US + 900_000, *box, 0.9, 1.0, 2.5]],
+        "link": None,
+        "ended": False,
+        **more,
+    }
+
+
+def said(identity: str, event: str, second: int, into: str | None = None, **more: Any) -> dict[str, Any]:
+    fields = {"site": "plaza", "identity": identity, "event": event, "into": into, "revision": 1, "class": "person"}
+    return {**fields, "time": second * US, "tracks": [], **more}
+
+
+def event(type_: str, second: int, camera: str = "north", **fields: Any) -> dict[str, Any]:
+    return {"site": "plaza", "camera": camera, "type": type_, "time": second * US, **fields}
+
+
+@pytest.fixture
+def view() -> SiteView:
+    return SiteView()
+
+
+def tell(view: SiteView, topic: str, *values: dict[str, Any]) -> None:
+    for value in values:
+        view.take(Stored(topic, "", value, b"", 0, str(view.version)))
+
+
+def test_who_is_in_view_is_who_was_seen_by_the_camera_just_now(view: SiteView) -> None:
+    tell(view, "tracks", track("north", 1, 0, "plaza-000001"), track("north", 2, 0, "plaza-000002"))
+    tell(view, "tracks", track("north", 2, 1, "plaza-000002", ended=True), track("south", 1, 5, "plaza-000003"))
+    assert [(one.camera, one.identity) for one in view.in_view()] == [
+        ("north", "plaza-000001"),
+        ("south", "plaza-000003"),
+    ]
+    tell(view, "events", event("counts", 9, start=0, end=9, revision=1))
+    assert view.in_view("north") == [], "the camera went on and saw him no more"
+
+
+def test_a_merge_moves_everything_to_whom_it_turned_out_to_be(view: SiteView) -> None:
+    tell(view, "tracks", track("north", 1, 0, "plaza-000001"), track("south", 4, 3, "plaza-000002"))
+    assert len(view.visits("plaza-000001")) == 1
+    tell(view, "identities", said("plaza-000002", "merged", 4, "plaza-000001"))
+    visits = view.visits("plaza-000001")
+    assert [(visit.camera, visit.first) for visit in visits] == [("north", "plaza-000001"), ("south", "plaza-000002")]
+    merged = view.identity("plaza-000002")
+    assert merged is not None and (merged.state, merged.into, merged.tracks) == ("merged", "plaza-000001", 0)
+    assert [one.state for one in view.identities()] == ["open", "merged"]
+    assert view.said("plaza-000001") == view.said("plaza-000002")
+
+
+def test_a_split_takes_a_part_of_a_track_away(view: SiteView) -> None:
+    tell(view, "tracks", *(track("north", 1, second, "plaza-000001") for second in range(4)))
+    fields = {"tracks": [["north", 1]], "since": 2 * US, "until": None}
+    tell(view, "identities", said("plaza-000001", "split", 4, "plaza-000009", **fields))
+    (kept,), (taken,) = view.visits("plaza-000001"), view.visits("plaza-000009")
+    assert (kept.start, kept.end) == (0, 1_900_000)
+    assert (taken.start, taken.end) == (2 * US, 3_900_000)
+
+
+def test_the_retracted_are_seen_nowhere(view: SiteView) -> None:
+    tell(view, "tracks", track("north", 1, 0, "plaza-000001"))
+    tell(view, "identities", said("plaza-000001", "retracted", 1))
+    assert view.in_view() == [] and view.visits("plaza-000001") == []
+    gone = view.identity("plaza-000001")
+    assert gone is not None and gone.state == "retracted"
+
+
+def test_a_visit_is_shown_as_it_was_seen_best(view: SiteView) -> None:
+    tell(view, "tracks", *(track("north", 1, second, "plaza-000001") for second in range(3)))
+    (visit,) = view.visits("plaza-000001")
+    assert visit.best == (2 * US, (10.0, 20.0, 32.0, 80.0)), "the largest box"
+    assert visit.points == 6
+
+
+def test_the_newest_revision_of_a_count_stands(view: SiteView) -> None:
+    for revision, unique in ((1, 5), (2, 4)):
+        tell(view, "events", event("site_counts", 60, "", start=0, end=60 * US, revision=revision, unique=unique))
+    tell(view, "events", event("site_counts", 60, "", start=0, end=60 * US, revision=1, unique=9))
+    assert [value["unique"] for value in view.counts("site_counts")] == [4]
+
+
+def test_incidents_begin_and_end(view: SiteView) -> None:
+    fields = {"incident": 3, "start": US, "end": None, "kind": "loitering", "zone": "door", "tracks": [1]}
+    tell(view, "events", event("incident", 1, state="started", **fields))
+    assert view.cameras()["north"].open_incidents == {3}
+    tell(view, "events", event("incident", 5, state="ended", **{**fields, "end": 5 * US}))
+    assert view.cameras()["north"].open_incidents == set()
+    assert [value["end"] for value in view.incidents()] == [5 * US]
+
+
+def test_what_ended_too_long_ago_is_forgotten() -> None:
+    view = SiteView(keep_s=60)
+    for second in range(3000):
+        tell(view, "tracks", track("north", second, second, f"plaza-{second:06d}", ended=True))
+    kept = view.identities()
+    assert 60 <= len(kept) <= 60 + 2000 and kept[0].start is not None
+    assert view.identity("plaza-000000") is None
+    assert len(view._marks) < 40
+
+
+def test_reading_can_begin_near_a_time(view: SiteView) -> None:
+    tell(view, "tracks", *(track("north", 1, second, "plaza-000001") for second in range(0, 600, 10)))
+    position = view.position_before(300 * US)
+    assert position is not None and 17 <= int(position) <= 24, "a minute or two before, not at the beginning"
+    assert view.position_before(0) is None
