@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from operators.draw import Privacy
 from operators.records import CrosscamError
+from pipeline.cli.run import Blur
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -30,10 +30,11 @@ def serve_command(
     keep: Annotated[
         str | None, typer.Option(help="Forget what ended so long before the newest, e.g. 24h. All is kept otherwise.")
     ] = None,
-    blur: Annotated[Privacy, typer.Option(help="What is blurred of everyone tracked.")] = Privacy.NONE,
+    blur: Annotated[Blur, typer.Option(help="What is made unrecognisable of everyone tracked.")] = Blur.NONE,
     work: Annotated[Path, typer.Option(help="Folder of new analyses.")] = Path("analyses"),
 ) -> None:
     """Serve a site: a page for people, and /v1 for programs (documented at /v1/docs)."""
+    from operators.draw import Privacy
     from pipeline.address import find
     from pipeline.cli.read import _duration
     from pipeline.serve.app import Options, create_app
@@ -45,7 +46,7 @@ def serve_command(
         token=token,
         local=is_loopback(host),
         keep_s=None if keep is None else _duration(keep),
-        privacy=blur,
+        privacy=Privacy(blur.value),
         work=work,
     )
     place = find(ledger)
