@@ -13,6 +13,7 @@ from mtmct.coincidence import PairWindow
 from mtmct.evidence import NEVER, Judge, Score, Subject
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
+from mtmct.reach import nearest_within_reach
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X, Y
@@ -174,7 +175,7 @@ class Candidates:
             for number, track in latest.items()
             if track.heard_ns > just_now and track.grounded and not track.ended
         )
-        x, y = np.array([track.last[:2] for track in left]).reshape(-1, 2).T
+        x, y = np.ascontiguousarray(np.array([track.last[:2] for track in left]).reshape(-1, 2).T)
         cameras: dict[str, list[int]] = {}
         for row, track in enumerate(left):
             cameras.setdefault(track.camera, []).append(row)
@@ -204,13 +205,12 @@ class Candidates:
             low, high = left.sorted_x.searchsorted((x - farthest, x + farthest))
             rows = np.concatenate([rows, left.by_x[low:high]])
             rows.sort()
-        seconds = (track.start_ns - left.last_ns[rows]) / SECOND_NS
-        far = np.hypot(left.x[rows] - x, left.y[rows] - y)
-        far[np.isnan(far)] = 0.0  # no metres, but one picture: its pixels will do
-        reach = speed * np.maximum(seconds, 0.0) + self._settings.near_m
-        near = ((far <= reach) & (seconds > -self._settings.window_s)).nonzero()[0]
-        nearest = near[far[near].argsort(kind="stable")][: self._settings.shortlist]
-        return set(left.numbers[rows[nearest]].tolist())
+        settings = self._settings
+        nearest = nearest_within_reach(
+            rows, left.x, left.y, left.last_ns, (float(x), float(y)), float(track.start_ns), speed,
+            settings.near_m, settings.window_s, settings.shortlist,
+        )  # fmt: skip
+        return set(left.numbers[nearest].tolist())
 
 
 def assign(

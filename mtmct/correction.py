@@ -160,8 +160,11 @@ class Reviewer:
             own = self._book[track.identity]
             if not self._looked_up(track) or (own.uids == [track.uid] and not own.past):
                 continue
-            score = judge.scores(Subject.of_track(track), [own], frozenset({track.uid}))[0]
-            if score.total == NEVER or score.terms.get("appearance", 0.0) >= 0 or score.total >= 0:
+            subject, without = Subject.of_track(track), frozenset({track.uid})
+            if not judge.resembles(subject, own, without) < 0:
+                continue
+            score = judge.scores(subject, [own], without)[0]
+            if score.total == NEVER or score.total >= 0:
                 continue
             contradiction = score.total if score.total < -self._settings.split_odds else 0.0
             found.append(Misfit(track, contradiction, "appearance"))

@@ -195,11 +195,15 @@ class Judge:
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
     ) -> list[Score]:
         """One score a candidate; `without` names uids to be left out of the candidates (a track under review)."""
-        if not candidates:
-            return []
-        question = self._question(subject)
         gathered = [self._gathered.of(candidate, without) for candidate in candidates]
-        found = [self._terms(question, *pair) for pair in zip(candidates, gathered, strict=True)]
+        allowed = [self._agreement(subject, known) for known in gathered]
+        if all(agreement == NEVER for agreement in allowed):
+            return [FORBIDDEN] * len(candidates)
+        question = self._question(subject)
+        found = [
+            None if agreement == NEVER else self._terms(question, candidate, known, agreement)
+            for candidate, known, agreement in zip(candidates, gathered, allowed, strict=True)
+        ]
         possible = [known.looks for known, terms in zip(gathered, found, strict=True) if terms is not None]
         said = iter(self._appearance(subject, possible) if possible else ())
         scores = []
@@ -213,6 +217,10 @@ class Judge:
             # Rounded, so that a last bit never decides.
             scores.append(Score(round(sum(terms.values()), 6), terms))
         return scores
+
+    def resembles(self, subject: Subject, candidate: Identity, without: frozenset[int]) -> float:
+        """What the looks alone say for a candidate, nats; NaN where there are none to compare."""
+        return self._appearance(subject, [self._gathered.of(candidate, without).looks])[0]
 
     def _question(self, subject: Subject) -> _Question:
         tracks, settings = subject.tracks, self._settings
@@ -234,20 +242,24 @@ class Judge:
         pairs = zip(means.tolist(), gains.tolist(), strict=True)
         return [calibration.llr(mean, gain) if math.isfinite(mean) else math.nan for mean, gain in pairs]
 
-    def _terms(self, question: _Question, candidate: Identity, known: _Known) -> dict[str, float] | None:
+    def _agreement(self, subject: Subject, known: _Known) -> float:
+        """What the classes say; never, where these rule it out, or a camera that shows both at once."""
+        said = self._settings.class_llr(subject.cls, known.cls)
+        return said if said == NEVER or _alone_in_each_camera(subject, known) else NEVER
+
+    def _terms(
+        self, question: _Question, candidate: Identity, known: _Known, agreement: float
+    ) -> dict[str, float] | None:
         settings, subject = self._settings, question.subject
-        agreement = settings.class_llr(subject.cls, known.cls)
-        if agreement == NEVER or not _alone_in_each_camera(subject, known):
-            return None
         if question.grounded and candidate.number not in question.identities and self._were_apart(question, known):
             return None
         ground, compared, unseen = 0.0, False, False
         for track in subject.tracks:
             start, last = track.start_ns, track.last_ns
-            for other in known.tracks:
-                if other.last_ns < start or last < other.start_ns:
-                    continue
-                said = self._simultaneous(track, other, self._window.of(track.uid).get(other.uid))
+            overlapping = [other for other in known.tracks if other.last_ns >= start and last >= other.start_ns]
+            beside = self._window.of(track.uid) if overlapping else {}
+            for other in overlapping:
+                said = self._simultaneous(track, other, beside.get(other.uid))
                 if said == NEVER:
                     return None
                 if said is None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from mtmct.leaders import take_in
 from mtmct.topology import Float64
 from operators.records import Float32
 
 _MOST_GAIN = 8.0  # what is seen again and again says at most this much more than what is seen once
 _HALF_TOLD = 1.0  # pictures after which half is known of what an occasion can tell
-_SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
 
 
 def _nothing() -> Float32:
@@ -76,36 +77,12 @@ class Exemplars:
             weights: (K,) float32, above 0.
             limit: looks to keep.
         """
-        for vector, weight in zip(vectors, weights, strict=True):
-            addition = vector * weight
-            if len(self):
-                cosines = self.vectors @ vector
-                nearest = int(np.argmax(cosines))
-                if cosines[nearest] >= _SAME_LOOK:
-                    self.sums[nearest] += addition
-                    self.weights[nearest] += weight
-                    self._forget_derived()
-                    continue
-                self.sums = np.concatenate([self.sums, addition[None]])
-                self.weights = np.concatenate([self.weights, [weight]])
-            else:
-                self.sums, self.weights = addition[None].copy(), np.array([weight], np.float32)
-            self._forget_derived()
-            if len(self) > limit:
-                self._join_the_most_alike()
-
-    def _join_the_most_alike(self) -> None:
-        unit = self.vectors
-        cosines = unit @ unit.T
-        cosines[np.tri(len(unit), dtype=bool)] = -2.0
-        first, second = np.unravel_index(int(np.argmax(cosines)), cosines.shape)
-        self.sums[first] += self.sums[second]
-        self.weights[first] += self.weights[second]
-        keep = np.arange(len(unit)) != second
-        self.sums, self.weights = self.sums[keep], self.weights[keep]
-        self._forget_derived()
-
-    def _forget_derived(self) -> None:
+        if not len(weights):
+            return
+        if len(self):
+            self.sums, self.weights = take_in(self.sums, self.weights, vectors, weights, limit)
+        else:
+            self.sums, self.weights = take_in(vectors[:0], weights[:0], vectors, weights, limit)
         self._unit = self._occasion = None
 
 
@@ -118,7 +95,7 @@ def due(offered: int) -> bool:
     return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Impression:
     """What somebody looks like over several occasions (tracks): the mean of the mean look of each.
 
@@ -136,6 +113,12 @@ class Impression:
 
     def __bool__(self) -> bool:
         return self.weight > 0
+
+    @cached_property
+    def centre(self) -> tuple[Float64, float]:
+        """(D,) float64, the mean over the occasions, and its length squared."""
+        mean = (self.total / np.float32(self.weight)).astype(np.float64)
+        return mean, float((mean**2).sum())
 
     def __add__(self, other: Impression) -> Impression:
         if not self or not other:
@@ -173,7 +156,7 @@ def alike(one: Impression, others: Sequence[Impression]) -> tuple[Float64, Float
     if not one or not rows:
         return cosines, gains
     mine = one.total.astype(np.float64) / one.weight
-    centres = np.stack([others[row].total / np.float32(others[row].weight) for row in rows]).astype(np.float64)
-    cosines[rows] = centres @ mine
-    gains[rows] = 1 / np.clip((centres**2).sum(axis=1) * (mine @ mine), 1 / _MOST_GAIN, 1.0)
+    centres, lengths = zip(*(others[row].centre for row in rows), strict=True)
+    cosines[rows] = np.array(centres) @ mine
+    gains[rows] = 1 / np.clip(np.array(lengths) * (mine @ mine), 1 / _MOST_GAIN, 1.0)
     return cosines, gains

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -99,7 +100,7 @@ class LocalTrack:
     @property
     def grounded(self) -> bool:
         """Whether its last position on the ground is known."""
-        return bool(np.isfinite(self.last[X]))
+        return math.isfinite(self.last[X])
 
     def overlaps(self, start_ns: int, end_ns: int) -> bool:
         """Whether it was seen while something else was seen from `start_ns` to `end_ns`."""

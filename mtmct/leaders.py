@@ -1,0 +1,75 @@
+"""Leader clustering of looks, compiled: what `mtmct.exemplars` does with every embedding that a camera sends."""
+
+# mypy: disable-error-code="untyped-decorator, unused-ignore"
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from operators.records import Float32
+
+SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
+_compiled = numba.njit(cache=True, nogil=True)
+
+
+@_compiled
+def take_in(sums: Float32, weights: Float32, vectors: Float32, worths: Float32, limit: int) -> tuple[Float32, Float32]:
+    """Embeddings into looks, one after the other: into the nearest, if it is the same, or as a look of their own.
+
+    Args:
+        sums: (E, D) float32, weighted sums; weights: (E,) float32. Left as they are.
+        vectors: (K, D) float32, L2-normalised; worths: (K,) float32, their weights.
+        limit: looks to keep: of one more, the two most alike become one.
+
+    Returns:
+        The new sums and weights.
+    """
+    count, dim = len(weights), vectors.shape[1]
+    room = max(count, limit) + 1
+    kept, held = np.zeros((room, dim), np.float32), np.zeros(room, np.float32)
+    kept[:count], held[:count] = sums, weights
+    for row in range(len(vectors)):
+        nearest, best = -1, np.float32(-2.0)
+        for look in range(count):
+            cosine = _cosine(kept[look], vectors[row])
+            if cosine > best:
+                nearest, best = look, cosine
+        if best < np.float32(SAME_LOOK):
+            nearest = count
+            count += 1
+        kept[nearest] += vectors[row] * worths[row]
+        held[nearest] += worths[row]
+        if count > limit:
+            first, second = _most_alike(kept[:count])
+            kept[first] += kept[second]
+            held[first] += held[second]
+            for look in range(second, count - 1):
+                kept[look], held[look] = kept[look + 1], held[look + 1]
+            count -= 1
+            kept[count], held[count] = 0.0, 0.0
+    return kept[:count].copy(), held[:count].copy()
+
+
+@_compiled
+def _cosine(one: Float32, other: Float32) -> np.float32:
+    """The cosine of a sum and a vector that need not be of unit length either."""
+    product, square, other_square = 0.0, 0.0, 0.0
+    for column in range(len(one)):
+        product += one[column] * other[column]
+        square += one[column] * one[column]
+        other_square += other[column] * other[column]
+    return np.float32(product / max(math.sqrt(square * other_square), 1e-12))
+
+
+@_compiled
+def _most_alike(sums: Float32) -> tuple[int, int]:
+    first, second, best = 0, 1, np.float32(-2.0)
+    for one in range(len(sums) - 1):
+        for other in range(one + 1, len(sums)):
+            cosine = _cosine(sums[one], sums[other])
+            if cosine > best:
+                first, second, best = one, other, cosine
+    return first, second
