@@ -47,6 +47,7 @@ class SiteFlowSettings:
         restate_s: what lies farther back is not corrected any more.
         cool_down_s: crossings of lines of one name in one direction by one identity within this time are one.
         lines: names of the site's lines and of their directions, told even where nobody crossed.
+        zones: names of the site's zones, told even where nobody was.
     """
 
     interval_s: float = 60.0
@@ -54,6 +55,7 @@ class SiteFlowSettings:
     restate_s: float = 600.0
     cool_down_s: float = COOL_DOWN_S
     lines: Lines = ()
+    zones: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -207,11 +209,14 @@ class SiteFlow:
         for (line, direction), times in sorted(crossed.items()):
             if times:
                 lines.setdefault(line, {})[direction] = times
+        zones: dict[str, dict[int, bool]] = {zone: {} for zone in self._settings.zones}
+        zones |= dict(sorted(self._marks.in_zones(number).items()))
         return {
             "present": present,
             "unique": len(seen),
             "classes": {cls: classes[cls] for cls in sorted(classes)},
             "lines": {line: {"directions": directions} for line, directions in lines.items()},
+            "zones": {zone: {"unique": len(who), "occupancy": sum(who.values())} for zone, who in zones.items()},
         }
 
     def _record(self, number: int, revision: int, counts: Mapping[str, Any]) -> Record:
@@ -268,6 +273,7 @@ class SiteFlow:
             "first": self._first,
             "settings": [settings.interval_s, settings.gone_after_s, settings.restate_s, settings.cool_down_s],
             "lines": settings.lines,
+            "zones": settings.zones,
         }
         self._journal.put(META, stored.packed(meta))
 
@@ -327,7 +333,7 @@ def stored_settings(state: Mapping[str, bytes]) -> SiteFlowSettings | None:
     meta = stored.unpacked(META, state[META])
     lines = tuple((line, tuple(directions)) for line, directions in meta["lines"])
     interval_s, gone_after_s, restate_s, cool_down_s = meta["settings"]
-    return SiteFlowSettings(interval_s, gone_after_s, restate_s, cool_down_s, lines)
+    return SiteFlowSettings(interval_s, gone_after_s, restate_s, cool_down_s, lines, tuple(meta.get("zones", ())))
 
 
 def _interval_key(number: int) -> str:

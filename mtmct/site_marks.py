@@ -1,7 +1,7 @@
 """What the cameras have shown of whom, kept for as long as a correction may move it to somebody else.
 
     site/seen/<sequence>           what one commit brought
-    site/track/<camera>/<track>    whose a local track is, part by part
+    site/track/<camera>/<track>    whose a local track is, part by part, and the zones that it is in
 
 Memory and state are bounded: what lies before the correction window is handed out once (`expire`) and forgotten.
 All times are microseconds of event time.
@@ -10,7 +10,7 @@ All times are microseconds of event time.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from mtmct.stays import Passage
 PREFIX = "site/"
 SEEN = PREFIX + "seen/"
 TRACK = PREFIX + "track/"
+_NEVER = 2**62
 NOBODY = 0  # owner of what belonged to an identity that has been retracted
 
 Name = tuple[str, int]
@@ -51,7 +52,8 @@ class ZoneStay(NamedTuple):
 class TrackMarks:
     """What is known of a local track in the window, by number of the flow interval.
 
-    A sighting stands in each interval in which it has points, a zone stay where it ended.
+    A sighting stands in each interval in which it has points, a zone stay where it ended. `inside`: since when it is in
+    zones that it has not left.
     """
 
     camera: str
@@ -59,11 +61,19 @@ class TrackMarks:
     sightings: dict[int, list[Sighting]] = field(default_factory=dict)
     zones: dict[int, list[ZoneStay]] = field(default_factory=dict)
     passages: dict[int, list[Passage]] = field(default_factory=dict)
+    inside: dict[str, int] = field(default_factory=dict)
 
     @property
     def intervals(self) -> set[int]:
         """Those that it has anything in."""
         return {*self.sightings, *self.zones, *self.passages}
+
+    @property
+    def stays(self) -> Iterator[ZoneStay]:
+        """In zones, those that go on among them."""
+        for stays in self.zones.values():
+            yield from stays
+        yield from (ZoneStay(start, _NEVER, zone) for zone, start in self.inside.items())
 
 
 @dataclass(slots=True)
@@ -142,16 +152,22 @@ class Marks:
 
     def happened(self, value: Mapping[str, Any]) -> None:
         """Take in a value of `events`."""
-        if value["type"] not in ("crossing", "exit"):
+        if value["type"] not in ("crossing", "entry", "exit"):
             return
         name = (value["camera"], value["track"])
         track, interval = self._track(name), value["time"] // self._interval
-        if value["type"] == "crossing":
+        if value["type"] != "crossing":
+            self._touched.intervals.update(seen for seen in track.sightings if seen >= interval)
+            self._stale.add(name)
+        if value["type"] == "entry":
+            track.inside[value["zone"]] = value["time"]
+        elif value["type"] == "crossing":
             passage = (value["time"], value["line"], value["direction"])
             track.passages.setdefault(interval, []).append(passage)
             self._fresh.append(["p", *name, interval, *passage])
             self._touched.passages |= {track.owners.find(value["time"]) or NOBODY} - {NOBODY}
         else:
+            track.inside.pop(value["zone"], None)
             stay = ZoneStay(value["entered"], value["time"], value["zone"])
             track.zones.setdefault(interval, []).append(stay)
             self._fresh.append(["z", *name, interval, *stay])
@@ -227,6 +243,21 @@ class Marks:
                     found[owner] = votes, last or row.last
         return found
 
+    def in_zones(self, interval: int) -> dict[str, dict[int, bool]]:
+        """Who was seen in which zone in an interval, and whether there at its end."""
+        found: dict[str, dict[int, bool]] = {}
+        begin, end = interval * self._interval, (interval + 1) * self._interval
+        for name in self._seen_in.get(interval, ()):
+            track = self._tracks[name]
+            for stay in track.stays:
+                for row in track.sightings[interval]:
+                    first, last = max(row.start, begin), min(row.end, end - 1)
+                    owner = track.owners.find(row.start)
+                    if owner and stay.start <= last and first < stay.end:
+                        of_zone = found.setdefault(stay.zone, {})
+                        of_zone[owner] = of_zone.get(owner, False) or (row.last and end <= stay.end)
+        return found
+
     def brought_before(self, interval: int) -> bool:
         """Whether any of what is new lies before an interval."""
         return any(row[3] < interval for row in self._fresh)
@@ -251,7 +282,7 @@ class Marks:
                 for passage in track.passages.pop(interval):
                     if owner := find(passage[0]):
                         gone.setdefault(owner, Belongings()).passages.append(passage)
-            if not track.intervals:
+            if not track.intervals and all(start // self._interval < first for start in track.inside.values()):
                 self._drop(name)
         for interval in [interval for interval in self._seen_in if interval < first]:
             del self._seen_in[interval]
@@ -269,8 +300,9 @@ class Marks:
             journal.drop(key)
         for name in sorted(self._stale):
             key = f"{TRACK}{name[0]}/{name[1]}"
-            if name in self._tracks and self._tracks[name].owners.owners:
-                journal.put(key, stored.packed({"parts": self._tracks[name].owners.stored()}))
+            track = self._tracks.get(name)
+            if track is not None and (track.owners.owners or track.inside):
+                journal.put(key, stored.packed({"parts": track.owners.stored(), "inside": track.inside}))
             else:
                 journal.drop(key)
         self._stale.clear()
@@ -300,7 +332,8 @@ class Marks:
             if key.startswith(TRACK):
                 camera, _, number = key.removeprefix(TRACK).rpartition("/")
                 track = self._track((camera, int(number)))
-                track.owners = TrackOwners(*stored.unpacked(key, data)["parts"])
+                kept = stored.unpacked(key, data)
+                track.owners, track.inside = TrackOwners(*kept["parts"]), kept.get("inside", {})
                 self._own((camera, int(number)), track, set())
         self._stale.clear()
         self._touched = Touched()

@@ -72,6 +72,8 @@ class CameraAnalysis:
 
     def advance_to(self, time_ns: int) -> list[Record]:
         """Nothing more is to come from before `time_ns`."""
+        if self._pictures is not None:
+            self._pictures.expire(time_ns)
         return [] if self._analyser is None else self._records(self._analyser.advance_to(time_ns))
 
     def finish(self) -> list[Record]:

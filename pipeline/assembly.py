@@ -28,10 +28,11 @@ from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import Camera, ConfigError, Site
 from pipeline.config_file import refused
+from pipeline.config_rules import Snapshots
 from pipeline.fusion_service import Engine, FusionService
 from pipeline.fusion_settings import fusion_settings, site_flow_settings
 from pipeline.health import HealthServer
-from pipeline.incident_pictures import IncidentPictures
+from pipeline.incident_pictures import IncidentPictures, Keeping
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
 from pipeline.metrics.recorder import Recorder, Silent
@@ -203,7 +204,6 @@ def build_analysis(site: Site, camera: Camera, source: Source) -> CameraAnalysis
     rules = site.rules(camera)
     if not rules:
         return None
-    shots = site.snapshots
     return CameraAnalysis(
         site=site.site,
         camera=camera.id,
@@ -211,8 +211,14 @@ def build_analysis(site: Site, camera: Camera, source: Source) -> CameraAnalysis
         classes=source.classes or site.classes,
         homography=None if camera.homography is None else np.asarray(camera.homography, np.float64),
         size=picture_size(site, camera),
-        pictures=None if shots is None else IncidentPictures(shots.folder, camera.id, Privacy(shots.blur)),
+        pictures=None if site.snapshots is None else build_pictures(site, site.snapshots, camera),
     )
+
+
+def build_pictures(site: Site, shots: Snapshots, camera: Camera) -> IncidentPictures:
+    """Where the pictures of the camera's incidents are kept; every camera has the same share of the room."""
+    keeping = Keeping(round(shots.keep * 1e9), shots.most // len(site.cameras))
+    return IncidentPictures(shots.folder, camera.id, Privacy(shots.blur), keeping)
 
 
 def picture_size(site: Site, camera: Camera) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from operators.analyse.rules import Across, Anchor, Crowding, Line, Point, Proximity, RuleError, Severity, Zone
 from pipeline.durations import Seconds
@@ -171,10 +171,14 @@ class Snapshots(_Rule):
     Attributes:
         folder: relative to where the command runs, as the ledger's path; on a cluster one that all nodes share.
         blur: what is made unrecognisable of everyone tracked: nothing, face, head, or whole.
+        keep: event time after which a picture is removed.
+        most: how much all cameras' pictures take up, an equal share each; the oldest go first. Such as 500MB or 10GB.
     """
 
     folder: Path
     blur: Literal["none", "face", "head", "whole"] = "none"
+    keep: Annotated[Seconds, Field(gt=0)] = 30 * 86400.0
+    most: Annotated[ByteSize, Field(gt=0)] = ByteSize(10_000_000_000)
 
     @model_validator(mode="before")
     @classmethod

@@ -41,9 +41,11 @@ def fusion_settings(fusion: Fusion, appearance: AppearanceCalibration | None = N
 
 
 def site_flow_settings(site: Site) -> SiteFlowSettings:
-    """What the site's figures go by. Lines of one name in several cameras are one, in the directions of all."""
+    """What the site's figures go by. Lines of one name in several cameras are one, and zones; with all directions."""
     lines: dict[str, dict[str, None]] = {}
+    zones: dict[str, None] = {}
     for camera in site.cameras:
+        zones.update(dict.fromkeys(zone.name for zone in site.rules(camera).zones))
         for line in site.rules(camera).lines:
             lines.setdefault(line.name, {}).update(dict.fromkeys((line.forward, line.backward)))
     return SiteFlowSettings(
@@ -51,4 +53,5 @@ def site_flow_settings(site: Site) -> SiteFlowSettings:
         gone_after_s=site.site_figures.gone_after,
         restate_s=site.site_figures.restate,
         lines=tuple((name, tuple(directions)) for name, directions in lines.items()),
+        zones=tuple(zones),
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,26 +17,43 @@ from operators.draw_rules import draw_incident
 from operators.records import CrosscamError, Float32, Image
 
 _QUALITY = 88
+_NAME = re.compile(r"[0-9]+-(-?[0-9]+)\.jpg")
 
 
 class PictureError(CrosscamError):
     """A picture could not be written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long pictures are kept, and how many.
+
+    Attributes:
+        age_ns: event time after which one goes. size: bytes of one camera's pictures together, the newest aside.
+    """
+
+    age_ns: int
+    size: int
+
+
 class IncidentPictures:
     """Writes one camera's incidents as JPEG files, `<folder>/<camera>/<number>-<event time in microseconds>.jpg`.
 
     A file's name depends on the incident alone. After a crash the same picture is written once more, over the first.
-    Nothing is removed: how long pictures are kept is for who keeps them to say.
+    Those that are too old or too many are removed by the same rule, those of earlier runs included.
 
     Args:
         folder: made when the first picture is written; on every node that runs a worker, so best a shared one.
         camera: its id.
         privacy: what is blurred of everyone who is tracked in the picture.
+        keeping: when pictures go; None: never.
     """
 
-    def __init__(self, folder: Path, camera: str, privacy: Privacy = Privacy.NONE) -> None:
-        self._folder, self._camera, self._privacy = folder, camera, privacy
+    def __init__(
+        self, folder: Path, camera: str, privacy: Privacy = Privacy.NONE, keeping: Keeping | None = None
+    ) -> None:
+        self._folder, self._camera, self._privacy, self._keeping = folder, camera, privacy, keeping
+        self._kept: dict[Path, tuple[int, int]] | None = None  # event time in nanoseconds, and bytes
 
     def name(self, event: Event) -> str:
         """Of an incident's file, relative to the folder."""
@@ -67,3 +87,34 @@ class IncidentPictures:
                 f"the picture of incident {self._camera}/{fields['incident']} could not be written to {path} "
                 f"({error.strerror or error}); make room, or give `snapshots` another folder"
             ) from None
+        if self._kept is not None:
+            self._kept[path] = _time_of(path), len(data)
+        self.expire(fields["snapshot"]["time"] * 1000)
+
+    def expire(self, now_ns: int) -> None:
+        """Remove what is too old at that event time, and the oldest of what is too much."""
+        if self._keeping is None:
+            return
+        if self._kept is None:
+            self._kept = {path: (_time_of(path), path.stat().st_size) for path in self._found()}
+        excess = sum(size for _, size in self._kept.values()) - self._keeping.size
+        for path, (time_ns, size) in sorted(self._kept.items(), key=lambda kept: kept[1][0]):
+            too_many = excess > 0 and len(self._kept) > 1
+            if not too_many and now_ns - time_ns <= self._keeping.age_ns:
+                return
+            with suppress(OSError):  # somebody else has removed it, or may: it is not looked at again
+                path.unlink()
+            del self._kept[path]
+            excess -= size
+
+    def _found(self) -> list[Path]:
+        with suppress(OSError):
+            return [path for path in (self._folder / self._camera).iterdir() if _NAME.fullmatch(path.name)]
+        return []
+
+
+def _time_of(path: Path) -> int:
+    """Event time in the picture's name, nanoseconds."""
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1]) * 1000

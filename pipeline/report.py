@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -14,12 +16,15 @@ from pyarrow import csv, parquet
 
 from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from mtmct.visits import SiteFigures
-from operators.heat import heat_map
-from operators.records import CrosscamError, Image
+from operators.draw import Privacy, blur_boxes
+from operators.heat import heat_levels, heat_map, lay_heat
+from operators.records import CrosscamError, Frame, Image
 from pipeline.clock import clock_text
 from pipeline.ledger.base import LedgerReader
 from pipeline.report_page import Chart, Table, page
 
+_PICTURE_WIDTH = 960
+_SAME_INSTANT_US = 1
 _IN_CHARTS = ("visitors", "counts")
 _FLOOR = "the floor"  # no camera can have a name with a space in it
 
@@ -29,7 +34,13 @@ class ReportError(CrosscamError):
 
 
 def write_report(
-    reader: LedgerReader, output: Path, *, interval_s: float = 60.0, half_life_s: float | None = None
+    reader: LedgerReader,
+    output: Path,
+    *,
+    interval_s: float = 60.0,
+    half_life_s: float | None = None,
+    grounds: Mapping[str, Frame] = MappingProxyType({}),
+    privacy: Privacy = Privacy.NONE,
 ) -> list[Path]:
     """Write `index.html`, a CSV and a Parquet file a table, and a heat map a camera and of the floor, into a folder.
 
@@ -38,6 +49,8 @@ def write_report(
         output: a folder; made if missing. Files of the same names are replaced.
         interval_s: length of the intervals in which visitors are counted, seconds.
         half_life_s: of the heat maps, event time before the newest point; None: all points count alike.
+        grounds: by camera, a frame whose picture lies beneath its heat map; without one that is black.
+        privacy: what is blurred of everyone tracked in these frames.
 
     Returns:
         The files, the page first.
@@ -46,11 +59,12 @@ def write_report(
         ReportError: there are no tracks, or the folder cannot be written.
         LedgerError: the ledger cannot be read.
     """
-    site, figures, places, events = _read(reader, interval_s)
+    pictures_of = {name: _Ground(frame.time_ns, frame.image) for name, frame in grounds.items()}
+    site, figures, places, events = _read(reader, interval_s, pictures_of)
     if not places:
         raise ReportError("there are no tracks in this ledger: nothing to report")
     tables = _tables(figures, events)
-    maps = _maps(places, half_life_s)
+    maps = _maps(places, half_life_s, {name: ground.shown(privacy) for name, ground in pictures_of.items()})
     try:
         output.mkdir(parents=True, exist_ok=True)
         pictures = {name: _png(picture) for name, picture in maps.items()}
@@ -72,7 +86,30 @@ def write_report(
 Places = dict[str, list[NDArray[np.float64]]]
 
 
-def _read(reader: LedgerReader, interval_s: float) -> tuple[str, SiteFigures, Places, list[dict[str, Any]]]:
+@dataclass(slots=True)
+class _Ground:
+    """A camera's picture, and the boxes of those tracked in it."""
+
+    time_ns: int
+    image: Image | None
+    boxes: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def meet(self, rows: NDArray[np.float64]) -> None:
+        """Take note of points (t, x1, y1, x2, y2, ...) at the picture's time."""
+        self.boxes.append(rows[np.abs(rows[:, 0] - self.time_ns / 1000) < _SAME_INSTANT_US, 1:5])
+
+    def shown(self, privacy: Privacy) -> Image | None:
+        if self.image is None:
+            return None
+        picture = np.array(self.image, np.uint8, order="C")
+        if self.boxes:
+            blur_boxes(picture, np.concatenate(self.boxes).astype(np.float32), privacy)
+        return picture
+
+
+def _read(
+    reader: LedgerReader, interval_s: float, grounds: Mapping[str, _Ground]
+) -> tuple[str, SiteFigures, Places, list[dict[str, Any]]]:
     """The site's name, its figures, points (t, x, y) by camera and on the floor, and what else happened."""
     site, figures = "", SiteFigures(interval_s)
     places: Places = {}
@@ -83,6 +120,8 @@ def _read(reader: LedgerReader, interval_s: float) -> tuple[str, SiteFigures, Pl
         rows = np.array(stored.value["points"], np.float64).reshape(-1, 8)
         feet = np.column_stack([rows[:, 0], (rows[:, 1] + rows[:, 3]) / 2, rows[:, 4]])
         places.setdefault(stored.value["camera"], []).append(feet)
+        if stored.value["camera"] in grounds:
+            grounds[stored.value["camera"]].meet(rows)
         ground = rows[np.isfinite(rows[:, 6])][:, [0, 6, 7]]
         if len(ground):
             places.setdefault(_FLOOR, []).append(ground * (1, 1, -1))
@@ -121,6 +160,11 @@ def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[Tabl
         for line, what in value["lines"].items()
         for direction, number in what["directions"].items()
     ]
+    in_zones = [
+        (_time(start), zone, who["unique"], who["occupancy"])
+        for start, value in sorted(told.items())
+        for zone, who in value.get("zones", {}).items()
+    ]
     ways = [
         (w.origin, w.destination, w.people, w.seconds, w.fast, w.slow)
         for w in (*figures.ways(), *figures.ways_between_zones())
@@ -144,6 +188,8 @@ def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[Tabl
               ("start", "revision", "present", "unique"), live),
         Table("site_crossings", "Lines crossed by interval, each identity once",
               ("start", "line", "direction", "people"), passed),
+        Table("site_zones", "Zones by interval, each identity once",
+              ("start", "zone", "unique", "occupancy"), in_zones),
         Table("crossings", "Lines crossed, each identity once", ("line", "direction", "people"),
                [(*key, n) for key, n in figures.crossings().items()]),
         Table("counts", "Lines crossed, by camera and interval", ("camera", "start", "line", "direction", "crossings"),
@@ -159,10 +205,14 @@ def _tables(figures: SiteFigures, events: Sequence[dict[str, Any]]) -> list[Tabl
     ]  # fmt: skip
 
 
-def _maps(places: Places, half_life_s: float | None) -> dict[str, Image]:
+def _maps(places: Places, half_life_s: float | None, grounds: Mapping[str, Image | None]) -> dict[str, Image]:
     maps = {}
     for name in sorted(places):
         rows = np.concatenate(places[name])
+        ground = grounds.get(name)
+        if ground is not None:
+            maps[name] = _over(ground, rows, half_life_s)
+            continue
         low, high = rows[:, 1:].min(axis=0), rows[:, 1:].max(axis=0)
         margin = np.maximum(0.05 * (high - low), 1e-6 + 0.05 * float((high - low).max()))
         low, high = low - margin, high + margin
@@ -170,6 +220,17 @@ def _maps(places: Places, half_life_s: float | None) -> dict[str, Image]:
         bounds = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
         maps[name] = heat_map(rows[:, 1:], rows[:, 0].astype(np.int64) * 1000, bounds, 480, half_life_s)
     return maps
+
+
+def _over(ground: Image, rows: NDArray[np.float64], half_life_s: float | None) -> Image:
+    """Feet (t, x, y) over a camera's picture, no wider than the page shows it."""
+    height, width = ground.shape[:2]
+    scale = min(1.0, _PICTURE_WIDTH / width)
+    size = (round(width * scale), max(round(height * scale), 1))
+    picture: Image = np.asarray(cv2.resize(ground, size, interpolation=cv2.INTER_AREA), np.uint8)
+    times = rows[:, 0].astype(np.int64) * 1000
+    lay_heat(picture, heat_levels(rows[:, 1:], times, (0, 0, width, height), size, half_life_s))
+    return picture
 
 
 def _charts(figures: SiteFigures, tables: Sequence[Table]) -> dict[str, list[Chart]]:

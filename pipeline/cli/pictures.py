@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from mtmct.corrections import IdentityResolver
 from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from operators.draw import Privacy, blur_boxes
-from operators.records import SECOND_NS, Image
+from operators.records import SECOND_NS, Frame, Image
 from pipeline.assembly import build_reader, build_source, picture_size
 from pipeline.cli.output import make_folder
 from pipeline.clock import clock_text
@@ -25,7 +25,7 @@ from pipeline.recording import RecordedCamera, recording
 from pipeline.render import render_mosaic
 from pipeline.rule_states import DRAWN
 from pipeline.snapshot import SnapshotError, find_incidents, snapshots
-from pipeline.sources.base import Source
+from pipeline.sources.base import Source, SourceError
 from pipeline.whereabouts import FloorPictures, Whereabouts, camera_heat, camera_trails, whereabouts
 
 
@@ -212,6 +212,25 @@ def draw_whereabouts(
         save("trails-floor", floor.trails(half_life_s))
 
 
+def first_pictures(site: Site) -> dict[str, Frame]:
+    """The first frame of every camera whose source is a recording with pictures.
+
+    A recording that is no longer there has none to show.
+    """
+    found = {}
+    for camera in site.cameras:
+        with suppress(SourceError):
+            first = None if _is_live(site, camera) else _first_frame(site, camera)
+            if first is not None and first.image is not None:
+                found[camera.id] = first
+    return found
+
+
+def _first_frame(site: Site, camera: Camera) -> Frame | None:
+    with closing(recording(build_source(site, camera))) as frames:
+        return next(frames, None)
+
+
 def _is_live(site: Site, camera: Camera) -> bool:
     return build_source(site, camera).live
 
@@ -219,8 +238,7 @@ def _is_live(site: Site, camera: Camera) -> bool:
 def _ground(site: Site, camera: Camera | None, where: Whereabouts, privacy: Privacy) -> Image:
     """What to draw on: a recording's first picture, or a dark ground as large as it takes."""
     if camera is not None and not _is_live(site, camera):
-        with closing(recording(build_source(site, camera))) as frames:
-            first = next(frames, None)
+        first = _first_frame(site, camera)
         if first is not None and first.image is not None:
             picture = np.array(first.image)
             at_once = np.abs(where.times_ns - first.time_ns) < SECOND_NS // 1000

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TRACKS
+from pipeline.cli.run import Blur
 from pipeline.explain import evidence
 
 console = Console(highlight=False, soft_wrap=True)
@@ -185,15 +186,26 @@ def report_command(
     half_life: Annotated[
         str | None, typer.Option(help="Heat maps: points so much older than the newest count half.")
     ] = None,
+    blur: Annotated[
+        Blur, typer.Option(help="What is made unrecognisable of everyone in the pictures beneath heat maps.")
+    ] = Blur.NONE,
 ) -> None:
-    """Write a page of a run's figures: visitors, lines, zones, journeys, heat maps; with CSV and Parquet beside it."""
-    from pipeline.address import open_reader
+    """Write a page of a run's figures: visitors, lines, zones, journeys, heat maps; with CSV and Parquet beside it.
+
+    Named by the site's YAML file, heat maps lie over the first pictures of its recordings.
+    """
+    from operators.draw import Privacy
+    from pipeline.address import find
+    from pipeline.cli.pictures import first_pictures
     from pipeline.report import write_report
 
     every, half = _duration(interval), None if half_life is None else _duration(half_life)
-    reader = open_reader(ledger)
+    place = find(ledger)
+    reader = place.reader()
     try:
-        files = write_report(reader, output, interval_s=every, half_life_s=half)
+        grounds = {} if place.site is None else first_pictures(place.site)
+        privacy = Privacy(blur.value)
+        files = write_report(reader, output, interval_s=every, half_life_s=half, grounds=grounds, privacy=privacy)
     finally:
         reader.close()
     console.print(f"{files[0]}: the page; {len(files) - 1} files with its figures beside it", markup=False)

@@ -117,7 +117,7 @@ def expected(
     rules = Rules(tuple(Line(name, points, **line) for name, points in LINES.items()))
     analyser = Analyser(rules, [str(number) for number in range(100)])
     tracker = create("bytetrack", **{"rate_hz": fps, **parameters})
-    events, seen = [], []
+    events, seen, k = [], [], -1
     for k, tracks in enumerate(track_frames(tracker, read_mot(detections), fps)):
         time_ns = round(k * 1e9 / fps)
         events += analyser.update(tracks.ids, tracks.boxes, tracks.classes, time_ns, ended=tracks.ended.tolist())
@@ -129,7 +129,7 @@ def expected(
         of = event.fields
         rows += f"{event.time_ns},{of['line']},{of['direction']},{of['track']},{of['passage']},{int(of['counted'])}"
         rows += ",{:.2f},{:.2f}\n".format(*of["at"])
-    flow = "".join(f"{text}\n" for text in _lines(seen, crossed if events else None, None, interval))
+    flow = "".join(f"{text}\n" for text in _lines(seen, k + 1, crossed if events else None, None, interval))
     return flow, rows, analyser.totals
 
 
@@ -196,7 +196,9 @@ def test_real_sequences_give_the_same_bytes(programs: Path, tmp_path: Path, name
 def test_the_flow_statistic_is_the_one_that_a_site_exports(programs: Path, tmp_path: Path) -> None:
     """Where nobody is lost and found again, tracks are identities."""
     rows = []
-    for frame in range(1, 121):
+    for frame in range(4, 121):
+        if 40 <= frame < 43:
+            continue  # nobody is there for a moment
         for person, x in enumerate((60, 200, 340)):
             y = 20 + (2 + person) * min(frame, 100) * 0.9
             rows.append(f"{frame},-1,{x + 4 * np.sin(frame / 9):.2f},{y:.2f},40,90,0.9")

@@ -46,6 +46,11 @@ def left_zone(camera: str, track: int, entered: float, left: float, zone: str = 
     return Record(EVENTS, camera, value, value["time"] * 1000)
 
 
+def entered_zone(camera: str, track: int, time: float, zone: str = "till") -> Record:
+    value = {"camera": camera, "type": "entry", "track": track, "zone": zone, "time": round(time * US)}
+    return Record(EVENTS, camera, value, value["time"] * 1000)
+
+
 def story(seed: int, seconds: int) -> list[list[Record]]:
     """A commit a second: tracks that come and go, some linked late, and corrections of every kind."""
     random = np.random.default_rng(seed)
@@ -65,6 +70,8 @@ def story(seed: int, seconds: int) -> list[list[Record]]:
                 live[camera, len(everyone)] = second + int(random.integers(1, 15))
                 held[camera, len(everyone)] = []
                 everyone.append((camera, len(everyone)))
+                if len(everyone) % 5 == 0:
+                    commit.append(entered_zone(*everyone[-1], second + 0.1, "hall"))  # and never leaves
         corrections = []
         if second > 5 and random.random() < 0.3 and len(standing()) > 3:
             corrections.append(_correction(random, resolver, standing(), everyone, held, numbers + 1, second))
@@ -76,7 +83,8 @@ def story(seed: int, seconds: int) -> list[list[Record]]:
             if random.random() < 0.1:
                 commit.append(crossed(*track, second + random.random(), "in" if random.random() < 0.5 else "out"))
             if random.random() < 0.05:
-                commit.append(left_zone(*track, second - 1.5 * random.random(), second + 0.5))
+                entered = second - 1.5 * random.random()
+                commit += [entered_zone(*track, entered), left_zone(*track, entered, second + 0.5)]
             if track in held:
                 held[track] += [times] if times else []
                 if len(held[track]) < 3 and second < until:
@@ -144,11 +152,18 @@ class Corrected:
         self.pieces: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
         self.zones: dict[str, list[tuple[str, str, int, int]]] = defaultdict(list)
         self.passages: list[tuple[int, str, str, str]] = []
+        self.until: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        self.inside: list[tuple[str, str, int, int]] = []  # zone, who, from and until when they were seen in it
         for record in records:
             value = record.value
             if record.topic == TRACKS and (who := whose(value, value["start"])):
                 self.points += [(who, value["camera"], point[0], value["class"]) for point in value["points"]]
                 self.pieces[who].append((value["camera"], value["start"], value["end"]))
+                for zone, entered, left in _stays(records, value["camera"], value["track"]):
+                    times = [point[0] for point in value["points"]]
+                    if entered <= times[-1] and times[0] < left:
+                        self.inside.append((zone, who, max(entered, times[0]), min(left, times[-1] + 1)))
+                        self.until[who, zone].append((times[-1], left))
             elif record.topic == EVENTS and value["type"] == "exit" and (who := whose(value, value["entered"])):
                 self.zones[who].append((value["camera"], value["zone"], value["entered"], value["time"]))
             elif record.topic == EVENTS and value["type"] == "crossing" and (who := whose(value, value["time"])):
@@ -169,13 +184,30 @@ class Corrected:
                 of_class["unique"] += 1
                 of_class["present"] += who in late
             unique = len({point[0] for point in here})
-            found[number * length] = {"present": len(late), "unique": unique, "classes": classes, "lines": {}}
+            lines: dict[str, Any] = {}
+            zones = self._zones(number * length, (number + 1) * length)
+            found[number * length] = {
+                "present": len(late), "unique": unique, "classes": classes, "lines": lines, "zones": zones,
+            }  # fmt: skip
         before: dict[tuple[str, ...], int] = {}
         for time, line, direction, who in sorted(self.passages):
             if time - before.get((who, line, direction), -(10**18)) >= cool_down_s * US:
                 before[who, line, direction] = time
                 directions = found[time // length * length]["lines"].setdefault(line, {"directions": {}})["directions"]
                 directions[direction] = directions.get(direction, 0) + 1
+        return found
+
+    def _zones(self, start: int, end: int) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for zone in sorted({row[0] for row in self.inside}):
+            here = {who for name, who, since, until in self.inside if name == zone and since < end and start < until}
+            staying = {
+                who
+                for who in here
+                if any(end - min(US, end - start) <= seen < end <= left for seen, left in self.until[who, zone])
+            }
+            if here:
+                found[zone] = {"unique": len(here), "occupancy": len(staying)}
         return found
 
     def journeys(self, gone_s: float) -> dict[str, dict[str, Any]]:
@@ -208,6 +240,19 @@ class Corrected:
         return found
 
 
+def _stays(records: Sequence[Record], camera: str, track: int) -> list[tuple[str, int, int]]:
+    """Zone, since when and until when the track was in it."""
+    mine = [
+        record.value
+        for record in records
+        if record.topic == EVENTS and (record.value["camera"], record.value["track"]) == (camera, track)
+    ]
+    closed = [(v["zone"], v["entered"], v["time"]) for v in mine if v["type"] == "exit"]
+    left = {(zone, entered) for zone, entered, _ in closed}
+    entered = [(v["zone"], v["time"]) for v in mine if v["type"] == "entry"]
+    return closed + [(zone, time, 2**62) for zone, time in entered if (zone, time) not in left]
+
+
 def told_counts(records: Sequence[Record]) -> dict[int, dict[str, Any]]:
     """The newest counts by start of the interval; revisions have to count up from 1."""
     found: dict[int, dict[str, Any]] = {}
@@ -229,7 +274,8 @@ def told_journeys(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
 def as_counted(told: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Without intervals in which nothing was, and only what brute force gives."""
     kept = {
-        start: {key: value[key] for key in ("present", "unique", "classes", "lines")} for start, value in told.items()
+        start: {key: value[key] for key in ("present", "unique", "classes", "lines", "zones")}
+        for start, value in told.items()
     }
     return {start: value for start, value in kept.items() if value["unique"] or value["lines"]}
 

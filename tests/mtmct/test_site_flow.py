@@ -12,6 +12,7 @@ from site_story import (
     as_counted,
     as_travelled,
     crossed,
+    entered_zone,
     left_zone,
     name,
     said,
@@ -75,7 +76,7 @@ def test_who_is_seen_by_two_cameras_is_counted_once_when_the_interval_is_over() 
     assert told.value == {
         "schema": "crosscam.events/1", "site": "plaza", "camera": "", "type": "site_counts", "time": 10 * US,
         "start": 0, "end": 10 * US, "revision": 1, "present": 1, "unique": 2,
-        "classes": {"person": {"present": 1, "unique": 2}}, "lines": {},
+        "classes": {"person": {"present": 1, "unique": 2}}, "lines": {}, "zones": {},
     }  # fmt: skip
 
 
@@ -119,6 +120,21 @@ def test_a_merge_restates_crossings() -> None:
     again = commit(running, 21, said("merged", 2, 1))
     told = told_counts([*first, *again])[0]
     assert (told["revision"], told["unique"], told["lines"]) == (2, 1, {"door": {"directions": {"in": 1}}})
+
+
+def test_a_zone_of_two_cameras_holds_each_identity_once_for_as_long_as_it_stays() -> None:
+    running = flow(SiteFlowSettings(interval_s=10, restate_s=10_000, zones=("till", "yard")))
+    seen = [*walk("north", 1, 1, 0, 25), *walk("south", 7, 1, 0, 25), *walk("south", 8, 2, 0, 25)]
+    entries = [entered_zone("north", 1, 4), entered_zone("south", 7, 5), entered_zone("south", 8, 12)]
+    first = commit(running, 20, *seen, *entries, left_zone("south", 7, 5, 8), left_zone("south", 8, 12, 15))
+    second = commit(running, 30)
+    told = told_counts([*first, *second])
+    assert [told[start * US]["zones"]["till"] for start in (0, 10, 20)] == [
+        {"unique": 1, "occupancy": 1}, {"unique": 2, "occupancy": 1}, {"unique": 1, "occupancy": 0},
+    ]  # fmt: skip
+    assert told[0]["zones"]["yard"] == {"unique": 0, "occupancy": 0}
+    told = told_counts([*first, *second, *commit(running, 31, said("merged", 2, 1))])
+    assert told[10 * US]["zones"]["till"] == {"unique": 1, "occupancy": 1}
 
 
 # --- journeys --------------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from two_people import write
 from typer.testing import CliRunner
 
 from mtmct.records import EVENTS, Record
+from operators.records import pack
 from pipeline.cli import app
 from pipeline.export import ExportError
-from pipeline.flow_statistic import write_flow_statistics
+from pipeline.flow_statistic import _lines, write_flow_statistics
 from pipeline.ledger.sqlite import SqliteWriter
 from pipeline.schema.codec import open_codec
 from pipeline.testing import MemoryLedger, MemoryReader, MemoryWriter
@@ -49,7 +50,27 @@ def test_every_frame_says_what_has_been_counted_so_far(tmp_path: Path) -> None:
 
 def test_a_camera_without_lines_counts_people_alone(tmp_path: Path) -> None:
     west = write_flow_statistics(reader(), tmp_path)[1].read_text().splitlines()
-    assert west[0] == "Frame id: 81, Total count: 2"
+    assert west[79:81] == ["Frame id: 80, Total count: 0", "Frame id: 81, Total count: 2"]
+
+
+def test_a_frame_in_which_nobody_was_seen_has_its_line_too(tmp_path: Path) -> None:
+    """Nobody in east after second 6 of 10; in the yard never."""
+    kept = MemoryLedger()
+    write(MemoryWriter(kept))
+    kept.state |= {f"camera/{name}": pack({"counts": {"decoded": 100}}) for name in ("east", "yard")}
+    _, west, yard = write_flow_statistics(MemoryReader(kept), tmp_path, interval_s=2)
+    east = (tmp_path / "east_flow_statistic.txt").read_text().splitlines()
+    assert [line.split(", ")[0] for line in east] == [f"Frame id: {number}" for number in range(1, 101)]
+    assert east[59].endswith("Total count: 2, Count during 2 secs: 2")
+    assert east[60].endswith("Total count: 2, Count during 2 secs: 0"), "an interval begins with frame 61"
+    assert west.name == "west_flow_statistic.txt"
+    assert yard.read_text().splitlines()[-1] == "Frame id: 100, Total count: 0, Count during 2 secs: 0"
+
+
+def test_the_time_of_an_empty_frame_is_that_between_its_neighbours() -> None:
+    seen = [(2, 1_000_000, "a"), (6, 3_000_000, "a")]
+    lately = [line.rpartition(" ")[2] for line in _lines(seen, 8, None, None, 2)]
+    assert lately == ["0", "1", "1", "0", "0", "1", "1", "0"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

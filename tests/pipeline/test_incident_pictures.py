@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 from mtmct.records import EVENTS, Record
-from operators.analyse import Rules, Severity, Zone
+from operators.analyse import Event, Rules, Severity, Zone
 from operators.draw import Privacy
 from operators.records import Frame
 from pipeline.analysis import CameraAnalysis
 from pipeline.cli.pictures import write_snapshots
 from pipeline.config import Site
 from pipeline.config_file import parse
-from pipeline.incident_pictures import IncidentPictures
+from pipeline.incident_pictures import IncidentPictures, Keeping
 from pipeline.ledger.sqlite import SqliteWriter
 from pipeline.schema.codec import open_codec
 from pipeline.snapshot import SnapshotError
@@ -79,6 +79,38 @@ def test_once_more_after_a_crash_gives_the_same_events_and_the_same_file(tmp_pat
     assert (tmp_path / started(again)["snapshot"]["file"]).read_bytes() == data
 
 
+def pictures_of(tmp_path: Path, seconds: list[int], keeping: Keeping) -> list[str]:
+    """What is left after incidents at these seconds, numbered from 1."""
+    pictures = IncidentPictures(tmp_path, "north", keeping=keeping)
+    for number, second in enumerate(seconds, 1):
+        snapshot = {"time": second * 1_000_000, "box": [1, 1, 9, 9]}
+        fields = {"incident": number, "snapshot": snapshot, "kind": "restricted", "severity": "alarm"}
+        pictures.write(Event("incident", second * SECOND, fields), NOISE[:64, :64], np.zeros((0, 4), np.float32), ())
+    return sorted(path.name for path in (tmp_path / "north").iterdir())
+
+
+def test_what_is_too_old_goes_also_if_an_earlier_run_has_left_it(tmp_path: Path) -> None:
+    (tmp_path / "north").mkdir()
+    (tmp_path / "north" / "7-1000000.jpg").write_bytes(b"old")
+    (tmp_path / "north" / "notes.txt").write_bytes(b"of somebody else")
+    keeping = Keeping(60 * SECOND, 10**9)
+    assert pictures_of(tmp_path, [10, 30, 61], keeping) == [
+        "1-10000000.jpg", "2-30000000.jpg", "3-61000000.jpg", "7-1000000.jpg", "notes.txt",
+    ]  # fmt: skip
+    IncidentPictures(tmp_path, "north", keeping=keeping).expire(91 * SECOND)
+    assert sorted(path.name for path in (tmp_path / "north").iterdir()) == [
+        "3-61000000.jpg", "notes.txt",
+    ]  # fmt: skip
+
+
+def test_the_oldest_go_where_all_are_too_much(tmp_path: Path) -> None:
+    one = pictures_of(tmp_path / "one", [5], Keeping(10**18, 1))
+    assert one == ["1-5000000.jpg"], "the newest stays, however little room there is"
+    size = (tmp_path / "one" / "north" / one[0]).stat().st_size
+    left = pictures_of(tmp_path / "many", [30, 10, 20, 40], Keeping(10**18, 3 * size))
+    assert left == ["1-30000000.jpg", "3-20000000.jpg", "4-40000000.jpg"]
+
+
 def test_a_picture_that_cannot_be_written_is_a_dead_letter_and_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "north").write_text("a file where a folder should be")
     records, analysis = walked(tmp_path)
@@ -113,5 +145,7 @@ def test_of_a_live_camera_the_command_gives_what_was_kept(tmp_path: Path) -> Non
 def test_the_folder_alone_will_do_and_a_blur_that_there_is_not_is_refused(tmp_path: Path) -> None:
     assert site(tmp_path, "snapshots: run/pictures\n").snapshots.folder == Path("run/pictures")
     assert site(tmp_path, "snapshots: {folder: a, blur: head}\n").snapshots.blur == "head"
+    bounded = site(tmp_path, "snapshots: {folder: a, keep: 7d, most: 500MB}\n").snapshots
+    assert (bounded.keep, bounded.most) == (7 * 86400, 500_000_000)
     with pytest.raises(Exception, match=r"snapshots\.blur: input should be 'none', 'face', 'head' or 'whole'"):
         site(tmp_path, "snapshots: {folder: a, blur: feet}\n")

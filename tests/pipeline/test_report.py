@@ -12,7 +12,9 @@ from two_people import counting, write
 from typer.testing import CliRunner
 
 from mtmct.records import EVENTS, Record
+from operators.draw import Privacy
 from operators.heat import heat_map
+from operators.records import Frame
 from pipeline.cli import app
 from pipeline.ledger.sqlite import SqliteWriter
 from pipeline.report import ReportError, write_report
@@ -57,6 +59,25 @@ def test_the_page_and_its_files_say_the_same(tmp_path: Path) -> None:
     live = csv.read_csv(tmp_path / "report" / "site_counts.csv").to_pylist()
     assert [(row["revision"], row["unique"]) for row in live] == [(1, 2), (1, 2), (1, 2), (1, 0)]
     assert cv2.imread(str(tmp_path / "report" / "heat-east.png")).any()
+
+
+def test_a_heat_map_lies_over_the_picture_that_is_there_with_everyone_in_it_blurred(tmp_path: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (600, 1200, 3), np.uint8)
+    at_start = Frame("east", 1, 0, image)  # both people are in it
+    maps = {}
+    for privacy in (Privacy.NONE, Privacy.WHOLE):
+        folder = tmp_path / privacy
+        write_report(MemoryReader(ledger()), folder, grounds={"east": at_start}, privacy=privacy)
+        maps[privacy] = cv2.imread(str(folder / "heat-east.png")).astype(int)
+    plain, blurred = maps.values()
+    assert plain.shape == (480, 960, 3) and plain[400:].std() > 10, "the picture, as wide as the page shows it"
+    scale, boxes = 0.8, [(300, 50, 340, 160), (500, 50, 540, 160)]
+    inside = np.zeros(plain.shape[:2], bool)
+    for x1, y1, x2, y2 in boxes:
+        inside[round(y1 * scale) : round(y2 * scale), round(x1 * scale) : round(x2 * scale)] = True
+    changed = np.abs(plain - blurred).max(axis=2) > 2
+    assert changed[inside].mean() > 0.5
+    assert changed[400:].sum() == 0
 
 
 def test_a_long_table_is_folded_and_a_line_has_bars_in_both_directions() -> None:

@@ -22,10 +22,11 @@ std::string count_until(const std::vector<std::int64_t>& times, std::int64_t tim
 }  // namespace
 
 void FlowStatistic::frame(std::int64_t number, std::int64_t time_ns, const std::vector<Track>& tracks) {
+  last_ = number;
   if (tracks.empty()) return;
   const std::int64_t time_us = time_ns / kUsNs;
   if (interval_s_) {
-    const std::int64_t interval = time_us / static_cast<std::int64_t>(std::nearbyint(*interval_s_ * 1e6));
+    const std::int64_t interval = interval_of(time_us);
     if (interval != interval_) lately_.clear();
     interval_ = interval;
   }
@@ -49,7 +50,10 @@ std::string FlowStatistic::text() const {
   std::sort(in.begin(), in.end());
   std::sort(out.begin(), out.end());
   std::string text;
-  for (const Frame& frame : frames_) {
+  std::size_t after = 0;  // the first frame with anybody in it that comes after this one
+  for (std::int64_t number = 1; number <= last_; ++number) {
+    if (after < frames_.size() && frames_[after].number == number) ++after;
+    const Frame frame = after == 0 ? nobody_yet(number) : frame_after(frames_[after - 1], number, after);
     text += "Frame id: " + std::to_string(frame.number) + ", Total count: " + std::to_string(frame.total);
     if (crossed_) {
       text += ", In count: " + count_until(in, frame.time_us) + ", Out count: " + count_until(out, frame.time_us);
@@ -60,6 +64,24 @@ std::string FlowStatistic::text() const {
     text += '\n';
   }
   return text;
+}
+
+FlowStatistic::Frame FlowStatistic::nobody_yet(std::int64_t number) const {
+  return {number, frames_.empty() ? 0 : frames_.front().time_us - 1, 0, 0};
+}
+
+FlowStatistic::Frame FlowStatistic::frame_after(const Frame& before, std::int64_t number, std::size_t after) const {
+  const bool last = after == frames_.size();
+  const Frame& from = last ? frames_.front() : before;
+  const Frame& to = last ? before : frames_[after];
+  const std::int64_t gap = std::max<std::int64_t>(to.number - from.number, 1);
+  const std::int64_t time_us = before.time_us + (number - before.number) * (to.time_us - from.time_us) / gap;
+  const bool same = interval_s_ && interval_of(time_us) == interval_of(before.time_us);
+  return {number, time_us, before.total, same ? before.lately : 0};
+}
+
+std::int64_t FlowStatistic::interval_of(std::int64_t time_us) const {
+  return time_us / static_cast<std::int64_t>(std::nearbyint(*interval_s_ * 1e6));
 }
 
 }  // namespace crosscam

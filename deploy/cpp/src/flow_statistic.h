@@ -1,4 +1,4 @@
-// Counts as PP-Tracking writes them, one line a frame in which anybody was seen:
+// Counts as PP-Tracking writes them, one line a frame:
 //
 //     Frame id: 12, Total count: 5, In count: 2, Out count: 1, Count during 10 secs: 4
 //
@@ -33,8 +33,15 @@ class FlowStatistic {
     std::int64_t total, lately;
   };
 
+  // A frame without anybody gets its time from those around it, as in the export of a ledger, which holds no other:
+  // between two that are known in proportion, after the last one at the pace of all.
+  Frame nobody_yet(std::int64_t number) const;
+  Frame frame_after(const Frame& before, std::int64_t number, std::size_t after) const;
+  std::int64_t interval_of(std::int64_t time_us) const;
+
   std::optional<double> interval_s_;
-  std::vector<Frame> frames_;
+  std::vector<Frame> frames_;  // those in which anybody was seen
+  std::int64_t last_ = 0;      // number of the last frame
   std::vector<std::int64_t> everyone_, lately_;  // ids, ascending
   std::optional<std::int64_t> interval_;
   bool crossed_ = false;
