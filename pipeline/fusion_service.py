@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from mtmct.records import CameraBatch, Commit, Record
 from operators.records import CrosscamError, StateError, pack, unpack
+from pipeline.clock_watch import ClockWatch
 from pipeline.health import HealthServer
 from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, StoppedError, SupersededError
 from pipeline.ledger.base import Encoded, LedgerWriter
@@ -86,6 +87,7 @@ class FusionService:
         self._watch = watch or SiteWatch(Silent())
         self._health = health
         self._lanes = {camera: Lane(live) for camera, live in cameras.items()}
+        self._clocks = ClockWatch()
         self._last_interval: int | None = None
         self._commits = 0
         self._finished = False
@@ -140,6 +142,7 @@ class FusionService:
                 for lane in self._lanes.values():
                     lane.heard = now
                 self._watch.restored(state, self._lanes)
+                self._clocks.restored(state)
                 self._task = asyncio.create_task(self._run())
                 self._watching = asyncio.create_task(self._look())
                 _log.info("fusion goes on after commit interval %s", self._last_interval)
@@ -200,6 +203,7 @@ class FusionService:
         waiting = lane.waiting_for(batch.sequence)
         if waiting is None:
             waiting = lane.put(batch)
+            self._clocks.heard(batch.camera, batch.watermark_ns, self._lanes)
             self._news.set()
         await asyncio.shield(waiting)
 
@@ -270,7 +274,11 @@ class FusionService:
             return left
 
     async def status(self) -> dict[str, Any]:
-        """Commits so far, and per camera: counts, watermark, batches waiting, late tracklets, failure."""
+        """Commits so far, and per camera: counts, watermark, batches waiting, late tracklets, failure, clock.
+
+        Of the clock: `skew_ms` by which it is ahead, as measured, None if it is not; `apart_s` by which its time is
+        ahead of the other live cameras' where that is more than a minute, and `batches_apart` that were so.
+        """
         return {
             "commits": self._commits,
             "waiting_for": self.waiting_for,
@@ -284,6 +292,9 @@ class FusionService:
                     "final": lane.final,
                     "failed": lane.failed,
                     "epoch": lane.epoch,
+                    "skew_ms": self._clocks.skew_ms.get(camera),
+                    "apart_s": self._clocks.apart_s.get(camera),
+                    "batches_apart": self._clocks.batches_apart.get(camera, 0),
                 }
                 for camera, lane in self._lanes.items()
             },
@@ -429,6 +440,7 @@ class FusionService:
         self.waiting_for = None
         self._commits += 1
         self._watch.committed(commit.records, state)
+        self._clocks.committed(commit.records)
 
     def _store(self, records: Sequence[Record], state: Mapping[str, bytes | None]) -> None:
         """In the engine's thread: while a large commit is encoded, the event loop stays free to answer."""

@@ -361,3 +361,26 @@ def test_a_service_that_waits_for_its_ledger_can_be_stopped() -> None:
     waits = threading.Event()
     bench = Bench({"a": False})
     run(scenario())
+
+
+def test_the_status_names_live_cameras_whose_clocks_are_minutes_apart() -> None:
+    async def scenario() -> None:
+        bench = Bench({"a": True, "b": True, "c": True})
+        for camera in "abc":
+            await bench.service.start_camera(camera)
+        sent = []
+        for second in range(3):
+            bench.clock.now = 1.0 + second
+            for camera, interval in (("a", 1000), ("b", 1000), ("c", 1200)):
+                sent.append(asyncio.create_task(bench.service.submit(batch(camera, second, interval + second))))
+                await asyncio.sleep(0)
+        cameras = (await bench.service.status())["cameras"]
+        assert [cameras[camera]["apart_s"] for camera in "abc"] == [None, None, pytest.approx(200, abs=2)]
+        assert [cameras[camera]["batches_apart"] for camera in "abc"] == [0, 0, 3]
+        assert {cameras[camera]["skew_ms"] for camera in "abc"} == {None}
+        for task in sent:
+            task.cancel()
+        await asyncio.gather(*sent, return_exceptions=True)
+        await bench.service.stop()
+
+    run(scenario())
