@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -48,6 +49,19 @@ def load_server_module() -> ModuleType:
     return module
 
 
+def make_certificate(folder: Path) -> Path | None:
+    """A private key and a certificate for this machine, made by itself: `tls.pem`, and `ca.pem` without the key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        return None
+    key, certificate, both = folder / "key.pem", folder / "ca.pem", folder / "tls.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    both.write_text(key.read_text() + certificate.read_text())
+    return both
+
+
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A server of our own, which tests may stop, kill and start again."""
@@ -60,12 +74,19 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         jars = module.fetch()
     except module.ServerError as error:
         pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("kafka")
     server = module.KafkaServer(
-        tmp_path_factory.mktemp("kafka"),
-        users={"operator": "open-sesame-42"},
+        folder,
+        users={"operator": "open-sesame-42", "guest": "may-nothing-7"},
+        tls=make_certificate(folder),
         detour=module.free_port(),
-        # Looks for transactions that have timed out twice a second instead of every ten.
-        extra={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"},
+        extra={
+            # Looks for transactions that have timed out twice a second instead of every ten.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
+            # Who is not named here, as the guest, may do nothing.
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS;User:operator",
+        },
         jars=jars,
     )
     with server:

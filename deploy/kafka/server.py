@@ -121,6 +121,8 @@ class KafkaServer:
         data: folder for configuration, log files and topics; made if missing.
         port: where clients connect; 0 picks a free one.
         users: names and passwords; if given, a second listener at `secured` asks for them (SASL PLAIN).
+        tls: a PEM file with a private key and its certificate; if given, and `users` too, a listener at `encrypted`
+            asks for them over TLS (SASL_SSL).
         detour: a port of this machine; if given, a further listener at `behind_detour` sends its clients there, so
             that whatever listens on it can come between them and the server.
         extra: more of Kafka's own settings.
@@ -134,6 +136,7 @@ class KafkaServer:
         *,
         port: int = 0,
         users: Mapping[str, str] | None = None,
+        tls: Path | None = None,
         detour: int | None = None,
         extra: Mapping[str, str] | None = None,
         jars: Path | None = None,
@@ -143,10 +146,12 @@ class KafkaServer:
         self._jars = jars
         self._heap = heap
         self._users = dict(users or {})
+        self._tls = tls
         self.detour = detour
         self._extra = dict(extra or {})
         self._port = port or free_port()
         self._secured_port = free_port()
+        self._encrypted_port = free_port()
         self._behind_detour_port = free_port()
         self._controller_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -160,6 +165,11 @@ class KafkaServer:
     def secured(self) -> str:
         """HOST:PORT for clients that log in with a name and a password."""
         return f"{HOST}:{self._secured_port}"
+
+    @property
+    def encrypted(self) -> str:
+        """HOST:PORT for clients that log in over TLS."""
+        return f"{HOST}:{self._encrypted_port}"
 
     @property
     def behind_detour(self) -> str:
@@ -294,6 +304,15 @@ class KafkaServer:
                 "listener.name.secured.plain.sasl.jaas.config": f"{login} required{known};",
                 **more,
             }
+            if self._tls is not None:
+                listeners["ENCRYPTED"] = self._encrypted_port
+                protocols["ENCRYPTED"] = "SASL_SSL"
+                more = {
+                    "listener.name.encrypted.plain.sasl.jaas.config": f"{login} required{known};",
+                    "listener.name.encrypted.ssl.keystore.type": "PEM",
+                    "listener.name.encrypted.ssl.keystore.location": str(self._tls.absolute()),
+                    **more,
+                }
         if self.detour is not None:
             listeners["DETOUR"] = self._behind_detour_port
             protocols["DETOUR"] = "PLAINTEXT"

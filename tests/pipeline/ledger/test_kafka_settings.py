@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourceType,
+)
 
 from pipeline.ledger.base import LedgerError
 from pipeline.ledger.kafka import KafkaReader, KafkaWriter
@@ -96,6 +106,70 @@ def test_a_wrong_password_is_an_error_at_once_that_does_not_repeat_it(
         KafkaWriter(new_ledger("kafka").site, wrong).open()
     assert "Invalid username or password" in str(refusal.value)
     assert "not-the-password" not in str(refusal.value) + caplog.text
+
+
+@pytest.fixture
+def encrypted(kafka_server: Any, login: dict[str, Any]) -> dict[str, Any]:
+    """Settings that log in over TLS, and trust the server's certificate."""
+    authority = kafka_server.data / "ca.pem"
+    if not authority.exists():
+        pytest.skip("needs openssl to make a certificate")
+    tls = {"bootstrap_servers": kafka_server.encrypted, "security_protocol": "SASL_SSL"}
+    return {**login, **tls, "ssl_cafile": str(authority)}
+
+
+@pytest.mark.kafka
+def test_a_ledger_is_written_and_read_over_tls(encrypted: dict[str, Any], new_ledger: Any, record: Any) -> None:
+    site = new_ledger("kafka").site
+    writer = KafkaWriter(site, encrypted)
+    writer.open()
+    writer.commit([record(0)], {"a": b"1"})
+    writer.close()
+    assert KafkaReader(site, encrypted).state() == {"a": b"1"}
+
+
+@pytest.mark.kafka
+def test_a_certificate_that_nobody_vouches_for_is_not_accepted(encrypted: dict[str, Any], new_ledger: Any) -> None:
+    distrustful = {name: value for name, value in encrypted.items() if name != "ssl_cafile"}
+    writer = KafkaWriter(new_ledger("kafka").site, distrustful, patience_s=0.0, on_wait=lambda sentence: None)
+    with pytest.raises(LedgerError, match="certificate verify failed"):
+        writer.open()
+
+
+@pytest.fixture
+def guest(login: dict[str, Any]) -> dict[str, Any]:
+    """A user whom the broker knows and grants nothing."""
+    return {**login, "sasl_plain_username": "guest", "sasl_plain_password": "may-nothing-7"}
+
+
+@pytest.mark.kafka
+def test_a_user_who_may_not_create_topics_is_told_which_to_have_created(
+    guest: dict[str, Any], new_ledger: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = new_ledger("kafka")
+    with caplog.at_level(logging.DEBUG), pytest.raises(LedgerError, match="or grant CREATE") as refusal:
+        KafkaWriter(ledger.site, guest).open()
+    assert f"{ledger.site}.tracks" in str(refusal.value)
+    assert "may-nothing-7" not in str(refusal.value) + caplog.text
+
+
+@pytest.mark.kafka
+def test_a_user_who_may_read_and_not_write_is_told_to_look_at_the_permissions(
+    guest: dict[str, Any], kafka_server: Any, new_ledger: Any, record: Any
+) -> None:
+    ledger = new_ledger("kafka")
+    owner = ledger.writer()
+    owner.open()
+    owner.commit([record(0)], {"a": b"1"})
+    owner.close()
+    names = ResourcePattern(ResourceType.TOPIC, ledger.site, ACLResourcePatternType.PREFIXED)
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka_server.bootstrap)) as admin:
+        operations = (ACLOperation.DESCRIBE, ACLOperation.READ, ACLOperation.DESCRIBE_CONFIGS)
+        admin.create_acls([ACL("User:guest", "*", o, ACLPermissionType.ALLOW, names) for o in operations])
+    assert KafkaReader(ledger.site, guest).state() == {"a": b"1"}
+    with pytest.raises(LedgerError, match=r"refuses .*check ledger\.kafka and the permissions"):
+        KafkaWriter(ledger.site, guest).open()
+    assert ledger.values() == [0]
 
 
 @pytest.mark.kafka
