@@ -160,3 +160,46 @@ def check_command(
     console.print(table)
     looks = "" if found.embeddings is None else f", embeddings of {found.embeddings.shape[1]}"
     console.print(f"{output}: {len(found)} objects{looks}, {took * 1000:.0f} ms", markup=False)
+
+
+@app.command("serve")
+def serve_command(
+    detector: Annotated[
+        list[str] | None, typer.Option(help="NAME=MODEL, or a model alone; may be repeated. MODEL: default, or a path.")
+    ] = None,
+    embedder: Annotated[list[str] | None, typer.Option(help="The same of embedders.")] = None,
+    host: Annotated[str, typer.Option(help="Address to bind; others than loopback need CROSSCAM_TOKEN.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    replicas: Annotated[int, typer.Option(min=1, help="Of each model, at most.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures that go through a network together, at most.")] = 8,
+    device: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
+    gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU a replica.")] = 0.0,
+    ray_address: Annotated[
+        str | None, typer.Option(help="The cluster to run on; a Ray of its own if not given.")
+    ] = None,
+) -> None:
+    """Put models behind an address, on Ray Serve: pictures in, boxes or embeddings out. Ctrl-C ends it."""
+    import os
+
+    from pipeline.cli.serve import TOKEN
+    from pipeline.serve.guard import check_bind, is_loopback
+    from pipeline.serve.models import Served
+    from pipeline.serve.on_ray import serve_models
+
+    token = os.environ.get(TOKEN) or None
+    check_bind(host, token)
+    usual = {"device": device, "gpus": gpus, "most": replicas, "batch": batch}
+    served = [
+        Served(name=name, kind=kind, model=model, **usual)  # type: ignore[arg-type]
+        for kind, some in (("detect", detector), ("embed", embedder))
+        for name, model in map(_named, some or ())
+    ]
+    if not served:
+        served = [Served("people", "detect", **usual), Served("looks", "embed", **usual)]  # type: ignore[arg-type]
+    serve_models(served, host, port, console, token=token, local=is_loopback(host), ray_address=ray_address)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """`NAME=MODEL`, or the model's own name."""
+    name, equals, model = text.partition("=")
+    return (name, model) if equals else (Path(text).name, text)
