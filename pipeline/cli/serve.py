@@ -32,10 +32,14 @@ def serve_command(
     ] = None,
     blur: Annotated[Blur, typer.Option(help="What is made unrecognisable of everyone tracked.")] = Blur.NONE,
     work: Annotated[Path, typer.Option(help="Folder of new analyses.")] = Path("analyses"),
+    page: Annotated[bool, typer.Option(help="--no-page: the API alone.")] = True,
+    ray: Annotated[
+        str | None, typer.Option(help="Serve it by Ray Serve on this cluster, `local` for a Ray of its own.")
+    ] = None,
 ) -> None:
     """Serve a site: a page for people, and /v1 for programs (documented at /v1/docs)."""
     from operators.draw import Privacy
-    from pipeline.address import find
+    from pipeline.address import LAST, find
     from pipeline.cli.read import _duration
     from pipeline.serve.app import Options, create_app
     from pipeline.serve.guard import check_bind, is_loopback
@@ -47,10 +51,19 @@ def serve_command(
         local=is_loopback(host),
         keep_s=None if keep is None else _duration(keep),
         privacy=Privacy(blur.value),
-        work=work,
+        work=work.absolute(),
+        page=page,
     )
     place = find(ledger)
     place.reader().close()  # what is wrong with it is better said before anything is bound
+    if ray is not None:
+        from pipeline.serve.on_ray import serve_site
+
+        name = ledger or LAST.read_text(encoding="utf-8").strip()
+        if not name.startswith("kafka://"):
+            name = str(Path(name).absolute())  # a replica may run in another folder
+        serve_site(name, options, host, port, console, ray_address=None if ray == "local" else ray)
+        return
     run_app(create_app(place, options), host, port)
 
 

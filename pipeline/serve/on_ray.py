@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from rich.console import Console
 
 from operators.records import CrosscamError
+from pipeline.serve.app import Options
 from pipeline.serve.models import APP, Served, application
 
 
@@ -41,28 +42,72 @@ def serve_models(
     Raises:
         CrosscamError: Ray does not answer, or a model cannot be served.
     """
+    cpus = sum(one.threads * one.most for one in served)
+    where = [f"http://{host}:{port}/v1/models/{one.name}:predict" for one in served]
+    app = application(served, token=token, local=local)
+    _run(APP, app, host, port, lambda: console.print("\n".join(where), markup=False), cpus, ray_address, until)
+
+
+def serve_site(
+    ledger: str,
+    options: Options,
+    host: str,
+    port: int,
+    console: Console,
+    *,
+    ray_address: str | None = None,
+    until: threading.Event | None = None,
+) -> None:
+    """Serve a site as a Ray Serve application of one replica: what it knows is in its memory.
+
+    Args:
+        ledger: its name, as `find` takes it; an SQLite file has to be on the replica's node.
+        options: how.
+        host, port, console, ray_address, until: see `serve_models`.
+
+    Raises:
+        CrosscamError: Ray does not answer, or the site cannot be served.
+    """
+
+    def build() -> Any:
+        from pipeline.address import find
+        from pipeline.serve.app import create_app
+
+        return create_app(find(ledger), options)
+
+    site = serve.deployment(
+        serve.ingress(build)(), name="site", ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1000
+    )
+    said = f"http://{host}:{port}  (the API: /v1/docs; Ctrl-C ends it)"
+    _run("site", site.bind(), host, port, lambda: console.print(said, markup=False), 1, ray_address, until)
+
+
+def _run(
+    name: str,
+    app: Any,
+    host: str,
+    port: int,
+    ready: Callable[[], None],
+    cpus: int,
+    ray_address: str | None,
+    until: threading.Event | None,
+) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    threads = sum(one.threads * one.most for one in served)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "crosscam"}
     if ray_address is None:
-        cpus = max(os.cpu_count() or 1, threads + 1)
-        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
+        here = max(os.cpu_count() or 1, cpus + 1)
+        options |= {"address": "local", "num_cpus": here, "include_dashboard": False}
     else:
         options["address"] = ray_address
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         ray.init(**options)
         serve.start(http_options={"host": host, "port": port}, logging_config={"log_level": "WARNING"})
-        serve.run(application(served, token=token, local=local), name=APP, route_prefix="/")
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        _end()
-        raise CrosscamError(f"the models cannot be served ({_first_line(error)}); look at Ray's logs") from None
-    except BaseException:
-        _end()
-        raise
-    try:
-        for one in served:
-            console.print(f"http://{host}:{port}/v1/models/{one.name}:predict", markup=False)
+        serve.run(app, name=name, route_prefix="/")
+        ready()
         (until or threading.Event()).wait()
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise CrosscamError(f"this cannot be served on Ray ({_first_line(error)}); look at Ray's logs") from None
     finally:
         _end()
 
