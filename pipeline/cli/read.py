@@ -31,6 +31,13 @@ class Topic(StrEnum):
     DEADLETTER = DEADLETTER
 
 
+class Layout(StrEnum):
+    """Whose fields JSON has."""
+
+    CROSSCAM = "crosscam"
+    NVIDIA = "nvidia"
+
+
 class ExportFormat(StrEnum):
     """What can be written."""
 
@@ -59,6 +66,9 @@ def tail_command(
     ledger: LedgerOption = None,
     from_beginning: Annotated[bool, typer.Option("--from-beginning", help="All records, not only new ones.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Whole records, one JSON object a line.")] = False,
+    schema: Annotated[
+        Layout, typer.Option(help="With --json: nvidia gives nv.Frame of tracks and nv.Behavior of journeys.")
+    ] = Layout.CROSSCAM,
     follow: Annotated[bool, typer.Option(help="Wait for more; --no-follow ends at the last record.")] = True,
 ) -> None:
     """Show a topic's records as they are committed."""
@@ -68,8 +78,8 @@ def tail_command(
     try:
         after = None if from_beginning else reader.end(topic.value)
         for stored in reader.read(topic.value, after=after, follow=follow):
-            line = _json(stored.value) if as_json else describe(topic, stored.value)
-            sys.stdout.write(line + "\n")
+            for line in _lines(topic, stored.value, as_json, schema):
+                sys.stdout.write(line + "\n")
             sys.stdout.flush()
     except KeyboardInterrupt:
         return  # the ordinary way to end a tail
@@ -78,6 +88,18 @@ def tail_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         reader.close()
+
+
+def _lines(topic: Topic, value: Mapping[str, Any], as_json: bool, schema: Layout) -> list[str]:
+    if not as_json:
+        return [describe(topic, value)]
+    if schema is Layout.CROSSCAM:
+        return [_json(value)]
+    from pipeline.nvidia import behaviors, frames
+
+    if topic is Topic.TRACKS:
+        return [_json(one) for one in frames([value])]
+    return [_json(one) for one in behaviors(value)] if value.get("type") == "journey" else []
 
 
 def describe(topic: Topic, value: Mapping[str, Any]) -> str:

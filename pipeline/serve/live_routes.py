@@ -2,14 +2,15 @@
 
 A frame is a JSON object: `records`, a list of `{"topic", "record"}` in commit order within each topic, and `positions`,
 where each topic has come to. Whoever comes back gives these, `/v1/live?tracks=POSITION&identities=POSITION`, and misses
-nothing, and gets nothing twice. Without them the newest records begin.
+nothing, and gets nothing twice. Without them the newest records begin. With `schema=nvidia`, `records` holds nv.Frame
+and nv.Behavior objects instead (see `pipeline.nvidia`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -17,6 +18,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from operators.records import CrosscamError
 from pipeline.ledger.base import Stored
+from pipeline.nvidia import behaviors, frames
 from pipeline.serve.context import Served
 from pipeline.serve.feed import FRAME, TooFarBehindError
 
@@ -38,8 +40,12 @@ async def live(socket: WebSocket) -> None:
         await socket.close(REFUSED, f"topics are {', '.join(TOPICS)}")
         return
     camera = asked.get("camera")
+    if asked.get("schema", "crosscam") not in WRITTEN:
+        await socket.close(REFUSED, f"schemas are {', '.join(WRITTEN)}")
+        return
+    write = WRITTEN[asked.get("schema", "crosscam")]
     positions = {topic: asked[topic] for topic in topics if topic in asked}
-    sender = asyncio.create_task(_send(socket, of, topics, camera, positions))
+    sender = asyncio.create_task(_send(socket, of, topics, camera, positions, write))
     try:
         while True:
             await socket.receive_text()  # nothing is expected; this is how one learns that the watcher has left
@@ -52,7 +58,12 @@ async def live(socket: WebSocket) -> None:
 
 
 async def _send(
-    socket: WebSocket, of: Served, topics: tuple[str, ...], camera: str | None, positions: dict[str, str]
+    socket: WebSocket,
+    of: Served,
+    topics: tuple[str, ...],
+    camera: str | None,
+    positions: dict[str, str],
+    write: Callable[[list[Stored]], str],
 ) -> None:
     try:
         async for some in _records(of, topics, positions):
@@ -60,7 +71,7 @@ async def _send(
                 positions[stored.topic] = stored.position
             chosen = [one for one in some if camera is None or one.value.get("camera", camera) == camera]
             if chosen:
-                await socket.send_text(frame(chosen, positions))
+                await socket.send_text(f'{{"records":{write(chosen)},"positions":{json.dumps(positions)}}}')
     except TooFarBehindError as error:
         await socket.close(TRY_AGAIN, str(error)[:120])
     except CrosscamError as error:
@@ -118,10 +129,21 @@ def _past(of: Served, positions: Mapping[str, str]) -> Iterator[list[Stored]]:
         reader.close()
 
 
-def frame(some: list[Stored], positions: Mapping[str, str]) -> str:
-    """Records as one text. What is stored as JSON is passed on as it is."""
-    records = ",".join(f'{{"topic":"{one.topic}","record":{_json(one)}}}' for one in some)
-    return f'{{"records":[{records}],"positions":{json.dumps(positions)}}}'
+def as_stored(some: list[Stored]) -> str:
+    """Records as a JSON list. What is stored as JSON is passed on as it is."""
+    return "[" + ",".join(f'{{"topic":"{one.topic}","record":{_json(one)}}}' for one in some) + "]"
+
+
+def as_nvidia(some: list[Stored]) -> str:
+    """The same in NVIDIA's layout: frames, then behaviours; what it has no place for is left out."""
+    said: list[object] = [*frames(one.value for one in some if one.topic == TRACKS)]
+    for one in some:
+        if one.topic == EVENTS and one.value["type"] == "journey":
+            said += behaviors(one.value)
+    return json.dumps(said, separators=(",", ":"))
+
+
+WRITTEN: Mapping[str, Callable[[list[Stored]], str]] = {"crosscam": as_stored, "nvidia": as_nvidia}
 
 
 def _json(stored: Stored) -> str:

@@ -107,3 +107,14 @@ def test_an_unknown_topic_and_a_foreign_position_are_refused(client: TestClient)
         with client.websocket_connect(f"/v1/live?{query}") as socket, pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_text()
         assert closed.value.code == 1008 and says in closed.value.reason
+
+
+def test_consumers_of_nvidias_layout_are_spoken_to_in_it(client: TestClient, running: Running) -> None:
+    with client.websocket_connect("/v1/live?topics=tracks&schema=nvidia") as socket:
+        running.commit()
+        said = json.loads(socket.receive_text())
+    assert {one["sensorId"] for one in said["records"]} == {"east"}
+    assert [len(one["objects"]) for one in said["records"]] == [2] * 10, "ten pictures of two people"
+    with client.websocket_connect("/v1/live?schema=klingon") as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_text()
+    assert "schemas are crosscam, nvidia" in closed.value.reason
