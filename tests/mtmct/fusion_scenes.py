@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 
@@ -107,6 +108,27 @@ def script(walks: Walks, origins: Mapping[str, tuple[float, float]], until: int)
             batches.append(CameraBatch(name, 1, second, second, (second + 1) * SECOND_NS, tuple(seen)))
         steps.append(((second + 1) * SECOND_NS, batches))
     return [*steps, (END_OF_TIME, [])]
+
+
+def crowd(ahead: Mapping[str, float], walks: int = 18, turned: float = 0.0) -> list[tuple[int, list[CameraBatch]]]:
+    """Every two seconds somebody walks through the common view of cameras a, b and c, each in another direction.
+
+    `ahead`: seconds by which clocks are ahead; `turned`: radians by which all directions are turned.
+    """
+    origins = dict.fromkeys("abc", (0.0, 0.0))
+    made = {}
+    for walk in range(walks):
+        angle, speed, start = 2.4 * walk + turned, 0.9 + 0.1 * (walk % 4), 2.0 * walk + 12
+        vx, vy = speed * math.cos(angle), speed * math.sin(angle)
+        path = straight(10 - 4 * vx, 5 - 4 * vy, vx, vy, start)
+        for name in origins:
+            off = ahead.get(name, 0.0)
+            made[name, walk + 1] = {
+                "path": lambda t, path=path, off=off: path(t - off),
+                "start": start + off,
+                "end": start + off + 8,
+            }
+    return script(made, origins, 2 * walks + 36)
 
 
 def play(engine: FusionEngine, steps: list[tuple[int, list[CameraBatch]]]) -> list[Commit]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
-from fusion_scenes import camera, follows_the_schema, play, records, script, straight, topology
+from fusion_scenes import camera, crowd, follows_the_schema, play, records, topology
 from hypothesis import given
 from hypothesis import settings as example
 from hypothesis import strategies as st
@@ -17,29 +15,11 @@ from mtmct.settings import FusionSettings
 from mtmct.skew import Difference, solve
 from operators.records import StateError
 
-ORIGINS = {"a": (0.0, 0.0), "b": (0.0, 0.0), "c": (0.0, 0.0)}
-WALKS = 18
+WALKS = 18  # of a crowd
 
 
 def engine(mode: str) -> FusionEngine:
     return FusionEngine("plaza", topology(*(camera(name) for name in "abc")), FusionSettings(clock_skew=mode))
-
-
-def crowd(ahead: dict[str, float]) -> list:
-    """Every two seconds somebody walks through the common view of the three cameras, each in another direction."""
-    walks = {}
-    for walk in range(WALKS):
-        angle, speed, start = 2.4 * walk, 0.9 + 0.1 * (walk % 4), 2.0 * walk + 12
-        vx, vy = speed * math.cos(angle), speed * math.sin(angle)
-        path = straight(10 - 4 * vx, 5 - 4 * vy, vx, vy, start)
-        for name in ORIGINS:
-            off = ahead.get(name, 0.0)
-            walks[name, walk + 1] = {
-                "path": lambda t, path=path, off=off: path(t - off),
-                "start": start + off,
-                "end": start + off + 8,
-            }
-    return script(walks, ORIGINS, 2 * WALKS + 36)
 
 
 def said(commits) -> dict[str, dict]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from fusion_scenes import camera, look, play, records, script, straight, topology
+from fusion_scenes import camera, crowd, look, play, records, script, straight, topology
 from hypothesis import HealthCheck, given
 from hypothesis import settings as example
 from hypothesis import strategies as st
 
 from mtmct.corrections import IdentityResolver
 from mtmct.fusion import FusionEngine
-from mtmct.records import Tracklet
+from mtmct.records import CameraBatch, Commit, Tracklet
 from mtmct.settings import FusionSettings
 
+Steps = list[tuple[int, list[CameraBatch]]]
 ORIGINS = {"a": (0.0, 0.0), "b": (6.0, 0.0), "c": (0.0, 0.0)}
 
 
@@ -48,10 +51,20 @@ def scenes(draw):
     return script(walks, ORIGINS, 25)
 
 
-@example(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(scenes(), st.booleans())
-def test_exclusive_complete_monotone_and_restartable(steps, provisional):
-    commits = play(engine(provisional), steps)
+@st.composite
+def crowds(draw):
+    """People who walk through the common view of three cameras, the clocks of two of which are off by seconds."""
+    ahead = {name: draw(st.integers(-12, 12)) / 4 for name in "bc"}
+    return crowd(ahead, walks=draw(st.integers(10, 13)), turned=draw(st.floats(0, 6)))
+
+
+def correcting() -> FusionEngine:
+    return FusionEngine("plaza", topology(*(camera(name) for name in "abc")), FusionSettings(clock_skew="apply"))
+
+
+def holds(make: Callable[[], FusionEngine], steps: Steps, stop: int) -> list[Commit]:
+    """Play the steps and assert what must hold, also if the engine is restored at step `stop`; the commits."""
+    commits = play(make(), steps)
     tracks, identities = records(commits, "tracks"), records(commits, "identities")
 
     sent = sum(in_picture(tracklet) for _, batches in steps for batch in batches for tracklet in batch.tracklets)
@@ -76,13 +89,26 @@ def test_exclusive_complete_monotone_and_restartable(steps, provisional):
         assert value["revision"] >= revisions.get(value["identity"], 0), "revisions never go back"
         revisions[value["identity"]] = value["revision"]
 
-    middle = len(steps) // 2
-    interrupted = engine(provisional)
-    for watermark, batches in steps[:middle]:
+    interrupted = make()
+    for watermark, batches in steps[:stop]:
         interrupted.advance(batches, watermark)
-    restored = engine(provisional)
+    restored = make()
     restored.restore(interrupted.snapshot())
-    assert [restored.advance(batches, watermark) for watermark, batches in steps[middle:]] == commits[middle:]
+    assert [restored.advance(batches, watermark) for watermark, batches in steps[stop:]] == commits[stop:]
+    return commits
+
+
+@example(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenes(), st.booleans())
+def test_exclusive_complete_monotone_and_restartable(steps, provisional):
+    holds(lambda: engine(provisional), steps, len(steps) // 2)
+
+
+@example(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(crowds(), st.data())
+def test_it_all_holds_while_clocks_are_being_put_right(steps, data):
+    commits = holds(correcting, steps, data.draw(st.integers(18, len(steps) - 10), "restored before step"))
+    assert any(value["type"] == "clock_skew" for value in records(commits, "events")), "the clocks are being measured"
 
 
 @example(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
