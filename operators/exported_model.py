@@ -34,6 +34,8 @@ _COCO_NAMES = """
 """
 COCO = tuple(name.strip() for name in _COCO_NAMES.split(","))
 """What detectors trained on COCO call their eighty classes."""
+VISDRONE = ("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor")
+"""What models trained on VisDrone call its ten classes."""
 
 _PLAIN_NAMES = {"pedestrian": "person", "motorbike": "motorcycle", "motor": "motorcycle", "aeroplane": "airplane"}
 

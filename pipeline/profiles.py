@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from operators.exported_model import VISDRONE
+
 SIX = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 """What the bundled detector finds."""
-
-VISDRONE = (*("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle", "awning-tricycle", "bus", "motor"),)
 
 
 @dataclass(frozen=True)

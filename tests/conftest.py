@@ -23,7 +23,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default-run"))
 
 # Skips that CI accepts: data that is not part of the project, hardware and rights that CI may not have, and a Python
 # that was built another way.
-ACCEPTED = ("shared/", "GPU", "root may", "right to mount", "built as a shared library")
+ACCEPTED = ("shared/", "GPU", "the extra onnx-export", "root may", "right to mount", "built as a shared library")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""DLA-34 (Yu et al. 2018) and the aggregating neck that CenterNet put on it (Zhou et al. 2019), without deformation."""
+"""DLA-34 (Yu et al. 2018) and the aggregating neck that CenterNet put on it (Zhou et al. 2019)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F  # noqa: N812 - the name the field uses
 from paddle import Tensor, nn
+from paddle.vision.ops import DeformConv2D
 
 from operators.networks.layers import ConvNorm
 
@@ -95,14 +96,30 @@ class Enlarge(nn.Layer):  # type: ignore[misc]
         return self.conv(x)
 
 
+class DeformNorm(nn.Layer):  # type: ignore[misc]
+    """A 3x3 convolution whose taps move and weigh as the map says (Zhu et al. 2019), batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        still = nn.initializer.Constant(0.0)
+        self.shifts = nn.Conv2D(inputs, 3 * 9, 3, padding=1, weight_attr=still, bias_attr=still)
+        self.bent = DeformConv2D(inputs, outputs, 3, padding=1)
+        self.norm = nn.BatchNorm2D(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shifts, weights = paddle.split(self.shifts(x), [2 * 9, 9], axis=1)
+        return F.relu(self.norm(self.bent(x, shifts, F.sigmoid(weights))))
+
+
 class Aggregate(nn.Layer):  # type: ignore[misc]
     """Brings deeper maps to the size and width of the first, one after the other adding them up."""
 
-    def __init__(self, width: int, inputs: Sequence[int], factors: Sequence[int]) -> None:
+    def __init__(self, width: int, inputs: Sequence[int], factors: Sequence[int], deformable: bool = False) -> None:
         super().__init__()
-        self.project = nn.LayerList([ConvNorm(channels, width, 3) for channels in inputs[1:]])
+        block = DeformNorm if deformable else ConvNorm
+        self.project = nn.LayerList([block(channels, width) for channels in inputs[1:]])
         self.enlarge = nn.LayerList([Enlarge(width, factor) for factor in factors[1:]])
-        self.mix = nn.LayerList([ConvNorm(width, width, 3) for _ in inputs[1:]])
+        self.mix = nn.LayerList([block(width, width) for _ in inputs[1:]])
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """All maps as they came out; the last one holds everything."""
@@ -113,24 +130,22 @@ class Aggregate(nn.Layer):  # type: ignore[misc]
 
 
 class AggregatingNeck(nn.Layer):  # type: ignore[misc]
-    """Four maps at strides 4 to 32 in, one at stride 4 out, of the first one's channels, or `width`."""
+    """Four maps at strides 4 to 32 in, one at stride 4 out, of the first one's channels."""
 
-    def __init__(self, channels: Sequence[int], width: int | None = None) -> None:
+    def __init__(self, channels: Sequence[int], deformable: bool = False) -> None:
         super().__init__()
-        self.width = width or channels[0]
-        self.entry = None if self.width == channels[0] else ConvNorm(channels[0], self.width, 1)
-        widths = [self.width, *channels[1:]]
+        widths = [*channels]
+        self.width = widths[0]
         self.steps = nn.LayerList()
         inputs = list(widths)
         for start in range(len(widths) - 2, -1, -1):
-            self.steps.append(Aggregate(widths[start], inputs[start:], [1] + [2] * (len(widths) - 1 - start)))
+            factors = [1] + [2] * (len(widths) - 1 - start)
+            self.steps.append(Aggregate(widths[start], inputs[start:], factors, deformable))
             inputs[start + 1 :] = [widths[start]] * (len(widths) - 1 - start)
-        self.last = Aggregate(self.width, widths[:3], (1, 2, 4))
+        self.last = Aggregate(self.width, widths[:3], (1, 2, 4), deformable)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         maps = [*maps]
-        if self.entry is not None:
-            maps[0] = self.entry(maps[0])
         outs = [maps[-1]]
         for number, step in enumerate(self.steps):
             start = len(maps) - 2 - number

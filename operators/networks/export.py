@@ -11,16 +11,22 @@ import paddle
 from paddle import Tensor, nn
 from ruamel.yaml import YAML
 
+from operators.networks.fairmot import FairMot
 from operators.networks.in_graph import suppress_in_graph, to_picture
+from operators.networks.jde import Jde
+from operators.networks.picodet import PicoDet
+from operators.networks.ppyoloe import PPYoloE
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "is_scale": True, "norm_type": "mean_std"}
 UNIT = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0], "is_scale": True, "norm_type": "none"}
+FLOOR, IOU, LIMIT = 0.025, 0.6, 300
+"""Of a detector's suppression: least score, overlap, boxes a picture."""
 
 
 class Suppressing(nn.Layer):  # type: ignore[misc]
     """A detector with its suppression inside: rows (N, 6) of class, score, xyxy of the picture; counts (B,)."""
 
-    def __init__(self, network: nn.Layer, floor: float = 0.025, iou: float = 0.6, limit: int = 300) -> None:
+    def __init__(self, network: nn.Layer, floor: float = FLOOR, iou: float = IOU, limit: int = LIMIT) -> None:
         super().__init__()
         self.network, self.floor, self.iou, self.limit = network, floor, iou, limit
 
@@ -40,6 +46,47 @@ class Raw(nn.Layer):  # type: ignore[misc]
     def forward(self, image: Tensor) -> list[Tensor]:
         scores, sides = self.network.levels(image)
         return [*scores, *sides]
+
+
+def export(
+    network: nn.Layer,
+    folder: Path,
+    *,
+    height: int,
+    width: int,
+    labels: Sequence[str] = (),
+    normalisation: dict[str, Any] | None = None,
+    iou: float = IOU,
+) -> Path:
+    """Export a detector (suppression inside), a one-shot tracker or a ReID network as PaddleDetection does its own.
+
+    Args:
+        network: `PicoDet`, `PPYoloE`, `FairMot`, `Jde`, or one that makes embeddings of crops.
+        folder, labels: as `save`'s.
+        height, width: of the network's input, pixels.
+        normalisation: of a detector's input; `IMAGENET` if None.
+        iou: overlap of a detector's suppression.
+    """
+    if isinstance(network, FairMot | Jde):
+        return save(
+            network,
+            folder,
+            inputs={"image": [1, 3, height, width], "im_shape": [1, 2], "scale_factor": [1, 2]},
+            architecture="JDE" if isinstance(network, Jde) else "FairMOT",
+            labels=labels,
+            preprocess=[letterbox(height, width), normalise(UNIT), PERMUTE],
+        )
+    if isinstance(network, PicoDet | PPYoloE):
+        return save(
+            Suppressing(network, iou=iou),
+            folder,
+            inputs={"image": [None, 3, height, width], "scale_factor": [None, 2]},
+            architecture="GFL" if isinstance(network, PicoDet) else "YOLO",
+            labels=labels,
+            preprocess=[resize(height, width), normalise(normalisation or IMAGENET), PERMUTE],
+        )
+    steps = [resize(height, width), normalise(IMAGENET), PERMUTE]
+    return save(network, folder, inputs={"x": [None, 3, height, width]}, architecture="DeepSORT", preprocess=steps)
 
 
 def save(

@@ -1,6 +1,6 @@
 """FairMOT (Zhang et al., IJCV 2021) and, with several classes, MCFairMOT: points that also say how they look.
 
-On DLA-34 or HRNetV2-W18; no deformable convolutions on either.
+On DLA-34, whose published model has deformable convolutions in its neck, or HRNetV2-W18, which has none.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ class FairMot(nn.Layer):  # type: ignore[misc]
         top: how many rows `forward` gives.
         scale: of the backbone's channels; 1 is the published one.
         hidden: channels within a head.
+        deformable: convolutions in the neck; slow on a CPU.
         tiny: a network of the same kind, too small to be of use: for tests of exports.
+
+    Attributes:
+        on_dla: the backbone is DLA-34.
     """
 
     def __init__(
@@ -54,17 +58,18 @@ class FairMot(nn.Layer):  # type: ignore[misc]
         top: int = TOP,
         scale: float = 1.0,
         hidden: int = _HIDDEN,
+        deformable: bool = False,
         tiny: bool = False,
     ) -> None:
         super().__init__()
+        self.on_dla = backbone == "dla34"
         if backbone == "dla34":
             self.backbone = Dla([max(round(c * (0.25 if tiny else scale)), 4) for c in CHANNELS])
-            self.neck = AggregatingNeck(self.backbone.channels)
         elif backbone == "hrnet18":
             self.backbone = HrNet(4, (1, 1, 1), blocks=1) if tiny else HrNet(round(18 * scale), MODULES)
-            self.neck = AggregatingNeck(self.backbone.channels, 64)
         else:
             raise ValueError(f"there is no backbone {backbone!r}: take dla34 or hrnet18")
+        self.neck = AggregatingNeck(self.backbone.channels, deformable)
         self.top = top
         width = self.neck.width
         self.heat = Head(width, classes, _RARE, hidden)

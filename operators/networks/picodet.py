@@ -142,7 +142,7 @@ class PicoDet(nn.Layer):  # type: ignore[misc]
         chosen = SIZES[size] if isinstance(size, str) else size
         if version == 1 and size != "s":
             raise ValueError("PicoDet's first version is here in size s only")
-        self.classes = classes
+        self.classes, self.version = classes, version
         self.backbone = LCNet(chosen.scale) if version == 2 else ESNet()
         self.neck = Pyramid(self.backbone.channels, chosen.width, Fuse if version == 2 else PartialFuse)
         branch = AlignedBranch if version == 2 else PlainBranch

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 console = Console(highlight=False, soft_wrap=True)
-app = typer.Typer(help="Official models and your own: list, pull, import, check.", no_args_is_help=True)
+app = typer.Typer(help="Official models and your own: list, pull, import, export, check.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option("--to", help="Folder that models are kept in.")]
 _DEFAULT_FOLDER = Path("models")
@@ -115,6 +115,49 @@ def import_command(
         known = read_configuration(configuration)
         told = f"{known.architecture or 'unknown architecture'}, {len(known.labels) or 'no'} class names"
     console.print(f"{folder}: {told}", markup=False)
+
+
+@app.command("export")
+def export_command(
+    source: Annotated[
+        Path,
+        typer.Argument(help="A folder of crosscam train, official weights (.pdparams), or, with --onnx, an export."),
+    ],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder to write; model in a training's, else named after the weights.")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="The official model that the weights are of, if their file has another name.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT of the input, if not as published.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Names of the classes, between commas.")] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx beside it, too (needs paddle2onnx).")] = False,
+) -> None:
+    """Export weights as a folder in PaddleDetection's layout: Paddle Inference's program and infer_cfg.yml."""
+    import re
+
+    from operators.exported_model import find_configuration
+    from operators.networks.to_onnx import to_onnx
+    from pipeline.model_export import Wishes, export_weights
+    from pipeline.model_store import ModelStoreError
+
+    pair = re.fullmatch(r"(\d+)x(\d+)", size or "")
+    if size is not None and (pair is None or any(int(side) % 32 or not int(side) for side in pair.groups())):
+        raise ModelStoreError(f"--size {size}: say WIDTHxHEIGHT, both multiples of 32, such as 640x640")
+    if source.is_dir() and find_configuration(source) is not None:
+        if not onnx:
+            raise ModelStoreError(f"{source} is an export already: with --onnx it is converted")
+        folder = source
+    else:
+        wishes = Wishes(
+            like,
+            None if pair is None else (int(pair[2]), int(pair[1])),
+            None if classes is None else [name.strip() for name in classes.split(",")],
+        )
+        folder = export_weights(source, to, wishes)
+        console.print(f"{folder}: exported", markup=False)
+    if onnx:
+        console.print(f"{to_onnx(folder)}: written", markup=False)
 
 
 @app.command("check")

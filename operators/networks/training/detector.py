@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,25 +10,23 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from operators.networks.export import IMAGENET, PERMUTE, Suppressing, normalise, resize, save
-from operators.networks.picodet import PicoDet
+from operators.networks.blueprint import Blueprint
+from operators.networks.export import FLOOR, IOU, LIMIT
 from operators.networks.picodet import Size as PicoDetSize
-from operators.networks.ppyoloe import PPYoloE
 from operators.networks.ppyoloe import Size as PPYoloESize
 from operators.networks.training.augmentation import Augmentation
 from operators.networks.training.batches import Batches, Pictures, prepared
 from operators.networks.training.detection_loss import LOSSES, detection_loss
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.labelled import Labelled
-from operators.networks.training.loop import Entry, Plan, best, fit
+from operators.networks.training.loop import Plan
 from operators.networks.training.parallel import join
 from operators.networks.training.precision import Precision, precision
+from operators.networks.training.run import OnEpoch, OnStep, run, unwatched
 from operators.networks.training.start import begin
 from operators.nms import suppress
 from operators.records import Detections
 
-FLOOR, IOU, LIMIT = 0.025, 0.6, 300
-"""Of the suppression, in evaluation as in the export."""
 PLAN = Plan(epochs=100, patience=20, rate=0.01, warm=1, decay=4e-5, average=0.9998)
 """The reference has rates of 0.32 at 512 pictures a step (PicoDet): for 16, 0.01."""
 _SAMPLE = 16  # pictures whose statistics the norms of published weights get
@@ -99,12 +97,13 @@ class Job:
             stride=join().size,
         )
         self.steps = self.batches.steps
-        self.layer = self.kept = build(recipe.network, len(data.names))
+        self.blueprint = blueprint(recipe, data.names)
+        self.layer = self.kept = self.blueprint.build()
         if recipe.start is not None:
             rows = np.linspace(0, len(data) - 1, min(_SAMPLE, len(data))).astype(int)
             parts = [prepared(self.batches.pictures.sample(row), recipe.height, recipe.width)[0] for row in rows]
             sample = paddle.to_tensor(np.stack(parts))
-            begin(self.kept, data.names, recipe.start, lambda count: build(recipe.network, count), sample)
+            begin(self.kept, data.names, recipe.start, lambda names: blueprint(recipe, names).build(), sample)
 
     def train_mode(self) -> None:
         """All of it learns."""
@@ -122,11 +121,11 @@ class Job:
         return asdict(precision(found, self.test.data))
 
 
-def build(shape: PicoDetShape | PPYoloEShape, classes: int) -> nn.Layer:
-    """The network, with random weights."""
-    if isinstance(shape, PicoDetShape):
-        return PicoDet(classes, shape.size, shape.version)
-    return PPYoloE(classes, shape.size)
+def blueprint(recipe: Recipe, names: tuple[str, ...]) -> Blueprint:
+    """The recipe's network for classes of those names."""
+    kind = "PicoDet" if isinstance(recipe.network, PicoDetShape) else "PPYoloE"
+    arguments = {"classes": len(names), **asdict(recipe.network)}
+    return Blueprint(kind, arguments, recipe.height, recipe.width, names)
 
 
 def train(
@@ -136,8 +135,8 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
-    on_step: Callable[[int, int, Entry], None] = lambda epoch, step, numbers: None,
-    on_epoch: Callable[[Entry], None] = lambda entry: None,
+    on_step: OnStep = unwatched,
+    on_epoch: OnEpoch = unwatched,
 ) -> Precision:
     """Train, and export the epoch whose average precision was highest.
 
@@ -163,23 +162,8 @@ def train(
     paddle.seed(recipe.plan.seed)
     job = Job(recipe, data, test)
     facts = {"recipe": repr(recipe), "classes": list(data.names), "pictures": len(data), "boxes": len(data.boxes)}
-    log = fit(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
-    if join().first:
-        export(job.kept, folder / "model", data.names, recipe.height, recipe.width)
-    found = best(log, Job.score)
+    found = run(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
     return Precision(*(found[name] for name in ("ap", "ap50", "ap75", "recall")))
-
-
-def export(network: nn.Layer, folder: Path, labels: tuple[str, ...], height: int, width: int) -> Path:
-    """The folder that `open_detector` reads, in PaddleDetection's layout, suppression inside."""
-    return save(
-        Suppressing(network, FLOOR, IOU, LIMIT),
-        folder,
-        inputs={"image": [None, 3, height, width], "scale_factor": [None, 2]},
-        architecture="GFL" if isinstance(network, PicoDet) else "YOLO",
-        labels=labels,
-        preprocess=[resize(height, width), normalise(IMAGENET), PERMUTE],
-    )
 
 
 def detect(network: nn.Layer, pictures: Pictures, height: int, width: int, batch: int = 16) -> list[Detections]:

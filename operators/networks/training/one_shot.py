@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import paddle
 from paddle import Tensor, nn
 
 from operators.networks import fairmot as fairmot_network
-from operators.networks.export import PERMUTE, UNIT, letterbox, normalise, save
+from operators.networks.blueprint import Blueprint
 from operators.networks.jde import Jde
 from operators.networks.training import fairmot, jde
 from operators.networks.training.errors import TrainingError
-from operators.networks.training.loop import Entry, Plan, best, fit
-from operators.networks.training.parallel import join
+from operators.networks.training.loop import Plan
+from operators.networks.training.run import OnEpoch, OnStep, run, unwatched
 from operators.networks.training.scenes import Shots, changed
 from operators.networks.training.tracking_score import TrackingScore, score
 from operators.records import Detections, Float32
@@ -77,7 +77,8 @@ class Job:
 
     def __init__(self, recipe: Recipe, data: Shots, test: Shots) -> None:
         self.recipe, self.data, self.test = recipe, data, test
-        self.kept = build(recipe.network, len(data.classes))
+        self.blueprint = blueprint(recipe.network, data)
+        self.kept = self.blueprint.build()
         self.loss_of = _loss(recipe.network, data)
         self.layer = nn.LayerDict({"network": self.kept, "loss": self.loss_of})
         self.steps = -(-len(data.shots) // recipe.batch)
@@ -100,13 +101,13 @@ class Job:
         return {**asdict(found), "mean": found.mean}
 
 
-def build(shape: FairMotShape | JdeShape, classes: int) -> nn.Layer:
-    """The network, with random weights."""
+def blueprint(shape: FairMotShape | JdeShape, data: Shots) -> Blueprint:
+    """The network for the classes and the input of `data`."""
+    height, width = data.shots[0].placement.shape
+    arguments = asdict(shape)
     if isinstance(shape, FairMotShape):
-        return fairmot_network.FairMot(
-            classes, shape.backbone, shape.embedding, shape.top, scale=shape.scale, hidden=shape.hidden
-        )
-    return Jde(shape.width, shape.depths, shape.embedding)
+        return Blueprint("FairMot", {"classes": len(data.classes), **arguments}, height, width, data.classes)
+    return Blueprint("Jde", arguments, height, width, data.classes)
 
 
 def train(
@@ -116,8 +117,8 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
-    on_step: Callable[[int, int, Entry], None] = lambda epoch, step, numbers: None,
-    on_epoch: Callable[[Entry], None] = lambda entry: None,
+    on_step: OnStep = unwatched,
+    on_epoch: OnEpoch = unwatched,
 ) -> TrackingScore:
     """Train, and export the epoch whose mean of AP and IDF1 was best.
 
@@ -136,24 +137,8 @@ def train(
     paddle.seed(recipe.plan.seed)
     job = Job(recipe, data, test)
     facts = {"recipe": repr(recipe), "people": list(data.people), "pictures": len(data.shots)}
-    log = fit(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
-    if join().first:
-        export(job.kept, folder / "model", data)
-    found = best(log, Job.score)
+    found = run(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
     return TrackingScore(found["ap50"], found["mota"], found["idf1"], int(found["switches"]))
-
-
-def export(network: nn.Layer, folder: Path, data: Shots) -> Path:
-    """The folder that `open_detector` reads, in PaddleDetection's layout, for the training's input size."""
-    height, width = data.shots[0].placement.shape
-    return save(
-        network,
-        folder,
-        inputs={"image": [1, 3, height, width], "im_shape": [1, 2], "scale_factor": [1, 2]},
-        architecture="JDE" if isinstance(network, Jde) else "FairMOT",
-        labels=data.classes,
-        preprocess=[letterbox(height, width), normalise(UNIT), PERMUTE],
-    )
 
 
 def detect(network: nn.Layer, data: Shots, floor: float = 0.1) -> list[Detections]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,14 +12,14 @@ import paddle.nn.functional as F  # noqa: N812 - the name the field uses
 from numpy.typing import NDArray
 from paddle import Tensor, nn
 
-from operators.networks.export import IMAGENET, PERMUTE, normalise, save
-from operators.networks.reid import LCNetEmbedding
+from operators.networks.blueprint import Blueprint
+from operators.networks.export import IMAGENET
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.identities import Crops
-from operators.networks.training.loop import Entry, Plan, best, fit
+from operators.networks.training.loop import Plan
 from operators.networks.training.losses import hardest_triplets, smoothed_cross_entropy
-from operators.networks.training.parallel import join
 from operators.networks.training.retrieval import Retrieval, evaluate
+from operators.networks.training.run import OnEpoch, OnStep, run, unwatched
 from operators.records import Float32
 
 _SHARPNESS = 16.0  # cosines in [-1, 1] become logits
@@ -57,7 +57,9 @@ class Job:
 
     def __init__(self, recipe: Recipe, data: Crops, test: Crops) -> None:
         self.recipe, self.data, self.test = recipe, data, test
-        self.kept = LCNetEmbedding(recipe.scale, recipe.embedding, recipe.hidden)
+        arguments = {"scale": recipe.scale, "embedding": recipe.embedding, "hidden": recipe.hidden}
+        self.blueprint = Blueprint("LCNetEmbedding", arguments, *data.images.shape[1:3])
+        self.kept = self.blueprint.build()
         self.classes = nn.Linear(recipe.embedding, data.people, bias_attr=False)
         self.layer = nn.LayerDict({"network": self.kept, "classes": self.classes})
         self.steps = max(len(data.images) // (recipe.people * recipe.crops), 1)
@@ -95,8 +97,8 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
-    on_step: Callable[[int, int, Entry], None] = lambda epoch, step, numbers: None,
-    on_epoch: Callable[[Entry], None] = lambda entry: None,
+    on_step: OnStep = unwatched,
+    on_epoch: OnEpoch = unwatched,
 ) -> Retrieval:
     """Train, and export the epoch that was best.
 
@@ -120,12 +122,7 @@ def train(
     paddle.seed(recipe.plan.seed)
     job = Job(recipe, data, test)
     facts = {"recipe": repr(recipe), "people": data.people, "crops": len(data.images)}
-    log = fit(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
-    shape = [None, 3, *data.images.shape[1:3]]
-    steps = [normalise(IMAGENET), PERMUTE]
-    if join().first:
-        save(job.kept, folder / "model", inputs={"x": shape}, architecture="DeepSORT", preprocess=steps)
-    found = best(log, Job.score)
+    found = run(job, recipe.plan, folder, facts=facts, resume=resume, on_step=on_step, on_epoch=on_epoch)
     return Retrieval(found["mean_ap"], found["rank1"], found["rank5"], int(found["queries"]))
 
 

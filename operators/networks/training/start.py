@@ -11,6 +11,8 @@ from paddle import Tensor, nn
 from operators.exported_model import COCO, plain_name
 from operators.networks.layers import ConvNorm
 from operators.networks.official import load_convolutions, read_convolutions
+from operators.networks.official_names import names_for
+from operators.networks.official_weights import class_count, load_official, read_state
 from operators.networks.training.errors import TrainingError
 
 
@@ -18,7 +20,7 @@ def begin(
     network: nn.Layer,
     labels: Sequence[str],
     path: Path,
-    build: Callable[[int], nn.Layer],
+    build: Callable[[tuple[str, ...]], nn.Layer],
     sample: Tensor,
 ) -> int:
     """Put weights into a network as far as they fit.
@@ -26,8 +28,9 @@ def begin(
     Args:
         network: what is going to be trained.
         labels: names of its classes; one that COCO knows begins as COCO's, in a file of all eighty.
-        path: an official ONNX export of the same network for COCO, or `best.pdparams` of a training of ours.
-        build: makes the same network for another number of classes.
+        path: official weights of the same network (`.pdparams`, or an ONNX export for COCO), or `best.pdparams` of a
+            training of ours.
+        build: makes the same network for other classes.
         sample: some pictures as the network wants them, whose statistics the norms are to have.
 
     Returns:
@@ -41,12 +44,16 @@ def begin(
         raise TrainingError(f"{path}: there is no such file of weights to start with")
     own = network.state_dict()
     if path.suffix == ".onnx":
-        published = build(len(COCO))
+        published = build(COCO)
         load_convolutions(published, read_convolutions(path), paddle.zeros([1, 3, 64, 64]))
         unfold_norms(published, sample)
         given = published.state_dict()
     else:
-        given = paddle.load(str(path))
+        given = read_state(path)
+        if not set(given) & set(own) and names_for(network) is not None:  # PaddleDetection's own
+            published = build(tuple(map(str, range(class_count(given)))))
+            load_official(published, given)
+            given = published.state_dict()
     rows = [COCO.index(plain_name(name)) if plain_name(name) in COCO else -1 for name in labels]
     taken = 0
     for name, tensor in own.items():
@@ -64,9 +71,9 @@ def begin(
                 continue
             known = [(row, place) for row, place in enumerate(rows) if place >= 0]
             for row, place in known:
-                values[row] = there[place].numpy()
+                values[row] = there[place]
             if rest:
-                values[len(labels) :] = there[len(COCO) :].numpy()
+                values[len(labels) :] = there[len(COCO) :]
             tensor.set_value(values)
             taken += 1
     if not taken:

@@ -136,6 +136,10 @@ def test_norms_unfolded_on_pictures_compute_the_same_and_can_be_trained() -> Non
     np.testing.assert_allclose(network(sample).numpy(), before, atol=1e-3)
 
 
+def tiny(names: tuple[str, ...]) -> nn.Layer:
+    return detector.blueprint(RECIPE, names).build()
+
+
 def test_published_weights_begin_where_they_fit(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     file = MODELS / "picodet_s_416_coco.onnx"
@@ -143,10 +147,12 @@ def test_published_weights_begin_where_they_fit(tmp_path: Path) -> None:
         pytest.skip("needs shared/models/picodet_s_416_coco.onnx")
     network = PicoDet(3, "s", version=1)
     sample = paddle.randn([2, 3, 64, 64])
-    taken = begin(network, ("pedestrian", "tram", "car"), file, lambda count: PicoDet(count, "s", version=1), sample)
+    taken = begin(
+        network, ("pedestrian", "tram", "car"), file, lambda names: PicoDet(len(names), "s", version=1), sample
+    )
     assert taken == len(network.state_dict())
     whole = PicoDet(80, "s", version=1)
-    begin(whole, COCO, file, lambda count: PicoDet(count, "s", version=1), sample)
+    begin(whole, COCO, file, lambda names: PicoDet(len(names), "s", version=1), sample)
     network.eval()
     whole.eval()
     (ours, _), (theirs, _) = network.levels(sample), whole.levels(sample)
@@ -155,19 +161,19 @@ def test_published_weights_begin_where_they_fit(tmp_path: Path) -> None:
 
 
 def test_a_training_of_ours_is_gone_on_with_for_other_pictures(tmp_path: Path) -> None:
-    paddle.save(detector.build(TINY, 2).state_dict(), str(tmp_path / "best.pdparams"))
-    network = detector.build(TINY, 2)
+    paddle.save(tiny(NAMES).state_dict(), str(tmp_path / "best.pdparams"))
+    network = tiny(NAMES)
     given = paddle.load(str(tmp_path / "best.pdparams"))
-    taken = begin(network, NAMES, tmp_path / "best.pdparams", lambda n: detector.build(TINY, n), paddle.zeros([1]))
+    taken = begin(network, NAMES, tmp_path / "best.pdparams", tiny, paddle.zeros([1]))
     assert taken == len(given)
     np.testing.assert_array_equal(
         network.branches[0].predict_class.weight.numpy(), given["branches.0.predict_class.weight"]
     )
     with pytest.raises(TrainingError, match="there is no such file of weights"):
-        begin(network, NAMES, tmp_path / "none.onnx", lambda n: detector.build(TINY, n), paddle.zeros([1]))
+        begin(network, NAMES, tmp_path / "none.onnx", tiny, paddle.zeros([1]))
     with pytest.raises(TrainingError, match="holds no weight of this network"):
         other = nn.Linear(1, 1)
-        begin(other, NAMES, tmp_path / "best.pdparams", lambda n: other, paddle.zeros([1]))
+        begin(other, NAMES, tmp_path / "best.pdparams", lambda _: other, paddle.zeros([1]))
 
 
 def test_it_learns_two_kinds_of_squares_and_its_export_says_the_same(data: Labelled, tmp_path: Path) -> None:
@@ -181,7 +187,7 @@ def test_it_learns_two_kinds_of_squares_and_its_export_says_the_same(data: Label
     assert log[-1]["box"] < log[0]["box"] / 2
     assert log[-1]["ap50"] > 0.4  # about 0.8; of random weights 0
     own = detector.detect(job.kept, Pictures(data), 64, 64)
-    detector.export(job.kept, tmp_path / "model", NAMES, 64, 64)
+    job.blueprint.export(job.kept, tmp_path / "model")
     opened = open_detector(tmp_path / "model", score_threshold=0.3)
     assert opened.classes == NAMES
     for picture in range(len(data)):

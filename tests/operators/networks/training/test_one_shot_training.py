@@ -284,7 +284,7 @@ def test_it_learns_two_squares_and_its_export_says_the_same(
     losses: list[float] = []
     one_shot.train(recipe, data, data, tmp_path, on_epoch=lambda entry: losses.append(entry["loss"]))
     assert losses[-1] < losses[0] / falls
-    network = one_shot.build(recipe.network, 1)
+    network = one_shot.blueprint(recipe.network, data).build()
     network.set_state_dict(paddle.load(str(tmp_path / "best.pdparams")))
     own = one_shot.detect(network, data, 0.0)[0]
     detector = open_detector(tmp_path / "model", score_threshold=0.0)

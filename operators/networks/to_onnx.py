@@ -1,0 +1,50 @@
+"""Exported folders as ONNX files, by paddle2onnx."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from operators.inference import ModelError, find_model_file
+
+OPSET = 13
+
+
+def to_onnx(folder: Path) -> Path:
+    """Write `model.onnx` beside an exported model.
+
+    A network that suppresses by itself takes one picture at a time as ONNX: paddle2onnx's suppression knows no batch.
+
+    Raises:
+        ModelError: paddle2onnx is not installed, or cannot convert the model.
+    """
+    try:
+        import onnx
+        import paddle2onnx
+    except ImportError as error:
+        raise ModelError(
+            f"ONNX files are written by paddle2onnx: pip install 'crosscam[onnx-export]' ({error})"
+        ) from error
+    program = find_model_file(folder)
+    if program.suffix == ".onnx":
+        raise ModelError(f"{program} is an ONNX file already")
+    target = program.with_suffix(".onnx")
+    try:
+        paddle2onnx.export(
+            str(program), str(program.with_suffix(".pdiparams")), save_file=str(target), opset_version=OPSET
+        )
+        model = onnx.load(str(target))
+    except Exception as error:
+        target.unlink(missing_ok=True)
+        raise ModelError(f"paddle2onnx cannot convert {program} ({type(error).__name__}: {error})") from error
+    if any(node.op_type == "NonMaxSuppression" for node in model.graph.node):
+        _one_at_a_time(model)
+        whole = target.with_suffix(".onnx.part")
+        onnx.save(model, str(whole))
+        whole.replace(target)
+    return target
+
+
+def _one_at_a_time(model: Any) -> None:
+    for given in model.graph.input:
+        given.type.tensor_type.shape.dim[0].dim_value = 1
