@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.exported_model import COCO, Description, find_configuration, plain_name, read_configuration
+from operators.class_names import COCO, plain_name
+from operators.exported_model import Description, find_configuration, read_configuration
 from operators.feeding import Feeding, Previous
 from operators.heads import CANDIDATES, Distributions, Found, Grid, Head, Suppressed, recognise
 from operators.inference import ModelError, Predictor, find_model_file, open_predictor

@@ -20,8 +20,9 @@ from mtmct.settings import AppearanceCalibration
 from mtmct.site_flow import SiteFlow
 from mtmct.topology import CameraGeometry, Topology
 from operators.analyse.rules import Line, RuleError, Zone
+from operators.class_names import plain_name
 from operators.draw import Privacy
-from operators.exported_model import Description, find_configuration, plain_name, read_configuration
+from operators.exported_model import Description, find_configuration, read_configuration
 from operators.inference import find_model_file
 from operators.records import Detections
 from pipeline.analysis import CameraAnalysis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators.exported_model import VISDRONE
+from operators.class_names import VISDRONE
 
 SIX = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 """What the bundled detector finds."""

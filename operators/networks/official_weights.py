@@ -14,7 +14,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from operators.exported_model import COCO, VISDRONE
+from operators.class_names import COCO, VISDRONE
 from operators.inference import ModelError
 from operators.networks.fairmot import FairMot
 from operators.networks.jde import Jde

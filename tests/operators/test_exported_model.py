@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from operators.exported_model import COCO, find_configuration, read_configuration
+from operators.class_names import COCO
+from operators.exported_model import find_configuration, read_configuration
 from operators.inference import ModelError
 from operators.preprocess import Preprocessing, Resizing
 

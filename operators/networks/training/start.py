@@ -8,7 +8,7 @@ from pathlib import Path
 import paddle
 from paddle import Tensor, nn
 
-from operators.exported_model import COCO, plain_name
+from operators.class_names import COCO, plain_name
 from operators.networks.layers import ConvNorm
 from operators.networks.official import load_convolutions, read_convolutions
 from operators.networks.official_names import names_for

@@ -12,7 +12,7 @@ import paddle.nn.functional as F  # noqa: N812 - the name the field uses
 import pytest
 from paddle import nn
 
-from operators.exported_model import COCO, VISDRONE
+from operators.class_names import COCO, VISDRONE
 from operators.inference import ModelError
 from operators.networks import picodet
 from operators.networks.fairmot import FairMot

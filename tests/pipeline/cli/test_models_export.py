@@ -11,9 +11,10 @@ import paddle
 import pytest
 from typer.testing import CliRunner
 
+from operators.class_names import COCO
 from operators.detect import open_detector
 from operators.embed import open_embedder
-from operators.exported_model import COCO, read_configuration
+from operators.exported_model import read_configuration
 from operators.networks.blueprint import Blueprint
 from operators.networks.official_names import OWN, names_for
 from operators.networks.picodet import PicoDet

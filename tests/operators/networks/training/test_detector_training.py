@@ -11,8 +11,8 @@ import paddle
 import pytest
 from paddle import nn
 
+from operators.class_names import COCO
 from operators.detect import open_detector
-from operators.exported_model import COCO
 from operators.networks.layers import ConvNorm
 from operators.networks.picodet import PicoDet
 from operators.networks.picodet import Size as PicoDetSize
