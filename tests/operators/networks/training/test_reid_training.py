@@ -99,7 +99,7 @@ def test_it_learns_who_is_who_and_its_export_says_the_same(tmp_path: Path) -> No
     assert losses[-1] < losses[0] / 2
     embedder = open_embedder(tmp_path / "model")
     assert embedder is not None
-    network = reid.LCNetEmbedding(recipe.scale, recipe.embedding, recipe.hidden)
+    network = reid.Job(recipe, data, data).blueprint.build()
     network.set_state_dict(paddle.load(str(tmp_path / "best.pdparams")))
     own = reid.embed(network, data)
     look, _ = embedder.embed(data.images[7], np.float32([[0, 0, 32, 64]]))
