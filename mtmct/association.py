@@ -10,11 +10,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mtmct.coincidence import PairWindow
-from mtmct.evidence import NEVER, Judge, Score, Subject
+from mtmct.evidence import Judge, Score
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
+from mtmct.movement import NEVER
 from mtmct.reach import nearest_within_reach
 from mtmct.settings import FusionSettings
+from mtmct.subjects import Subject
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X, Y
 from mtmct.travel import TravelTimes

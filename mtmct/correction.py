@@ -21,9 +21,11 @@ import numpy as np
 
 from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
-from mtmct.evidence import NEVER, Judge, Subject
+from mtmct.evidence import Judge
 from mtmct.identities import Identity, IdentityBook, Why
+from mtmct.movement import NEVER
 from mtmct.settings import FusionSettings
+from mtmct.subjects import Subject
 from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Int64
 

@@ -8,26 +8,23 @@ site's area: so "near enough that few others would fit" and "one of few" are the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from mtmct.coincidence import Beside, PairWindow
 from mtmct.exemplars import Impression, alike
-from mtmct.identities import Identity, IdentityBook, Member
+from mtmct.identities import Identity, IdentityBook
+from mtmct.movement import NEVER, transitions
 from mtmct.settings import FusionSettings
+from mtmct.subjects import Gathered, Known, Subject, alone_in_each_camera
 from mtmct.topology import Topology
-from mtmct.tracks import XX, XY, YY, H, LocalTrack, U, V, X, Y
+from mtmct.tracks import LocalTrack
 from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS
 
-NEVER = float("-inf")
-_BODY_M = 1.7  # height of a body: the yardstick in pictures without calibration
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
-_REMEMBERED = 16  # stays of the past that may still be a step of a journey
-_NOTHING = 1e-30  # keeps a logarithm finite
 _PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
 
 
@@ -40,104 +37,6 @@ class Score:
 
 
 FORBIDDEN = Score(NEVER, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Who is to be recognised: a track, or all tracks of a young identity.
-
-    Attributes:
-        cls: class name.
-        tracks: its tracks in memory, in order of first sight; at least one.
-        spans: camera, first and last event time of all its tracks.
-        past: what is known of its appearance beside that of its tracks in memory.
-    """
-
-    cls: str
-    tracks: Sequence[LocalTrack]
-    spans: Sequence[tuple[str, int, int]]
-    past: Impression
-
-    @property
-    def looks(self) -> Impression:
-        """What it looks like."""
-        return self.past.with_looks([track.looks for track in self.tracks])
-
-    @property
-    def stays(self) -> list[Stay]:
-        """Where and when it was seen, in order."""
-        return sorted(
-            (Stay(start, end, camera) for camera, start, end in self.spans),
-            key=lambda stay: (stay.start_ns, stay.end_ns, stay.camera),
-        )
-
-    @classmethod
-    def of_track(cls, track: LocalTrack) -> Subject:
-        """One track."""
-        span = (track.camera, track.start_ns, track.last_ns)
-        return cls(track.cls, [track], [span], Impression())
-
-    @classmethod
-    def of_identity(cls, identity: Identity, book: IdentityBook) -> Subject:
-        """A whole identity."""
-        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), identity.impression)
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What every subject asks of a candidate.
-
-    Attributes:
-        uids: the candidate's list of tracks when this was gathered: a change of its members makes a new list.
-        cls: class name.
-        tracks: its tracks in memory.
-        spans: first and last event time of all its tracks, by camera.
-        past: its tracks that are no longer in memory, and what they looked like, with `impression`.
-    """
-
-    uids: Sequence[int]
-    cls: str
-    tracks: Sequence[LocalTrack]
-    spans: Mapping[str, Sequence[tuple[int, int]]]
-    past: Sequence[Member]
-    impression: Impression
-
-    @cached_property
-    def looks(self) -> Impression:
-        """What it looks like: gathered only of those that nothing else rules out."""
-        return self.impression.with_looks([track.looks for track in self.tracks])
-
-    @cached_property
-    def course(self) -> Sequence[Stay]:
-        """Its latest stays in views, in order."""
-        past = [Stay(member.start_ns, member.end_ns, member.camera) for member in self.past[-_REMEMBERED:]]
-        stays = [*past, *(track.stay for track in self.tracks)]
-        return sorted(stays, key=lambda stay: (stay.start_ns, stay.end_ns, stay.camera))
-
-
-class Gathered:
-    """What has been gathered of candidates: good until a track grows or is cut, whoever the tracks belong to."""
-
-    def __init__(self, book: IdentityBook) -> None:
-        self._book = book
-        self._known: dict[int, _Known] = {}
-
-    def of(self, candidate: Identity, without: frozenset[int]) -> _Known:
-        """A candidate without the tracks in `without`."""
-        known = self._known.get(candidate.number)
-        if known is not None and known.uids is candidate.uids and without.isdisjoint(candidate.uids):
-            return known
-        tracks = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
-        spans: dict[str, list[tuple[int, int]]] = {}
-        for member in candidate.past:
-            spans.setdefault(member.camera, []).append((member.start_ns, member.end_ns))
-        for track in tracks:
-            spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
-        cls = self._book.cls(candidate)
-        known = _Known(candidate.uids, cls, tracks, spans, candidate.past, candidate.impression)
-        if len(tracks) == len(candidate.uids):
-            self._known[candidate.number] = known
-        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +141,13 @@ class Judge:
         pairs = zip(means.tolist(), gains.tolist(), strict=True)
         return [calibration.llr(mean, gain) if math.isfinite(mean) else math.nan for mean, gain in pairs]
 
-    def _agreement(self, subject: Subject, known: _Known) -> float:
+    def _agreement(self, subject: Subject, known: Known) -> float:
         """What the classes say; never, where these rule it out, or a camera that shows both at once."""
         said = self._settings.class_llr(subject.cls, known.cls)
-        return said if said == NEVER or _alone_in_each_camera(subject, known) else NEVER
+        return said if said == NEVER or alone_in_each_camera(subject, known) else NEVER
 
     def _terms(
-        self, question: _Question, candidate: Identity, known: _Known, agreement: float
+        self, question: _Question, candidate: Identity, known: Known, agreement: float
     ) -> dict[str, float] | None:
         settings, subject = self._settings, question.subject
         if question.grounded and candidate.number not in question.identities and self._were_apart(question, known):
@@ -274,7 +173,7 @@ class Judge:
         if self._travel is not None and not compared and self._timed(self._travel, question.first.camera):
             return self._travelled(self._travel, question, known, agreement)
         rivals = question.rivals
-        motion = self._transitions(question, known.tracks, rivals)
+        motion = transitions(question.first, question.last, known.tracks, rivals, settings)
         if motion == NEVER:
             return None
         if motion is not None:
@@ -292,7 +191,7 @@ class Judge:
         return not self._topology.calibrated(camera) or travel.given(camera)
 
     def _travelled(
-        self, travel: TravelTimes, question: _Question, known: _Known, agreement: float
+        self, travel: TravelTimes, question: _Question, known: Known, agreement: float
     ) -> dict[str, float] | None:
         """Time in the place of positions: for who comes from a view into one without calibration.
 
@@ -305,7 +204,7 @@ class Judge:
         if said == NEVER:
             return None
         terms = {"travel": said}
-        motion = self._transitions(question, known.tracks, None)
+        motion = transitions(question.first, question.last, known.tracks, None, self._settings)
         if motion == NEVER and any(stay.camera == stays[0].camera for stay in known.course):
             motion = None
         if motion is not None:
@@ -372,7 +271,7 @@ class Judge:
         # Both were on the ground at once, and yet never near enough to be compared.
         return NEVER if until - since > 2 * settings.slot_ns else None
 
-    def _were_apart(self, question: _Question, known: _Known) -> bool:
+    def _were_apart(self, question: _Question, known: Known) -> bool:
         """Whether both were on the ground at once, longer ago than positions are kept, and were not found to be one.
 
         What was seen of the two is forgotten then, but not what was concluded from it.
@@ -392,68 +291,9 @@ class Judge:
                         return True
         return False
 
-    def _transitions(self, question: _Question, known: Sequence[LocalTrack], rivals: int | None) -> float | None:
-        """From the identity's last track before the subject to the subject, and from it to the next one after it."""
-        first, last = question.first, question.last
-        before = [track for track in known if track.last_ns < first.start_ns]
-        after = [track for track in known if track.start_ns > last.last_ns]
-        steps = []
-        if before:
-            steps.append((max(before, key=lambda track: (track.last_ns, track.uid)), first))
-        if after:
-            steps.append((last, min(after, key=lambda track: (track.start_ns, track.uid))))
-        said = [llr for llr in (self._step(*step, rivals) for step in steps) if llr is not None]
-        return sum(said) if said else None
-
-    def _step(self, gone: LocalTrack, come: LocalTrack, rivals: int | None) -> float | None:
-        """What it says that one track ended where it did and another began where it did; None if unknown.
-
-        A position is predicted by a velocity that fades (an Ornstein-Uhlenbeck walk) and an uncertainty that grows
-        with time; it is trusted less the longer the gap, until only the prior of one of `rivals` is left, or nothing
-        if they are counted elsewhere (None).
-        """
-        settings = self._settings
-        motion = settings.motion(come.cls)
-        seconds = (come.start_ns - gone.last_ns) / SECOND_NS
-        carried = settings.velocity_memory_s * (1 - math.exp(-seconds / settings.velocity_memory_s))
-        end, begin, speed = gone.last.tolist(), come.first.tolist(), gone.velocity.tolist()
-        if math.isfinite(end[X]) and math.isfinite(begin[X]):
-            dx, dy, vx, vy = begin[X] - end[X], begin[Y] - end[Y], speed[0], speed[1]
-            xx, xy, yy = end[XX] + begin[XX], end[XY] + begin[XY], end[YY] + begin[YY]
-        elif gone.camera == come.camera and math.isfinite(end[U] + begin[U]):
-            metre = 2 * _BODY_M / max(end[H] + begin[H], 2.0)
-            dx, dy = (begin[U] - end[U]) * metre, (begin[V] - end[V]) * metre
-            vx, vy = speed[2] * metre, speed[3] * metre
-            xx, xy, yy = 0.1, 0.0, 0.1
-        else:
-            return None
-        pace = math.hypot(vx, vy)
-        if math.hypot(dx, dy) > motion.max_speed * seconds + 3 * math.sqrt(xx + yy) + 1:
-            return NEVER
-        grown = (motion.wander**2 + (motion.unsteady * pace) ** 2) * seconds**2
-        ex, ey = dx - vx * carried, dy - vy * carried
-        xx, yy = xx + grown, yy + grown
-        determinant = max(xx * yy - xy * xy, 1e-9)
-        mahalanobis = (yy * ex * ex - 2 * xy * ex * ey + xx * ey * ey) / determinant
-        area = settings.area_per_person_m2
-        extent = 2 * math.pi * math.sqrt(determinant)
-        trust = math.exp(-seconds / settings.position_memory_s) * (1 - settings.surprise)
-        near = trust * area * math.exp(-mahalanobis / 2)
-        if rivals is None:
-            return math.log(near / extent + _NOTHING)
-        return math.log(near / min(extent, rivals * area) + (1 - trust) / rivals)
-
 
 def _around(course: Sequence[Stay], stays: Sequence[Stay]) -> list[Stay]:
     """The part of a course from just before some stays to just after: the rest is no other with them or without."""
     low = sum(stay.start_ns <= stays[0].start_ns for stay in course)
     high = sum(stay.start_ns <= stays[-1].start_ns for stay in course)
     return list(course[max(low - 1, 0) : high + 1])
-
-
-def _alone_in_each_camera(subject: Subject, known: _Known) -> bool:
-    for camera, start, end in subject.spans:
-        for since, until in known.spans.get(camera, ()):
-            if since <= end and start <= until:
-                return False
-    return True

@@ -17,7 +17,7 @@ from mtmct.clocks import Clocks
 from mtmct.coincidence import PairWindow
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
-from mtmct.evidence import Gathered, Judge
+from mtmct.evidence import Judge
 from mtmct.filing import Filing
 from mtmct.horizon import beyond_horizon
 from mtmct.identities import IdentityBook, Why
@@ -28,6 +28,7 @@ from mtmct.publication import Link, publish
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.skew import Skew
+from mtmct.subjects import Gathered
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, Placed, TrackMemory, in_order
 from mtmct.travel import TravelTime, TravelTimes

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtmct.association import Candidates
-from mtmct.evidence import Judge, Subject
+from mtmct.evidence import Judge
 from mtmct.identities import IdentityBook
+from mtmct.subjects import Subject
 from mtmct.tracks import LocalTrack
 from mtmct.travel import TravelTimes
 

@@ -8,10 +8,12 @@ from fusion_scenes import camera, straight, topology, tracklet
 
 from mtmct.association import assign
 from mtmct.coincidence import PairWindow, compare, position_llr
-from mtmct.evidence import NEVER, Judge, Score, Subject
+from mtmct.evidence import Judge, Score
 from mtmct.exemplars import Exemplars
 from mtmct.identities import IdentityBook
+from mtmct.movement import NEVER
 from mtmct.settings import AppearanceCalibration, FusionSettings
+from mtmct.subjects import Subject
 from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS
 
