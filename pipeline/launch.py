@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import ray
@@ -26,6 +28,7 @@ from pipeline.shard import Shard
 
 NAMESPACE = "crosscam"
 POLL_S = 0.25
+_PICTURE_S = 5.0
 # More deaths of one actor within that time are no accident, and restarting it again helps nobody.
 MAX_DEATHS, DEATHS_WITHIN_S = 5, 300.0
 
@@ -98,6 +101,9 @@ class CameraWorker:
 
     def status(self) -> dict[str, Any]:
         return {"pid": os.getpid(), "cameras": {} if self._shard is None else self._shard.status()}
+
+    def picture(self, camera: str) -> tuple[bytes, int] | None:
+        return None if self._shard is None else self._shard.picture(camera)
 
     def stop(self) -> None:
         self._stopped = True
@@ -207,6 +213,7 @@ class Supervisor:
         self._failures: dict[str, str] = {}
         self._deaths: dict[str, list[float]] = {}
         self._door: Door | None = None
+        self._asked_to_stop = threading.Event()
         ids = [camera.id for camera in site.cameras]
         size = site.resources.cameras_per_worker
         self._shards = [tuple(ids[i : i + size]) for i in range(0, len(ids), size)]
@@ -233,7 +240,10 @@ class Supervisor:
         gpus = self._site.resources.gpus_per_worker
         restart = {"max_restarts": -1, "max_task_retries": 0}
         self._fusion = ray.remote(FusionActor).options(num_cpus=0, max_concurrency=10_000, **restart).remote(self._site)
-        self._door = Door(self._site, {"erase": self._erase})
+        self._door = Door(
+            self._site,
+            {"erase": self._erase, "status": self._status, "stop": self._asked_to_stop.set, "picture": self._picture},
+        )
         cpus = self._site.resources.threads
         worker = ray.remote(CameraWorker).options(num_cpus=cpus, num_gpus=gpus, max_concurrency=4, **restart)
         self._workers = [worker.remote() for _ in self._shards]
@@ -244,6 +254,8 @@ class Supervisor:
         finished = self._fusion.finished.remote()
         asked: dict[Any, str] = {}
         while True:
+            if self._asked_to_stop.is_set():
+                raise KeyboardInterrupt  # whoever asked at the door wants what Ctrl-C does
             done, _ = ray.wait([finished, *runs], num_returns=1, timeout=POLL_S)
             for ref in done:
                 if ref == finished:
@@ -287,6 +299,21 @@ class Supervisor:
         except RayError as error:
             raise LaunchError(f"fusion of site {self._site.site!r} did not answer ({error}); ask again") from None
         return left
+
+    def _status(self) -> dict[str, Any]:
+        """How far the run is, for whoever asks at the door."""
+        return asdict(self._progress) | {"failures": dict(self._failures), "driver": os.getpid()}
+
+    def _picture(self, camera: str) -> list[Any] | None:
+        """A camera's newest picture, as JPEG in base64, and its event time, for whoever asks at the door."""
+        worker = next((w for w, shard in zip(self._workers, self._shards, strict=False) if camera in shard), None)
+        if worker is None:
+            raise LaunchError(f"site {self._site.site!r} runs no camera {camera!r}")
+        try:
+            found = ray.get(worker.picture.remote(camera), timeout=_PICTURE_S)
+        except RayError:
+            return None  # the worker is being restarted
+        return None if found is None else [base64.b64encode(found[0]).decode("ascii"), found[1]]
 
     def _answer(self, ref: Any, actor: str) -> tuple[Any] | None:
         """What the actor answered; None where it died, after giving it time to come back.

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import cv2
+
 from mtmct.records import CameraBatch
 from operators.looking_back import Before
-from operators.records import Detections, Image
+from operators.records import Detections, Frame, Image
 from pipeline.camera import CameraChain, Delivery
 from pipeline.lane import OutOfStepError, SupersededError
 from pipeline.link import FusionLink, FusionLostError
@@ -45,6 +47,7 @@ class Member:
 
     Attributes:
         seen: for a detector that looks back, the last picture with what was found in it, and its interval.
+        newest: the last frame that was taken, for who wants to look at it.
     """
 
     camera: str
@@ -56,6 +59,7 @@ class Member:
     lost: bool = False
     failure: str | None = None
     seen: tuple[Before, int] | None = None
+    newest: Frame | None = None
 
     @property
     def live(self) -> bool:
@@ -145,6 +149,14 @@ class Shard:
         """Frame accounting per camera, as of now."""
         return {member.camera: member.chain.counts for member in self._members}
 
+    def picture(self, camera: str) -> tuple[bytes, int] | None:
+        """The camera's newest picture as JPEG, and its event time (ns); None where there is none. From any thread."""
+        frame = next((member.newest for member in self._members if member.camera == camera), None)
+        if frame is None or frame.image is None:
+            return None
+        encoded = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+        return encoded.tobytes(), frame.time_ns
+
     def run(self) -> dict[str, str]:
         """Run to the end.
 
@@ -196,6 +208,7 @@ class Shard:
             worked = True
             if isinstance(item, Delivery):
                 member.lost = False
+                member.newest = item.frame
                 frames.append((member, item))
             elif isinstance(item, Note):
                 self._note(member, item)

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from operators.records import CrosscamError
+from pipeline.cli.control import status_command, stop_command
 from pipeline.cli.evaluation import app as evaluation_app
 from pipeline.cli.identity import erase_command, explain_command, search_command
 from pipeline.cli.models import app as models_app
@@ -32,6 +33,8 @@ app = typer.Typer(
 )
 app.command("demo")(demo_command)
 app.command("run")(run_command)
+app.command("status")(status_command)
+app.command("stop")(stop_command)
 app.command("serve")(serve_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)

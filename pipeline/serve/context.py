@@ -15,7 +15,6 @@ from mtmct.records import TRACKS
 from pipeline.address import Place
 from pipeline.config import Site
 from pipeline.config_file import load
-from pipeline.running import NotRunningError, ask
 from pipeline.serve.drawing import Counted, Drawn, counted, save
 from pipeline.serve.feed import Feed
 from pipeline.serve.guard import Rate
@@ -82,13 +81,7 @@ class Served:
 
     def running(self) -> bool:
         """Whether a run of it can be reached from here."""
-        try:
-            ask(self.place, "ping")
-        except NotRunningError:
-            return False
-        except Exception:  # it answers, if only that it does not know the question
-            return True
-        return True
+        return self.shots.running()
 
 
 def served(request: Request) -> Served:

@@ -144,5 +144,5 @@ def _visit(of: Served, identity: str, visit: Visit) -> VisitAnswer:
         provisional=visit.provisional,
         links=[dict(link) for link in visit.links],
         reasons=[reason(link) for link in visit.links],
-        thumbnail=address if of.shots.has(visit.camera) else None,
+        thumbnail=address if of.shots.recorded(visit.camera) else None,
     )

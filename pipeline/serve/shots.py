@@ -1,11 +1,12 @@
 """Pictures out of the cameras' recordings: one of a time, a person cut out of it, and a stream with overlays.
 
 Frames stay where they are decoded while a site runs; what is shown here is decoded again, only while somebody looks.
-A live camera has no recording: of it there are no pictures here.
+A live camera has no recording: of it there is the newest picture, from its worker, while the site is running.
 """
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections import OrderedDict
@@ -27,6 +28,7 @@ from pipeline.mosaic import Tile
 from pipeline.overlay import Overlay
 from pipeline.recording import Player, RecordedCamera
 from pipeline.rule_states import DRAWN, RuleStates
+from pipeline.running import ask
 from pipeline.serve.known import Box
 from pipeline.serve.problems import NotFoundError
 from pipeline.serve.view import SiteView
@@ -36,6 +38,8 @@ _US_NS = 1_000
 _MARGIN = 0.12  # of a person's box, around a thumbnail
 _KEPT = 2_000  # thumbnails
 _QUALITY = 85
+_ASK_AGAIN_S = 5.0
+_LIVE_EVERY_S = 0.2
 
 
 class NoPictureError(NotFoundError):
@@ -50,9 +54,19 @@ class Shots:
         place: its ledger, for what is drawn.
         view: who is who.
         privacy: what is blurred of everyone tracked.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, site: Site | None, place: Place, view: SiteView, privacy: Privacy = Privacy.NONE) -> None:
+    def __init__(
+        self,
+        site: Site | None,
+        place: Place,
+        view: SiteView,
+        privacy: Privacy = Privacy.NONE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._asked: tuple[float, bool] | None = None
         self._site = site
         self._place = place
         self._view = view
@@ -66,20 +80,61 @@ class Shots:
         self._site = site
         self._size.cache_clear()
 
-    def has(self, camera: str) -> bool:
-        """Whether there are pictures of it."""
+    def running(self) -> bool:
+        """Whether a run of the site can be reached from here. Asked of it every few seconds at most."""
+        now = self._clock()
+        if self._asked is None or now - self._asked[0] > _ASK_AGAIN_S:
+            try:
+                ask(self._place, "status")
+                self._asked = (now, True)
+            except CrosscamError:
+                self._asked = (now, False)
+        return self._asked[1]
+
+    def recorded(self, camera: str) -> bool:
+        """Whether its pictures of any time can be had: of what is not a live camera."""
         try:
             return not self._source(camera).live
         except CrosscamError:
             return False
 
+    def has(self, camera: str) -> bool:
+        """Whether there are pictures of it: of a live camera its newest one, while the site is running."""
+        return self.recorded(camera) or (self._live(camera) and self.running())
+
+    def newest(self, camera: str) -> bytes:
+        """The newest picture of a live camera as JPEG, asked of the running site.
+
+        Raises:
+            NoPictureError: there is none yet, or the site is not running.
+        """
+        try:
+            said = ask(self._place, "picture", camera)
+        except CrosscamError as error:
+            raise NoPictureError(f"there is no picture of camera {camera!r} now: {error}") from None
+        if said is None:
+            raise NoPictureError(f"camera {camera!r} has given no picture yet")
+        data = base64.b64decode(said[0])
+        if self._privacy == Privacy.NONE:
+            return data
+        image = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+        people = np.array([one.box for one in self._view.in_view(camera)], np.float32).reshape(-1, 4)
+        blur_boxes(image, people, self._privacy)
+        return jpeg(image)
+
+    def _live(self, camera: str) -> bool:
+        try:
+            return self._source(camera).live
+        except CrosscamError:
+            return False
+
     def size(self, camera: str) -> tuple[int, int] | None:
         """Width and height of its pictures."""
-        return self._size(camera) if self.has(camera) else None
+        return self._size(camera) if self.recorded(camera) else None
 
     def start_us(self, camera: str) -> int | None:
         """Event time of its first picture."""
-        if not self.has(camera):
+        if not self.recorded(camera):
             return None
         frame = next(self._frames(camera, None), None)
         return None if frame is None else frame.time_ns // _US_NS
@@ -90,6 +145,8 @@ class Shots:
         Raises:
             NoPictureError: there is none.
         """
+        if self._live(camera):
+            return self.newest(camera)
         for image, _ in self._drawn(camera, time_us, overlay):
             return jpeg(image)
         raise NoPictureError(f"camera {camera!r} has no picture of that time")
@@ -153,6 +210,11 @@ class Shots:
         Raises:
             NoPictureError: there are no pictures of the camera.
         """
+        if self._live(camera):
+            while not stop():
+                yield self.newest(camera)
+                wait(_LIVE_EVERY_S)
+            return
         begun: tuple[float, int] | None = None
         for image, at_ns in self._drawn(camera, time_us, overlay):
             if stop():

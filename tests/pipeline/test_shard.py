@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -87,6 +88,18 @@ def test_two_cameras_become_one_log(plant: Callable[..., Plant], tmp_path: Path)
     assert one.run() == {}
     assert {value["camera"] for value in one.values(TRACKS)} == {"camera-0", "camera-1"}
     assert one.ledger.commits == 21  # twenty seconds, and the flush at the end
+
+
+def test_the_newest_picture_of_a_camera_can_be_asked_for(plant: Callable[..., Plant], tmp_path: Path) -> None:
+    one = plant(make_site(tmp_path, "simulated:people=1,picture=1,seconds=1,width=128,height=64", WALKERS))
+    shard = one.shard()
+    assert shard.picture("camera-0") is None, "nothing has been read yet"
+    shard.run()
+    found = shard.picture("camera-0")
+    assert found is not None and found[1] == 900_000_000, "the last of ten a second"
+    assert cv2.imdecode(np.frombuffer(found[0], np.uint8), cv2.IMREAD_COLOR).shape == (64, 128, 3)
+    assert shard.picture("camera-1") is None, "boxes without pictures"
+    assert shard.picture("nobody") is None
 
 
 def test_fusion_that_restarts_in_the_middle_leaves_no_mark(plant: Callable[..., Plant], tmp_path: Path) -> None:

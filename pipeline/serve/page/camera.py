@@ -24,8 +24,13 @@ def add(served: Served) -> None:
         if name not in served.camera_names():
             raise NotFoundError(f"there is no camera {name!r} in this site")
         with frame(served, f"Camera {name}", "/"):
-            if served.shots.has(name):
+            if served.shots.recorded(name):
                 _watch(served, name, time)
+            elif served.shots.has(name):
+                address = f"/v1/cameras/{quote(name)}/stream.mjpg"
+                ui.html(f'<img src="{address}" alt="{name}, live" class="cc-fill">', sanitize=False).style(
+                    "max-width: 900px; width: 100%"
+                )
             _draw(served, name, time)
             _in_view(served, name)
 

@@ -1,0 +1,71 @@
+"""A site that is running, seen from beside: its live cameras' pictures, how far it is, and stopping it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from pipeline.address import find
+from pipeline.serve.app import Options, create_app
+
+COMMAND = (sys.executable, "-m", "pipeline.cli")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("running")
+    text = (
+        "site: plaza\ncameras:\n"
+        "  - {id: door, fps: 5, source: 'simulated:people=2,seconds=0,paced=1,tracks=1'}\n"
+        f"interval: 200ms\nidle_timeout: 2s\nledger: {{sqlite: {{path: {folder / 'ledger.sqlite'}}}}}\n"
+    )
+    (folder / "site.yaml").write_text(text, encoding="utf-8")
+    return folder / "site.yaml"
+
+
+@pytest.fixture(scope="module")
+def run(site: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A site that never ends by itself."""
+    with subprocess.Popen([*COMMAND, "run", str(site)], cwd=site.parent, stdout=subprocess.DEVNULL) as process:
+        yield process
+        if process.poll() is None:
+            process.terminate()
+
+
+def ask(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments, str(site)], cwd=site.parent, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_where_nothing_is_running_that_is_said(site: Path) -> None:
+    for command in ("status", "stop"):
+        said = ask(site, command)
+        assert said.returncode == 1 and "no run of this site can be reached" in said.stderr
+
+
+def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    app = create_app(find(str(site)), Options(page=False, local=False, work=tmp_path))
+    with TestClient(app) as client:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            # A ledger is there with the first commit, and somebody in view soon after it.
+            if client.get("/readyz").status_code == 200 and client.get("/v1/tracks").json():
+                break
+            assert run.poll() is None
+            time.sleep(0.2)
+        assert client.get("/v1/site").json()["running"]
+        assert client.get("/v1/cameras").json()[0]["in_view"] >= 1
+        said = json.loads(ask(site, "status", "--json").stdout)
+        assert said["commits"] > 0 and said["counts"]["door"]["decoded"] > 0 and said["driver"] == run.pid
+        assert "door" in ask(site, "status").stdout
+        assert ask(site, "stop").stdout.strip() == "stopped"
+        assert run.wait(60) == 130, "as Ctrl-C would have it"
+    assert "no run of this site" in ask(site, "status").stderr
