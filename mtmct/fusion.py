@@ -18,6 +18,7 @@ from mtmct.coincidence import PairWindow
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Judge
+from mtmct.expiry import Expiry
 from mtmct.filing import Filing
 from mtmct.horizon import beyond_horizon
 from mtmct.identities import IdentityBook, Why
@@ -63,6 +64,7 @@ class FusionEngine:
         self._journal = stored.Journal(state)
         self._tracks = TrackMemory()
         self._book = IdentityBook(self._site, self._tracks, settings)
+        self._expiry = Expiry(self._book)
         self._gathered = Gathered(self._book)
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
@@ -157,6 +159,7 @@ class FusionEngine:
             self._book.retime(camera, self._clocks.ahead_ns.get(camera, 0) - ahead_ns)
             self._tracks.retime(camera, ahead_ns)
             self._stale_cameras.add(camera)
+        self._expiry.note(sorted(self._book.identities))
         self._clocks.set(changes)
         self._positions.compare_anew()
 
@@ -333,13 +336,18 @@ class FusionEngine:
                 self._forget_track(track)
         gone = self._now_ns - settings.max_gap_ns
         guessed = set(self._book.guesses.values())
-        for _, identity in sorted(self._book.identities.items()):
-            if flush or (self._book.last_seen(identity) < gone and identity.number not in guessed):
-                for track in self._book.tracks_of(identity):
-                    self._forget_track(track)
-                if flush or settings.searchable_s > 0:
-                    self._album.keep(identity, self._journal)
-                self._book.close(identity, self._now_ns)
+        self._expiry.note(sorted(self._book.changed))
+        unseen = sorted(self._book.identities) if flush else self._expiry.unseen_since(gone)
+        for number in unseen:
+            identity = self._book[number]
+            if number in guessed and not flush:
+                self._expiry.note([number])
+                continue
+            for track in self._book.tracks_of(identity):
+                self._forget_track(track)
+            if flush or settings.searchable_s > 0:
+                self._album.keep(identity, self._journal)
+            self._book.close(identity, self._now_ns)
         self._album.forget(self._now_ns - round(settings.searchable_s * SECOND_NS) if not flush else 0, self._journal)
         self._erased.forget(END_OF_TIME if flush else silent, self._journal)
         # Nothing can be found again after the end: not even the newest shard is kept.
@@ -456,6 +464,7 @@ class FusionEngine:
                 self._book[track.identity].uids.append(track.uid)
         for key, data in of(stored.CAMERA):
             stored.unpack_camera(key, data, self._tracks.tracks)
+        self._expiry.note(self._book.identities)
         for key, data in of(stored.HELD):
             camera, track_id, tracklets = stored.unpack_held(key, data)
             waiting = self._tracks.find(camera, track_id)

@@ -1,0 +1,44 @@
+"""Whom nobody has seen for too long, without looking at everybody who is known in every commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+
+from mtmct.identities import IdentityBook
+
+
+class Expiry:
+    """The open identities by when they were last seen, as far as that has been noted.
+
+    A note is a lower bound: who has been seen again since is put back when the old note comes up. So an identity
+    must be noted anew whenever it may have been seen *less* lately than it was (a track was taken from it, a clock
+    was put right).
+
+    Args:
+        book: the identities.
+    """
+
+    def __init__(self, book: IdentityBook) -> None:
+        self._book = book
+        self._noted: list[tuple[int, int]] = []
+
+    def note(self, numbers: Iterable[int]) -> None:
+        """Note when these identities were last seen; those that are not open are passed over."""
+        for number in numbers:
+            if number in self._book:
+                heappush(self._noted, (self._book.last_seen(self._book[number]), number))
+
+    def unseen_since(self, time_ns: int) -> list[int]:
+        """The open identities last seen before an event time, ascending; their notes are used up."""
+        due: set[int] = set()
+        while self._noted and self._noted[0][0] < time_ns:
+            _, number = heappop(self._noted)
+            if number not in self._book or number in due:
+                continue
+            seen = self._book.last_seen(self._book[number])
+            if seen < time_ns:
+                due.add(number)
+            else:
+                heappush(self._noted, (seen, number))
+        return sorted(due)
