@@ -30,7 +30,7 @@ from pipeline.camera import CameraChain, Embedder, Tracker
 from pipeline.config import Camera, ConfigError, Site
 from pipeline.config_file import refused
 from pipeline.config_rules import Snapshots
-from pipeline.fusion_service import Engine, FusionService
+from pipeline.fusion_service import Engine, FusionService, Parts
 from pipeline.fusion_settings import fusion_settings, site_flow_settings
 from pipeline.health import HealthServer
 from pipeline.incident_pictures import IncidentPictures, Keeping
@@ -42,7 +42,7 @@ from pipeline.metrics.site_watch import SiteWatch
 from pipeline.profiles import SIX
 from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
-from pipeline.shard import Detector, Member, Shard
+from pipeline.shard import Detector, Member, OpenMember, Shard
 from pipeline.sources.base import Source, SourceError
 from pipeline.sources.detections import DetectionFile
 from pipeline.sources.factory import open_source
@@ -145,7 +145,14 @@ def model_path(site: Site, model: str) -> str | Path:
 
 
 def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink, recorder: Recorder | None = None) -> Shard:
-    """A shard of the site's cameras. Models are built only if one of the sources needs them."""
+    """A shard of the site's cameras."""
+    open_member, detector = build_opening(site, cameras, link)
+    watch = ShardWatch(recorder or Silent())
+    return Shard(open_member=open_member, cameras=cameras, detector=detector, link=link, watch=watch)
+
+
+def build_opening(site: Site, cameras: tuple[str, ...], link: FusionLink) -> tuple[OpenMember, Detector | None]:
+    """What a shard opens these cameras with. Models are built only if one of the sources needs them."""
     sources = {camera: build_source(site, site.camera(camera)) for camera in cameras}
     detector = build_detector(site) if any(s.brings == "frames" for s in sources.values()) else None
     embedder = build_embedder(site) if any(s.brings == "frames" for s in sources.values()) else None
@@ -173,8 +180,7 @@ def build_shard(site: Site, cameras: tuple[str, ...], link: FusionLink, recorder
         )
         return Member(camera, resume.epoch, chain, Reader(source, chain.position, news))
 
-    watch = ShardWatch(recorder or Silent())
-    return Shard(open_member=open_member, cameras=cameras, detector=detector, link=link, watch=watch)
+    return open_member, detector
 
 
 def _warm_up(site: Site, sources: Mapping[str, Source], embedder: Embedder | None) -> None:
@@ -302,24 +308,31 @@ def build_service(
 ) -> FusionService:
     """All that the FusionActor does, ready to `start`."""
     service: FusionService
-    sources = {camera.id: build_source(site, camera) for camera in site.cameras}
+    parts = build_parts(site)
     ledger = build_writer(site, lambda message: service.on_wait(message))
     service = FusionService(
         site=site.site,
-        cameras={camera: source.live for camera, source in sources.items()},
+        cameras=parts.cameras,
         interval_ns=site.interval_ns,
         idle_timeout=site.idle_timeout,
-        engine=build_engine(site),
+        engine=parts.engine,
         ledger=ledger,
         encode=open_codec(site.ledger.codec).encode,
         clock=clock,
-        watch=SiteWatch(
-            recorder or Silent(),
-            [camera.id for camera in site.cameras if _keeps_to_the_clock(camera, sources[camera.id])],
-        ),
+        watch=SiteWatch(recorder or Silent(), parts.by_the_clock),
         health=None if site.health is None else HealthServer(site.health.host, site.health.port),
     )
     return service
+
+
+def build_parts(site: Site) -> Parts:
+    """What of the FusionActor depends on the site's cameras."""
+    sources = {camera.id: build_source(site, camera) for camera in site.cameras}
+    return Parts(
+        cameras={camera: source.live for camera, source in sources.items()},
+        engine=build_engine(site),
+        by_the_clock=tuple(c.id for c in site.cameras if _keeps_to_the_clock(c, sources[c.id])),
+    )
 
 
 def _keeps_to_the_clock(camera: Camera, source: Source) -> bool:

@@ -23,7 +23,7 @@ from mtmct.erasure import ErasureError, erase
 from mtmct.records import IDENTITIES, TRACKS
 from mtmct.settings import FusionSettings
 from operators.records import CrosscamError, unpack
-from pipeline import running
+from pipeline import detached, running
 from pipeline.address import Place
 from pipeline.fusion_service import SITE_KEY
 from pipeline.ledger.base import LedgerReader, LedgerWriter
@@ -71,7 +71,7 @@ def erase_identity(place: Place, identity: str, *, take_over: bool = False) -> E
     finally:
         reader.close()
     try:
-        return Erased(identity, tracks, records, True, running.ask(place, "erase", number, last))
+        return Erased(identity, tracks, records, True, detached.ask(place, "erase", number, last))
     except running.NotRunningError:
         if not (finished or take_over):
             raise ErasureError(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from mtmct.records import CameraBatch, Commit, Record
 from operators.records import CrosscamError, StateError, pack, unpack
+from pipeline.changes import Changes
 from pipeline.clock_watch import ClockWatch
 from pipeline.health import HealthServer
 from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, StoppedError, SupersededError
@@ -24,10 +25,13 @@ from pipeline.ledger.base import Encoded, LedgerWriter
 from pipeline.metrics.catalogue import COMMIT_SECONDS, FUSE_SECONDS
 from pipeline.metrics.recorder import Silent
 from pipeline.metrics.site_watch import EVERY_S, SiteWatch
-from pipeline.notes import late_letter
+from pipeline.notes import change_event, late_letter
 
 END_OF_TIME = 2**63 - 1
 SITE_KEY = "site"
+CAMERA = "camera/"
+# How long a camera that was taken out may take to end in good order.
+LEAVING_S = 5.0
 # Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
 MAX_EARLY = 64
 # A camera's epochs count from the ledger's, which is stored as soon as fusion opens it: a fusion that dies before it
@@ -44,7 +48,18 @@ class Engine(Protocol):
 
     def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit: ...
     def restore(self, state: Mapping[str, bytes]) -> None: ...
+    def snapshot(self) -> dict[str, bytes]: ...
     def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What depends on the site's cameras: their ids and whether they are live, the engine, and which of them keep to
+    the wall clock."""
+
+    cameras: Mapping[str, bool]
+    engine: Engine
+    by_the_clock: Collection[str] = ()
 
 
 class FusionService:
@@ -88,6 +103,7 @@ class FusionService:
         self._health = health
         self._lanes = {camera: Lane(live) for camera, live in cameras.items()}
         self._clocks = ClockWatch()
+        self._gone: dict[str, bytes] = {}  # what the ledger keeps of cameras that are not part of the site any more
         self._last_interval: int | None = None
         self._commits = 0
         self._finished = False
@@ -273,6 +289,56 @@ class FusionService:
             left: str | None = await self._call(self._ledger.scrub)
             return left
 
+    async def change(self, parts: Parts, changes: Changes) -> None:
+        """Go on with other cameras, from one commit to the next; those that stay do not notice.
+
+        Removed cameras are waited for a moment: a worker that was told so has them end in good order. What of an added
+        camera lies before this commit is late; one that was here before goes on as it was.
+
+        Raises:
+            CrosscamError: committing has become impossible.
+        """
+        await self.start()
+        until = self._clock() + LEAVING_S
+        while self._clock() < until and not all(self._lanes[camera].over for camera in changes.removed):
+            await asyncio.sleep(0.05)
+        async with self._committing:
+            if self._error is not None:
+                raise self._error
+            if self._finished:
+                raise CrosscamError(f"site {self._site!r} has just come to its end: nothing was changed")
+            now_ns = 0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns
+            await self._call(lambda: parts.engine.restore(self._engine.snapshot()))
+            added = {camera: self._joining(camera, parts.cameras[camera], now_ns) for camera in changes.added}
+            state: dict[str, bytes | None] = {CAMERA + camera: lane.packed() for camera, lane in added.items()}
+            lanes = {**self._lanes, **added}
+            state[SITE_KEY] = self._packed(self._last_interval, finished=False, cameras=list(parts.cameras))
+            try:
+                await self._call(self._store, [change_event(self._site, changes, now_ns)], state)
+            except CrosscamError as error:
+                self._fail(error)
+                raise
+            self._commits += 1
+            for camera in changes.removed:
+                lane = lanes[camera]
+                lane.drop_queue(SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more"))
+                self._gone[camera] = lane.packed()
+            self._lanes = {camera: lanes[camera] for camera in parts.cameras}
+            for camera, live in parts.cameras.items():
+                self._lanes[camera].live = live
+            self._engine = parts.engine
+            self._watch.keep_to(parts.by_the_clock)
+        self._news.set()
+
+    def _joining(self, camera: str, live: bool, now_ns: int) -> Lane:
+        lane = Lane(live)
+        if camera in self._gone:
+            lane.restore(self._gone[camera])
+            lane.final = False
+        lane.take_up_again(now_ns)
+        lane.heard = self._clock()
+        return lane
+
     async def status(self) -> dict[str, Any]:
         """Commits so far, and per camera: counts, watermark, batches waiting, late tracklets, failure, clock.
 
@@ -315,6 +381,8 @@ class FusionService:
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _lane(self, camera: str) -> Lane:
+        if camera in self._gone and camera not in self._lanes:
+            raise SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more")
         if camera not in self._lanes:
             raise CrosscamError(f"camera {camera!r} is not part of site {self._site!r}; add it to the site's file")
         return self._lanes[camera]
@@ -377,7 +445,11 @@ class FusionService:
         if interval is None:
             return None
         end = (interval + 1) * self._interval_ns
-        return interval if all(self._lets_pass(lane, end) for lane in self._lanes.values()) else None
+        if all(self._lets_pass(lane, end) for lane in self._lanes.values()):
+            return interval
+        # A camera that was added catches up: what it sends of intervals that are out would else wait for itself.
+        late = any(lane.queue and lane.queue[0][0].interval < interval for lane in self._lanes.values())
+        return self._last_interval if late else None
 
     def _lets_pass(self, lane: Lane, end_ns: int) -> bool:
         if lane.watermark_ns >= end_ns:
@@ -427,10 +499,8 @@ class FusionService:
     ) -> None:
         state: dict[str, bytes | None] = dict(commit.state)
         for batch in batches:
-            state[f"camera/{batch.camera}"] = self._lanes[batch.camera].packed_after(batch)
-        state[SITE_KEY] = pack(
-            {"version": VERSION, "interval_ns": self._interval_ns, "interval": interval, "finished": finished}
-        )
+            state[CAMERA + batch.camera] = self._lanes[batch.camera].packed_after(batch)
+        state[SITE_KEY] = self._packed(interval, finished=finished, cameras=list(self._lanes))
         self._storing = True
         try:
             with self._watch.timed(COMMIT_SECONDS):
@@ -441,6 +511,18 @@ class FusionService:
         self._commits += 1
         self._watch.committed(commit.records, state)
         self._clocks.committed(commit.records)
+
+    def _packed(self, interval: int | None, *, finished: bool, cameras: Sequence[str]) -> bytes:
+        """What the ledger keeps of the site."""
+        return pack(
+            {
+                "version": VERSION,
+                "interval_ns": self._interval_ns,
+                "interval": interval,
+                "finished": finished,
+                "cameras": list(cameras),
+            }
+        )
 
     def _store(self, records: Sequence[Record], state: Mapping[str, bytes | None]) -> None:
         """In the engine's thread: while a large commit is encoded, the event loop stays free to answer."""
@@ -456,6 +538,7 @@ class FusionService:
         return replace(batch, interval=interval, tracklets=(), deadletters=(*batch.deadletters, *letters))
 
     def _restore(self, state: Mapping[str, bytes]) -> None:
+        known = list(self._lanes)
         if SITE_KEY in state:
             site = unpack(state[SITE_KEY])
             if site["version"] != VERSION or site["interval_ns"] != self._interval_ns:
@@ -465,8 +548,14 @@ class FusionService:
                     "use the same interval and build, or start a new ledger"
                 )
             self._last_interval, self._finished = site["interval"], site["finished"]
-        for camera, lane in self._lanes.items():
-            key = f"camera/{camera}"
-            if key in state:
-                lane.restore(state[key])
+            known = site.get("cameras", known)
+        for key, data in state.items():
+            if key.startswith(CAMERA):
+                camera = key.removeprefix(CAMERA)
+                if camera in self._lanes:
+                    self._lanes[camera].restore(data)
+                    # One that was taken out had ended with that, and not because there was no more of it.
+                    self._lanes[camera].final &= camera in known
+                else:
+                    self._gone[camera] = data
         self._engine.restore(state)

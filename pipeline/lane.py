@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mtmct.records import CameraBatch
 from operators.records import CrosscamError, StateError, pack, unpack
@@ -132,17 +132,31 @@ class Lane:
 
     def packed_after(self, batch: CameraBatch) -> bytes:
         """What the ledger keeps of the camera once `batch` is committed."""
+        after = replace(
+            self,
+            epoch=batch.epoch,
+            committed=batch.sequence + 1,
+            state=batch.state,
+            counts=batch.counts,
+            committed_watermark_ns=batch.watermark_ns,
+            final=batch.final,
+            failed=batch.failed,
+        )
+        return after.packed()
+
+    def packed(self) -> bytes:
+        """What the ledger keeps of the camera as of its last committed batch."""
         return pack(
             {
                 "version": VERSION,
-                "epoch": batch.epoch,
-                "sequence": batch.sequence + 1,
-                "state": batch.state,
-                "counts": dict(batch.counts),
-                "watermark_ns": batch.watermark_ns,
+                "epoch": self.epoch,
+                "sequence": self.committed,
+                "state": self.state,
+                "counts": dict(self.counts),
+                "watermark_ns": self.committed_watermark_ns,
                 "late": self.late,
-                "final": batch.final,
-                "failed": batch.failed,
+                "final": self.final,
+                "failed": self.failed,
             }
         )
 

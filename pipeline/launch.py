@@ -3,112 +3,40 @@
 from __future__ import annotations
 
 import base64
-import gc
 import logging
 import os
+import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 
-from mtmct.records import CameraBatch
 from operators.records import CrosscamError
-from pipeline import logs
-from pipeline.assembly import build_service, build_shard
+from pipeline.actors import CameraWorker, FusionActor
+from pipeline.assembly import build_source, check
+from pipeline.changes import Changes, compare
 from pipeline.config import Site
-from pipeline.lane import Resume
-from pipeline.link import RayLink
-from pipeline.metrics.ray_recorder import RayRecorder
+from pipeline.config_file import load
 from pipeline.running import Door
-from pipeline.shard import Shard
 
 NAMESPACE = "crosscam"
 POLL_S = 0.25
 _PICTURE_S = 5.0
 # More deaths of one actor within that time are no accident, and restarting it again helps nobody.
+RESTART = {"max_restarts": -1, "max_task_retries": 0}
+# How long a run that has just ended may still have its name, and how long a change may take.
+_NAME_FREE_S, _CHANGED_S = 10.0, 300.0
 MAX_DEATHS, DEATHS_WITHIN_S = 5, 300.0
 
 
 class LaunchError(CrosscamError):
     """The site cannot be run on this Ray."""
-
-
-class FusionActor:
-    """The site's one FusionService as a Ray actor."""
-
-    def __init__(self, site: Site) -> None:
-        collect_rarely()
-        logs.configure(site)
-        self._service = build_service(site, recorder=RayRecorder(site.site))
-
-    async def start_camera(self, camera: str, retry_failed: bool) -> Resume:
-        return await self._service.start_camera(camera, retry_failed)
-
-    async def attach(self, camera: str, epoch: int) -> int:
-        return await self._service.attach(camera, epoch)
-
-    async def submit(self, batch: CameraBatch) -> None:
-        await self._service.submit(batch)
-
-    async def backpressure(self) -> str:
-        return await self._service.backpressure()
-
-    async def finished(self) -> None:
-        await self._service.finished()
-
-    async def complete(self) -> bool:
-        return await self._service.complete()
-
-    async def status(self) -> dict[str, Any]:
-        return {**await self._service.status(), "pid": os.getpid()}
-
-    async def erase(self, number: int, last_said: Mapping[str, Any] | None) -> str | None:
-        return await self._service.erase(number, last_said)
-
-    async def stop(self) -> None:
-        await self._service.stop()
-
-
-def collect_rarely() -> None:
-    """Tune this process's garbage collector to commits.
-
-    A commit of a large site makes some hundred thousand lists that hold no cycles and live until it is written. With
-    Python's own thresholds that looks like growth: the collector walks all of fusion's memory again and again, for
-    a fifth of a commit's time (tests/benchmarks/fusion_speed.py --own-thresholds).
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
-
-
-class CameraWorker:
-    """A Shard as a Ray actor."""
-
-    def __init__(self) -> None:
-        self._stopped = False
-        self._shard: Shard | None = None
-
-    def run(self, site: Site, cameras: tuple[str, ...], fusion: Any, first: bool) -> dict[str, str]:
-        """Run the shard to its end; see `Shard.run`. `first`: no worker has run it before in this run of the site."""
-        # Built here rather than in __init__, so that a model that cannot be loaded is a sentence, not a dead actor.
-        logs.configure(site)
-        link = RayLink(fusion, lambda: self._stopped, retry_failed=first)
-        self._shard = build_shard(site, cameras, link, RayRecorder(site.site))
-        return self._shard.run()
-
-    def status(self) -> dict[str, Any]:
-        return {"pid": os.getpid(), "cameras": {} if self._shard is None else self._shard.status()}
-
-    def picture(self, camera: str) -> tuple[bytes, int] | None:
-        return None if self._shard is None else self._shard.picture(camera)
-
-    def stop(self) -> None:
-        self._stopped = True
-        if self._shard is not None:
-            self._shard.stop()
 
 
 @dataclass(slots=True)
@@ -138,11 +66,13 @@ class Outcome:
         failures: per camera whose source could not be used: why.
         commits: made in this run.
         already_complete: the ledger held a finished run of this site; nothing was done.
+        stopped: somebody asked for it at the door.
     """
 
     failures: Mapping[str, str]
     commits: int
     already_complete: bool
+    stopped: bool = False
 
 
 def connect(site: Site, workers: int) -> bool:
@@ -185,6 +115,19 @@ def check_room(site: Site, workers: int) -> None:
             )
 
 
+def shards_of(cameras: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    """The cameras of each worker, at most `size` of them."""
+    return [tuple(cameras[i : i + size]) for i in range(0, len(cameras), size)]
+
+
+def already_runs(site: str) -> str:
+    """The sentence for who would run it twice."""
+    return (
+        f"site {site!r} runs already: `crosscam status` tells how it is, `crosscam apply` changes it, and `crosscam "
+        "stop` ends it"
+    )
+
+
 class Supervisor:
     """Launches a site's actors and keeps them alive.
 
@@ -213,10 +156,24 @@ class Supervisor:
         self._failures: dict[str, str] = {}
         self._deaths: dict[str, list[float]] = {}
         self._door: Door | None = None
-        self._asked_to_stop = threading.Event()
-        ids = [camera.id for camera in site.cameras]
-        size = site.resources.cameras_per_worker
-        self._shards = [tuple(ids[i : i + size]) for i in range(0, len(ids), size)]
+        self._stop_asked = threading.Event()
+        self._changes: queue.SimpleQueue[tuple[Site, Future[Changes]]] = queue.SimpleQueue()
+        self._lanes: Mapping[str, Any] = {}  # as fusion said last, like the next one
+        self._watermark: int | None = None
+        self._runs: dict[Any, int] = {}
+        self._told: dict[str, Any] = {"site": site.site, "state": "starting", "pid": os.getpid(), "cameras": {}}
+        self._shards = shards_of([camera.id for camera in site.cameras], site.resources.cameras_per_worker)
+
+    @property
+    def methods(self) -> Mapping[str, Callable[..., Any]]:
+        """What may be asked from other threads while the site runs; each takes and gives JSON types."""
+        return {
+            "erase": self._erase,
+            "status": lambda: self._told,
+            "stop": self._stop_asked.set,
+            "apply": self._apply,
+            "picture": self._picture,
+        }
 
     def run(self) -> Outcome:
         """Run the site until its sources end.
@@ -237,39 +194,76 @@ class Supervisor:
                 ray.shutdown()
 
     def _launch(self) -> None:
-        gpus = self._site.resources.gpus_per_worker
-        restart = {"max_restarts": -1, "max_task_retries": 0}
-        self._fusion = ray.remote(FusionActor).options(num_cpus=0, max_concurrency=10_000, **restart).remote(self._site)
-        self._door = Door(
-            self._site,
-            {"erase": self._erase, "status": self._status, "stop": self._asked_to_stop.set, "picture": self._picture},
+        self._fusion = self._launch_fusion()
+        self._door = Door(self._site, self.methods)
+        for _ in self._shards:
+            self._add_worker()
+
+    def _launch_fusion(self) -> Any:
+        """Under the site's name, which nobody else on this Ray may have.
+
+        Raises:
+            LaunchError: somebody else has it.
+        """
+        options = {"name": f"fusion-{self._site.site}", "num_cpus": 0, "max_concurrency": 10_000, **RESTART}
+        until = self._clock() + _NAME_FREE_S
+        while True:
+            try:
+                return ray.remote(FusionActor).options(**options).remote()
+            except ValueError:
+                if self._clock() > until:
+                    raise LaunchError(already_runs(self._site.site)) from None
+                time.sleep(POLL_S)  # a run that has just ended gives its name back in a moment
+
+    def _add_worker(self) -> None:
+        resources = self._site.resources
+        options = {"num_cpus": resources.threads, "num_gpus": resources.gpus_per_worker, "max_concurrency": 4}
+        # Over the nodes evenly, so that losing one costs few cameras.
+        self._workers.append(
+            ray.remote(CameraWorker).options(scheduling_strategy="SPREAD", **options, **RESTART).remote()
         )
-        cpus = self._site.resources.threads
-        worker = ray.remote(CameraWorker).options(num_cpus=cpus, num_gpus=gpus, max_concurrency=4, **restart)
-        self._workers = [worker.remote() for _ in self._shards]
 
     def _supervise(self) -> Outcome:
         complete = self._already_complete()
-        runs = {} if complete else {self._run_shard(index, first=True): index for index in range(len(self._shards))}
-        finished = self._fusion.finished.remote()
+        self._runs = {} if complete else {self._run_shard(i, first=True): i for i in range(len(self._shards))}
+        finished = self._fusion.finished.remote(self._site)
         asked: dict[Any, str] = {}
-        while True:
-            if self._asked_to_stop.is_set():
-                raise KeyboardInterrupt  # whoever asked at the door wants what Ctrl-C does
+        while not self._stop_asked.is_set():
+            runs = self._runs
             done, _ = ray.wait([finished, *runs], num_returns=1, timeout=POLL_S)
             for ref in done:
                 if ref == finished:
                     if self._answer(ref, "fusion") is not None:
                         self._note_status("fusion", self._fusion.status.remote())
-                        self._on_progress(self._progress)
+                        self._report()
                         return Outcome(dict(self._failures), self._progress.commits, complete)
-                    finished = self._fusion.finished.remote()
+                    finished = self._fusion.finished.remote(self._site)
                 else:
                     index = runs.pop(ref)
                     if self._answer(ref, f"worker-{index}") is None:
                         runs[self._run_shard(index, first=False)] = index
             self._poll(asked)
-            self._on_progress(self._progress)
+            self._report()
+            while not self._changes.empty():
+                self._answer_change(*self._changes.get())
+        return Outcome(dict(self._failures), self._progress.commits, complete, stopped=True)
+
+    def _report(self) -> None:
+        progress = self._progress
+        self._told = {
+            "site": self._site.site,
+            "state": "starting" if not progress.pids else "waiting" if progress.waiting_for else "running",
+            "pid": os.getpid(),
+            "commits": progress.commits,
+            "waiting_for": progress.waiting_for,
+            "restarts": progress.restarts,
+            "pids": dict(progress.pids),
+            "watermark": self._watermark,
+            "cameras": {
+                camera: {**lane, "counts": progress.counts.get(camera, {})} for camera, lane in self._lanes.items()
+            },
+        }
+        self._on_progress(progress)
 
     def _run_shard(self, index: int, *, first: bool) -> Any:
         return self._workers[index].run.remote(self._site, self._shards[index], self._fusion, first)
@@ -277,16 +271,91 @@ class Supervisor:
     def _already_complete(self) -> bool:
         """Whether the ledger holds a finished run. Waits for the ledger, reporting what it waits for."""
         asked: dict[Any, str] = {}
-        ref = self._fusion.complete.remote()
-        while True:
+        ref = self._fusion.begin.remote(self._site)
+        while not self._stop_asked.is_set():
             done, _ = ray.wait([ref], timeout=POLL_S)
             if done:
                 answer = self._answer(ref, "fusion")
                 if answer is not None:
                     return bool(answer[0])
-                ref = self._fusion.complete.remote()
+                ref = self._fusion.begin.remote(self._site)
             self._poll(asked)
-            self._on_progress(self._progress)
+            self._report()
+        return False
+
+    def _apply(self, file: str) -> dict[str, list[str]]:
+        """For whoever asks at the door: go on as the site's file says now."""
+        return self.apply(load(Path(file)))
+
+    def apply(self, site: Site) -> dict[str, list[str]]:
+        """Go on as another description of the same site says; from another thread than `run`'s.
+
+        Returns:
+            Ids of cameras that were added, removed and changed.
+
+        Raises:
+            CrosscamError: it cannot be done; then nothing was changed.
+        """
+        check(site)
+        done: Future[Changes] = Future()
+        self._changes.put((site, done))
+        return {name: list(ids) for name, ids in asdict(done.result(_CHANGED_S)).items()}
+
+    def _answer_change(self, site: Site, done: Future[Changes]) -> None:
+        try:
+            done.set_result(self._change(site))
+        except CrosscamError as error:
+            done.set_exception(error)
+        except RayError as error:
+            done.set_exception(LaunchError(f"an actor of site {site.site!r} was lost meanwhile ({error}); ask again"))
+
+    def _change(self, site: Site) -> Changes:
+        live = {camera.id: build_source(self._site, camera).live for camera in self._site.cameras}
+        changes = compare(self._site, site, live)
+        if not changes:
+            return changes
+        shards = [tuple(camera for camera in shard if camera not in changes.removed) for shard in self._shards]
+        size = site.resources.cameras_per_worker
+        waiting = list(changes.added)
+        for i, shard in enumerate(shards):
+            shards[i] = (*shard, *waiting[: max(size - len(shard), 0)])
+            waiting = waiting[max(size - len(shard), 0) :]
+        shards += shards_of(waiting, size)
+        check_room(site, len(shards))
+        # Those that go end in good order, in time for the commit from which on they are not there.
+        self._ask_workers(site, lambda camera: camera in changes.removed, ())
+        self._called(self._fusion.change.remote(site, changes))
+        old, self._site, self._shards = self._shards, site, shards
+        for camera in changes.removed:
+            self._progress.counts.pop(camera, None)
+            self._failures.pop(camera, None)
+        self._ask_workers(site, lambda camera: False, (*changes.changed, *changes.added), len(old))
+        for index in range(len(old), len(shards)):
+            self._add_worker()
+            self._runs[self._run_shard(index, first=True)] = index
+        return changes
+
+    def _ask_workers(
+        self, site: Site, leaves: Callable[[str], bool], opening: Sequence[str], workers: int | None = None
+    ) -> None:
+        for index, shard in enumerate(self._shards[:workers]):
+            leaving = [camera for camera in shard if leaves(camera)]
+            mine = [camera for camera in opening if camera in shard]
+            if not (leaving or mine):
+                continue
+            try:
+                taken = self._called(self._workers[index].change.remote(site, leaving, mine, self._fusion))
+            except RayActorError:
+                continue  # it comes back with the site as it is then
+            if not taken and mine and index not in self._runs.values():
+                self._runs[self._run_shard(index, first=True)] = index
+
+    def _called(self, ref: Any) -> Any:
+        """What an actor answered; its sentence where it could not do it."""
+        try:
+            return ray.get(ref)
+        except RayTaskError as error:
+            raise error.cause if isinstance(error.cause, CrosscamError) else error from None
 
     def _erase(self, number: int, last_said: Mapping[str, Any] | None) -> str | None:
         """For whoever asks at the door, in a thread of the door's."""
@@ -299,10 +368,6 @@ class Supervisor:
         except RayError as error:
             raise LaunchError(f"fusion of site {self._site.site!r} did not answer ({error}); ask again") from None
         return left
-
-    def _status(self) -> dict[str, Any]:
-        """How far the run is, for whoever asks at the door."""
-        return asdict(self._progress) | {"failures": dict(self._failures), "driver": os.getpid()}
 
     def _picture(self, camera: str) -> list[Any] | None:
         """A camera's newest picture, as JPEG in base64, and its event time, for whoever asks at the door."""
@@ -366,6 +431,7 @@ class Supervisor:
         self._progress.pids[name] = status["pid"]
         if name == "fusion":
             self._progress.commits = status["commits"]
+            self._lanes, self._watermark = status["cameras"], status["watermark_ns"]
             self._progress.waiting_for = status["waiting_for"]
             for camera, lane in status["cameras"].items():
                 self._take_counts(camera, lane["counts"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mtmct.records import DEADLETTER, EVENTS, Record, Tracklet
+from pipeline.changes import Changes
 
 
 def source_event(site: str, camera: str, state: str, detail: str, time_ns: int) -> Record:
@@ -19,6 +20,21 @@ def source_event(site: str, camera: str, state: str, detail: str, time_ns: int) 
         "detail": detail,
     }
     return Record(EVENTS, camera, value, time_ns)
+
+
+def change_event(site: str, changes: Changes, time_ns: int) -> Record:
+    """The site goes on with other cameras, from the commit after `time_ns`."""
+    value = {
+        "schema": "crosscam.events/1",
+        "site": site,
+        "camera": "",
+        "type": "site_changed",
+        "time": time_ns // 1000,
+        "added": list(changes.added),
+        "removed": list(changes.removed),
+        "changed": list(changes.changed),
+    }
+    return Record(EVENTS, site, value, time_ns)
 
 
 def dead_letter(site: str, camera: str, reason: str, detail: str, payload: Any, time_ns: int) -> Record:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,7 +16,7 @@ import cv2
 
 from mtmct.records import CameraBatch
 from operators.looking_back import Before
-from operators.records import Detections, Frame, Image
+from operators.records import CrosscamError, Detections, Frame, Image
 from pipeline.camera import CameraChain, Delivery
 from pipeline.lane import OutOfStepError, SupersededError
 from pipeline.link import FusionLink, FusionLostError
@@ -108,6 +110,18 @@ class Member:
             self.seen = (Before(delivery.frame.image, detections), interval)
 
 
+OpenMember = Callable[[str, Callable[[], None]], Member | None]
+
+
+@dataclass(slots=True)
+class _Change:
+    leaving: tuple[str, ...]
+    opening: tuple[str, ...]
+    open_member: OpenMember
+    detector: Detector | None
+    done: Future[bool] = field(default_factory=Future)
+
+
 class Shard:
     """Runs its cameras until all have ended or `stop` is called.
 
@@ -123,7 +137,7 @@ class Shard:
     def __init__(
         self,
         *,
-        open_member: Callable[[str, Callable[[], None]], Member | None],
+        open_member: OpenMember,
         cameras: Sequence[str],
         detector: Detector | None,
         link: FusionLink,
@@ -139,6 +153,9 @@ class Shard:
         self._members: list[Member] = []
         self._news = threading.Event()
         self._stop = threading.Event()
+        self._asked: queue.SimpleQueue[_Change] = queue.SimpleQueue()
+        self._open = threading.Lock()  # held to ask for a change, and to say that none is taken any more
+        self._over = False
 
     def stop(self) -> None:
         """Ask `run` to return; what is not committed is forgotten and read again by the next worker."""
@@ -147,11 +164,35 @@ class Shard:
 
     def status(self) -> dict[str, dict[str, int]]:
         """Frame accounting per camera, as of now."""
-        return {member.camera: member.chain.counts for member in self._members}
+        return {member.camera: member.chain.counts for member in tuple(self._members)}
+
+    def change(
+        self, leaving: Sequence[str], opening: Sequence[str], open_member: OpenMember, detector: Detector | None
+    ) -> bool:
+        """Let cameras go and take up others, while the rest go on; may be called from any thread.
+
+        Args:
+            leaving: they end as they do where their source ends.
+            opening: taken up, or taken up anew from their last commit.
+            open_member, detector: for these; see `Shard`.
+
+        Returns:
+            Whether it was done; false where the shard has come to its end before.
+
+        Raises:
+            CrosscamError: a camera cannot be opened; the others go on.
+        """
+        asked = _Change(tuple(leaving), tuple(opening), open_member, detector)
+        with self._open:
+            if self._over:
+                return False
+            self._asked.put(asked)
+        self._news.set()
+        return asked.done.result()
 
     def picture(self, camera: str) -> tuple[bytes, int] | None:
         """The camera's newest picture as JPEG, and its event time (ns); None where there is none. From any thread."""
-        frame = next((member.newest for member in self._members if member.camera == camera), None)
+        frame = next((member.newest for member in tuple(self._members) if member.camera == camera), None)
         if frame is None or frame.image is None:
             return None
         encoded = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
@@ -168,12 +209,10 @@ class Shard:
         """
         try:
             for camera in self._cameras:
-                member = self._open_member(camera, self._news.set)
-                if member is not None:
-                    self._watch.begin(member)
-                    self._members.append(member)
-            while not self._stop.is_set() and not all(member.over for member in self._members):
+                self._take_up(camera, self._open_member)
+            while not self._stop.is_set() and not self._ends():
                 self._news.clear()
+                self._take_changes()
                 worked = self._step()
                 blocked = not worked and self._waits_for_room()
                 self._collect(0.05 if blocked else 0.0)
@@ -181,9 +220,58 @@ class Shard:
                     self._news.wait(0.02)
                 self._watch.look(self._members, self._clock())
         finally:
+            self._refuse_changes()
             for member in self._members:
                 member.reader.stop()
         return {member.camera: member.failure for member in self._members if member.failure is not None}
+
+    def _take_up(self, camera: str, open_member: OpenMember) -> None:
+        member = open_member(camera, self._news.set)
+        if member is not None:
+            self._watch.begin(member)
+            self._members.append(member)
+
+    def _ends(self) -> bool:
+        """Whether all have ended; from then on no change is taken."""
+        if not all(member.over for member in self._members):
+            return False
+        with self._open:
+            self._over = self._asked.empty()
+            return self._over
+
+    def _refuse_changes(self) -> None:
+        with self._open:
+            self._over = True
+        while not self._asked.empty():
+            self._asked.get().done.set_result(False)
+
+    def _take_changes(self) -> None:
+        while not self._asked.empty():
+            asked = self._asked.get()
+            try:
+                for member in [member for member in self._members if member.camera in asked.leaving]:
+                    self._let_go(member)
+                for camera in asked.opening:
+                    self._forget(camera)
+                    self._take_up(camera, asked.open_member)
+                self._detector = self._detector or asked.detector
+            except CrosscamError as error:
+                asked.done.set_exception(error)
+            else:
+                asked.done.set_result(True)
+
+    def _let_go(self, member: Member) -> None:
+        member.reader.stop()
+        if not member.ended:
+            member.ended = True
+            self._send(member, member.chain.finish())
+
+    def _forget(self, camera: str) -> None:
+        """What is not committed of it is read again by the next member."""
+        for member in [member for member in self._members if member.camera == camera]:
+            member.reader.stop()
+            member.outstanding.clear()
+            self._members.remove(member)
 
     def _waits_for_room(self) -> bool:
         """Whether something could be taken as soon as an acknowledgement makes room."""
@@ -291,8 +379,7 @@ class Shard:
                     try:
                         self._link.result(member.outstanding[0][1])
                     except SupersededError:
-                        member.outstanding.clear()
-                        member.ended = True
+                        self._superseded(member)
                         break
                     member.outstanding.popleft()
         except (FusionLostError, OutOfStepError):
@@ -305,9 +392,14 @@ class Shard:
             try:
                 committed = self._link.attach(member.camera, member.epoch)
             except SupersededError:
-                member.outstanding.clear()
-                member.ended = True
+                self._superseded(member)
                 continue
             again = [batch for batch, _ in member.outstanding if batch.sequence >= committed]
             member.outstanding.clear()
             self._send(member, again)
+
+    def _superseded(self, member: Member) -> None:
+        """Somebody else has the camera, or nobody any more."""
+        member.outstanding.clear()
+        member.ended = True
+        member.reader.stop()

@@ -8,11 +8,12 @@ import typer
 from rich.console import Console
 
 from operators.records import CrosscamError
-from pipeline.cli.control import status_command, stop_command
+from pipeline.cli.control import apply_command, status_command, stop_command
 from pipeline.cli.evaluation import app as evaluation_app
 from pipeline.cli.identity import erase_command, explain_command, search_command
 from pipeline.cli.models import app as models_app
 from pipeline.cli.offline import track_command, tune_tracker_command
+from pipeline.cli.plan import plan_command
 from pipeline.cli.read import export_command, report_command, tail_command
 from pipeline.cli.run import demo_command, heat_command, render_command, run_command, snapshot_command
 from pipeline.cli.serve import serve_command
@@ -33,9 +34,11 @@ app = typer.Typer(
 )
 app.command("demo")(demo_command)
 app.command("run")(run_command)
+app.command("serve")(serve_command)
 app.command("status")(status_command)
 app.command("stop")(stop_command)
-app.command("serve")(serve_command)
+app.command("apply")(apply_command)
+app.command("plan")(plan_command)
 app.command("tail")(tail_command)
 app.command("export")(export_command)
 app.command("report")(report_command)

@@ -44,9 +44,29 @@ def run_command(
     log_format: Annotated[
         LogFormat | None, typer.Option(help="text, or json: an object a line; as the file says if not given.")
     ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Come back once it runs; it goes on by itself.")] = False,
+    attach: Annotated[bool, typer.Option("--attach", help="If it runs already, show its progress.")] = False,
 ) -> None:
     """Run a site until its files end, or for ever with live cameras. Ctrl-C stops it; run again to go on."""
+    from pipeline.address import Place
+    from pipeline.cli.control import follow_site, run_detached
+    from pipeline.detached import ask
+    from pipeline.launch import LaunchError, already_runs
+    from pipeline.running import NotRunningError
+
     site = load(config)
+    place = Place.of(site)
+    try:
+        if ask(place, "status")["state"] != "failed":
+            if not attach:
+                raise LaunchError(already_runs(site.site))
+            follow_site(place)
+            return
+    except NotRunningError:
+        pass  # as it should be
+    if detach:
+        run_detached(site, config, None if log_format is None else log_format.value)
+        return
     raise typer.Exit(run(site if log_format is None else site.model_copy(update={"log": log_format.value})))
 
 
@@ -217,6 +237,9 @@ def run(site: Site) -> int:
     except KeyboardInterrupt:
         say("Stopped. What was committed stays; the same command goes on from there.", "yellow")
         return INTERRUPTED
+    if outcome.stopped:
+        say("Stopped, as `crosscam stop` has asked. What was committed stays; the same command goes on from there.")
+        return 0
     if outcome.already_complete:
         say(f"The ledger of site {site.site!r} is complete already; remove it to run again from the start.")
     reader = build_reader(site)

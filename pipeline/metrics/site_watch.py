@@ -62,6 +62,10 @@ class SiteWatch:
         for camera, lane in lanes.items():
             self._growth.begin(camera, lane.late)
 
+    def keep_to(self, by_the_clock: Collection[str]) -> None:
+        """The cameras have changed: these keep to the wall clock now."""
+        self._by_the_clock = frozenset(by_the_clock)
+
     def taken_over(self, camera: str) -> None:
         """A worker has taken the camera over."""
         self._record(metrics.TAKEOVERS, 1, camera=camera)

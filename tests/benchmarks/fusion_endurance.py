@@ -33,7 +33,7 @@ from mtmct.records import CameraBatch, Tracklet
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from operators.records import SECOND_NS
-from pipeline.launch import collect_rarely
+from pipeline.actors import collect_rarely
 
 FPS, DIM, OVERLAP = 2, 64, 4.0
 BROKEN, UNSEEN, NEVER_ENDED = 0.02, 0.1, 0.1  # of tracks an interval, of looks, of tracks

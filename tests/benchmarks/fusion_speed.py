@@ -20,7 +20,7 @@ from mtmct.fusion import FusionEngine
 from mtmct.records import CameraBatch, Tracklet
 from mtmct.topology import CameraGeometry, Topology
 from operators.records import SECOND_NS
-from pipeline.launch import collect_rarely
+from pipeline.actors import collect_rarely
 from pipeline.schema.codec import open_codec
 
 FPS, SPEED, DIM = 10, 1.3, 128

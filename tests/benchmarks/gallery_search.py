@@ -25,7 +25,7 @@ from mtmct.gallery import Gallery
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from operators.records import SECOND_NS
-from pipeline.launch import collect_rarely
+from pipeline.actors import collect_rarely
 
 DIM, SHORTLIST, QUERIES = 128, 32, 1000
 

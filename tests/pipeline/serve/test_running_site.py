@@ -48,7 +48,7 @@ def ask(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_where_nothing_is_running_that_is_said(site: Path) -> None:
     for command in ("status", "stop"):
         said = ask(site, command)
-        assert said.returncode == 1 and "no run of this site can be reached" in said.stderr
+        assert said.returncode == 3 and "no run of this site can be reached" in said.stderr
 
 
 def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen[bytes], tmp_path: Path) -> None:
@@ -64,8 +64,10 @@ def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen
         assert client.get("/v1/site").json()["running"]
         assert client.get("/v1/cameras").json()[0]["in_view"] >= 1
         said = json.loads(ask(site, "status", "--json").stdout)
-        assert said["commits"] > 0 and said["counts"]["door"]["decoded"] > 0 and said["driver"] == run.pid
+        assert said["commits"] > 0 and said["cameras"]["door"]["counts"]["decoded"] > 0 and said["pid"] == run.pid
         assert "door" in ask(site, "status").stdout
-        assert ask(site, "stop").stdout.strip() == "stopped"
-        assert run.wait(60) == 130, "as Ctrl-C would have it"
+        again = ask(site, "run")
+        assert again.returncode == 1 and "site 'plaza' runs already: `crosscam status` tells how it is" in again.stderr
+        assert ask(site, "stop").stdout.strip() == "plaza: stopped; what was committed stays"
+        assert run.wait(60) == 0
     assert "no run of this site" in ask(site, "status").stderr
