@@ -46,6 +46,8 @@ def run_command(
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Come back once it runs; it goes on by itself.")] = False,
     attach: Annotated[bool, typer.Option("--attach", help="If it runs already, show its progress.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the page and the API beside it, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of --serve.")] = 8080,
 ) -> None:
     """Run a site until its files end, or for ever with live cameras. Ctrl-C stops it; run again to go on."""
     from pipeline.address import Place
@@ -64,10 +66,23 @@ def run_command(
             return
     except NotRunningError:
         pass  # as it should be
+    if detach and serve:
+        raise typer.BadParameter("a detached site is served by `crosscam serve`, from wherever it is wanted")
     if detach:
         run_detached(site, config, None if log_format is None else log_format.value)
         return
-    raise typer.Exit(run(site if log_format is None else site.model_copy(update={"log": log_format.value})))
+    if log_format is not None:
+        site = site.model_copy(update={"log": log_format.value})
+    if not serve:
+        raise typer.Exit(run(site))
+    from pipeline.cli.serve import beside
+
+    with beside(config, port) as wait_for_ctrl_c:
+        code = run(site)
+        if code != INTERRUPTED:
+            console.print("The run has ended; it is served until Ctrl-C.")
+            wait_for_ctrl_c()
+    raise typer.Exit(code)
 
 
 def demo_command(

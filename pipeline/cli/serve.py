@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +69,26 @@ def serve_command(
         serve_site(name, options, host, port, console, ray_address=None if ray == "local" else ray)
         return
     run_app(create_app(place, options), host, port)
+
+
+@contextmanager
+def beside(config: Path, port: int) -> Iterator[Callable[[], None]]:
+    """Serve a site in a process of its own, so that whoever watches takes nothing from the run but its share of a core.
+
+    Gives what waits for Ctrl-C, or for the service to end by itself.
+    """
+    command = [sys.executable, "-m", "pipeline.cli", "serve", str(config), "--port", str(port)]
+    process = subprocess.Popen(command)
+
+    def wait() -> None:
+        with suppress(KeyboardInterrupt):
+            process.wait()
+
+    try:
+        yield wait
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def run_app(app: object, host: str, port: int) -> None:

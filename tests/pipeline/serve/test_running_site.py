@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +74,21 @@ def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen
         assert ask(site, "stop").stdout.strip() == "plaza: stopped; what was committed stays"
         assert run.wait(60) == 0
     assert "no run of this site" in ask(site, "status").stderr
+
+
+def test_run_serves_itself_until_ctrl_c(made: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, "run", str(made), "--serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if any("served until Ctrl-C" in one for one in said) and any("http://" in one for one in said):
+                break
+        address = next(one.split()[0] for one in said if one.startswith("http://"))
+        with urllib.request.urlopen(f"{address}/v1/site", timeout=30) as answer:
+            assert json.loads(answer.read())["site"] == "plaza"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0, "the run itself had ended well"
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"{address}/v1/site", timeout=5)
