@@ -27,10 +27,13 @@ def take_in(sums: Float32, weights: Float32, vectors: Float32, worths: Float32, 
     Returns:
         The new sums and weights.
     """
+    # Loops, not array expressions: as fast here, and compiled in a fraction of the time.
     count, dim = len(weights), vectors.shape[1]
     room = max(count, limit) + 1
     kept, held = np.zeros((room, dim), np.float32), np.zeros(room, np.float32)
-    kept[:count], held[:count] = sums, weights
+    for look in range(count):
+        _add(kept[look], sums[look], np.float32(1.0))
+        held[look] = weights[look]
     for row in range(len(vectors)):
         nearest, best = -1, np.float32(-2.0)
         for look in range(count):
@@ -40,17 +43,24 @@ def take_in(sums: Float32, weights: Float32, vectors: Float32, worths: Float32, 
         if best < np.float32(SAME_LOOK):
             nearest = count
             count += 1
-        kept[nearest] += vectors[row] * worths[row]
+        _add(kept[nearest], vectors[row], worths[row])
         held[nearest] += worths[row]
         if count > limit:
-            first, second = _most_alike(kept[:count])
-            kept[first] += kept[second]
+            first, second = _most_alike(kept, count)
+            _add(kept[first], kept[second], np.float32(1.0))
             held[first] += held[second]
-            for look in range(second, count - 1):
-                kept[look], held[look] = kept[look + 1], held[look + 1]
             count -= 1
-            kept[count], held[count] = 0.0, 0.0
-    return kept[:count].copy(), held[:count].copy()
+            for look in range(second, count + 1):
+                held[look] = held[look + 1] if look < count else np.float32(0.0)
+                for column in range(dim):
+                    kept[look, column] = kept[look + 1, column] if look < count else np.float32(0.0)
+    return kept[:count], held[:count]
+
+
+@_compiled
+def _add(to: Float32, vector: Float32, times: np.float32) -> None:
+    for column in range(len(to)):
+        to[column] += vector[column] * times
 
 
 @_compiled
@@ -65,10 +75,10 @@ def _cosine(one: Float32, other: Float32) -> np.float32:
 
 
 @_compiled
-def _most_alike(sums: Float32) -> tuple[int, int]:
+def _most_alike(sums: Float32, count: int) -> tuple[int, int]:
     first, second, best = 0, 1, np.float32(-2.0)
-    for one in range(len(sums) - 1):
-        for other in range(one + 1, len(sums)):
+    for one in range(count - 1):
+        for other in range(one + 1, count):
             cosine = _cosine(sums[one], sums[other])
             if cosine > best:
                 first, second, best = one, other, cosine

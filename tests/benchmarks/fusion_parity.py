@@ -115,13 +115,17 @@ def scored(truth: Any, records: Sequence[Record]) -> SiteEvaluation:
     return evaluate_site(truth, *results_of(tracks, identities))
 
 
+def seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
 def publication(found: SiteEvaluation) -> dict[str, Any]:
     assert found.published is not None
     return {
         "idf1": round(found.corrected.idf1, 2),
         "idf1_as_published": round(found.published.idf1, 2),
-        "seconds_median": found.seconds_median,
-        "seconds_p90": found.seconds_p90,
+        "seconds_median": seconds(found.seconds_median),
+        "seconds_p90": seconds(found.seconds_p90),
         "never_right": found.never_right,
         "visits": found.visits,
         "corrections": found.corrections,
