@@ -85,7 +85,8 @@ def export(
             labels=labels,
             preprocess=[resize(height, width), normalise(normalisation or IMAGENET), PERMUTE],
         )
-    steps = [resize(height, width), normalise(IMAGENET), PERMUTE]
+    # Crops are stretched linearly, as in training.
+    steps = [{**resize(height, width), "interp": 1}, normalise(IMAGENET), PERMUTE]
     return save(network, folder, inputs={"x": [None, 3, height, width]}, architecture="DeepSORT", preprocess=steps)
 
 

@@ -10,7 +10,8 @@ Two steps, because PaddleDetection wants an environment of its own (the wheel's 
 
     difference   largest of any output, as a share of that output's largest value
 
-It leaves with 1 if a difference exceeds 1e-5.
+It leaves with 1 if a difference exceeds 1e-5. Measured, Paddle 3.2.2 on both sides: 0 for PP-LCNet, both FairMOTs and
+JDE, 5e-8 for PicoDet, 7e-8 for PCB, 2.5e-7 for PP-YOLOE and PP-YOLOE+.
 """
 
 from __future__ import annotations

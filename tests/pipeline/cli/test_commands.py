@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shutil
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ from mtmct.records import CameraBatch, Tracklet
 from mtmct.topology import Topology
 from operators.embed import StripeEmbedder
 from operators.records import unpack
+from pipeline.cli import main
 from pipeline.ledger.base import LedgerError
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
 from pipeline.schema.codec import open_codec
@@ -27,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def crosscam(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-c", "from pipeline.cli import main; main()", *words],
         capture_output=True,
@@ -34,6 +39,23 @@ def crosscam(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         cwd=cwd,
         timeout=120,
     )
+
+
+def called(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command in this process, which has loaded already what a new one would load: for those that start no Ray."""
+    out, errors = io.StringIO(), io.StringIO()
+    code: Any = 0
+    before = signal.getsignal(signal.SIGTERM), sys.argv
+    sys.argv = ["crosscam", *words]
+    try:
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            main()
+    except SystemExit as ended:
+        code = ended.code or 0
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        sys.argv = before[1]
+    return subprocess.CompletedProcess(words, code, out.getvalue(), errors.getvalue())
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:
@@ -79,24 +101,24 @@ def test_help_names_every_command(tmp_path: Path) -> None:
 
 
 def test_tail_shows_the_last_run_as_lines_and_as_json(finished: Path) -> None:
-    lines = crosscam("tail", "tracks", "--from-beginning", "--no-follow", cwd=finished).stdout.splitlines()
+    lines = called("tail", "tracks", "--from-beginning", "--no-follow", cwd=finished).stdout.splitlines()
     assert lines and all(" plaza-00000" in line and " person in " in line for line in lines)
-    as_json = crosscam("tail", "tracks", "--from-beginning", "--no-follow", "--json", cwd=finished).stdout.splitlines()
+    as_json = called("tail", "tracks", "--from-beginning", "--no-follow", "--json", cwd=finished).stdout.splitlines()
     assert len(as_json) == len(lines)
     assert json.loads(as_json[0])["schema"] == "crosscam.tracks/1"
 
 
 def test_tail_starts_at_the_end_unless_told_otherwise(finished: Path) -> None:
-    assert crosscam("tail", "tracks", "--no-follow", cwd=finished).stdout == ""
+    assert called("tail", "tracks", "--no-follow", cwd=finished).stdout == ""
 
 
 def test_export_writes_mot_text_that_eval_scores_as_perfect_against_its_own_truth(finished: Path) -> None:
-    result = crosscam("export", "run/plaza", "--format", "mot", "--output", "out", cwd=finished)
+    result = called("export", "run/plaza", "--format", "mot", "--output", "out", cwd=finished)
     assert result.returncode == 0, result.stderr
     (finished / "gt").mkdir(exist_ok=True)
     for camera in ("east", "west"):
         write_walkers(finished / "gt" / f"{camera}.txt", id_column="given")
-    scores = json.loads(crosscam("eval", "out", "--gt", "gt", "--json", cwd=finished).stdout)
+    scores = json.loads(called("eval", "out", "--gt", "gt", "--json", cwd=finished).stdout)
     assert set(scores["cameras"]) == {"east", "west"}
     assert scores["combined"]["mota"] > 95 and scores["combined"]["idf1"] > 95
 
@@ -105,12 +127,12 @@ def test_eval_sites_scores_a_ledger_and_an_export_of_it(finished: Path) -> None:
     (finished / "gt").mkdir(exist_ok=True)
     for camera in ("east", "west"):
         write_walkers(finished / "gt" / f"{camera}.txt", id_column="given")
-    crosscam("export", "run/plaza", "--output", "boxes", cwd=finished)
-    result = crosscam("eval", "sites", "run/plaza", "boxes", "--gt", "gt", "--json", cwd=finished)
+    called("export", "run/plaza", "--output", "boxes", cwd=finished)
+    result = called("eval", "sites", "run/plaza", "boxes", "--gt", "gt", "--json", cwd=finished)
     ledger, export = json.loads(result.stdout).values()
     assert ledger["corrected"] == export["corrected"] and ledger["people"] == 2
     assert ledger["seconds_median"] is not None and export["seconds_median"] is None
-    table = crosscam("eval", "sites", "run/plaza", "--gt", "gt", cwd=finished).stdout
+    table = called("eval", "sites", "run/plaza", "--gt", "gt", cwd=finished).stdout
     assert "IDF1 as published" in table and "seconds to the right identity, median" in table
 
 
@@ -175,16 +197,16 @@ def test_a_run_that_is_stopped_says_so_and_can_be_run_again(signal_number: signa
 def test_explain_search_and_erase_speak_of_a_finished_run(finished: Path, tmp_path: Path) -> None:
     for file in finished.glob("run/plaza/ledger.sqlite*"):
         shutil.copy(file, tmp_path)
-    explained = crosscam("explain", "plaza-000001", "--ledger", str(tmp_path), cwd=finished)
+    explained = called("explain", "plaza-000001", "--ledger", str(tmp_path), cwd=finished)
     assert "plaza-000001  person, closed" in explained.stdout and "somebody new" in explained.stdout
-    assert json.loads(crosscam("explain", "plaza-000001", "--json", cwd=finished).stdout)["visits"]
-    nobody = refused(crosscam("explain", "plaza-000999", cwd=finished))
+    assert json.loads(called("explain", "plaza-000001", "--json", cwd=finished).stdout)["visits"]
+    nobody = refused(called("explain", "plaza-000999", cwd=finished))
     assert nobody.startswith("there is no plaza-000999 in this ledger")
-    assert "the site has no embeddings" in refused(crosscam("search", "--identity", "plaza-000001", cwd=finished))
-    assert "give one of --identity and --picture" in crosscam("search", cwd=finished).stderr
-    erased = crosscam("erase", "plaza-000001", "--yes", "--ledger", str(tmp_path), cwd=finished)
+    assert "the site has no embeddings" in refused(called("search", "--identity", "plaza-000001", cwd=finished))
+    assert "give one of --identity and --picture" in called("search", cwd=finished).stderr
+    erased = called("erase", "plaza-000001", "--yes", "--ledger", str(tmp_path), cwd=finished)
     assert "plaza-000001 is erased in its ledger" in erased.stdout and "What stays" in erased.stdout
-    assert "retracted" in crosscam("explain", "plaza-000001", "--ledger", str(tmp_path), cwd=finished).stdout
+    assert "retracted" in called("explain", "plaza-000001", "--ledger", str(tmp_path), cwd=finished).stdout
 
 
 def test_a_running_site_finds_and_erases_while_it_runs(tmp_path: Path) -> None:
@@ -247,7 +269,7 @@ def test_a_ledger_whose_name_cannot_be_kept_is_made_all_the_same(finished: Path,
 
 def test_track_runs_one_file_through_a_tracker(tmp_path: Path) -> None:
     write_walkers(tmp_path / "det.txt")
-    result = crosscam(
+    result = called(
         *("track", "--tracker", "bytetrack", "--detections", "det.txt", "--fps", "10", "--output", "out.txt"),
         cwd=tmp_path,
     )
@@ -290,7 +312,7 @@ def test_a_mistake_gets_one_clear_sentence(words: tuple[str, ...], sentence: str
     }
     for name, text in sites.items():
         (tmp_path / f"{name}.yaml").write_text(f"site: plaza\n{text}\n")
-    said = refused(crosscam(*words, cwd=tmp_path))
+    said = refused(called(*words, cwd=tmp_path))
     assert sentence in said
     assert "secret" not in said
 
@@ -315,9 +337,9 @@ def test_a_picture_finds_who_looks_like_it(tmp_path: Path) -> None:
     writer.commit([open_codec().encode(record) for record in commit.records], commit.state)
     writer.close()
     call = ("search", "--picture", "somebody.png", "--ledger", ".")
-    found = json.loads(crosscam(*call, "--json", cwd=tmp_path).stdout)
+    found = json.loads(called(*call, "--json", cwd=tmp_path).stdout)
     assert [one["identity"] for one in found] == ["plaza-000002", "plaza-000001"]
     assert found[0]["cosine"] > 0.999 and found[0]["open"]
-    assert "plaza-000002" in crosscam(*call, cwd=tmp_path).stdout
-    nothing = refused(crosscam("search", "--picture", "no.png", "--ledger", ".", cwd=tmp_path))
+    assert "plaza-000002" in called(*call, cwd=tmp_path).stdout
+    nothing = refused(called("search", "--picture", "no.png", "--ledger", ".", cwd=tmp_path))
     assert "no.png: there is no picture here" in nothing
