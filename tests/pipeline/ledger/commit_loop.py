@@ -1,10 +1,11 @@
 """A writer to be killed: goes on from its state, makes commits up to a number, prints each one's number.
 
-python commit_loop.py KIND SITE PLACE_AS_JSON COMMITS
+python commit_loop.py KIND SITE PLACE_AS_JSON COMMITS [SECONDS_BETWEEN]
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,14 @@ def writer_of(kind: str, site: str, where: Any) -> LedgerWriter:
 
 def main() -> None:
     """Run the loop."""
-    kind, site, place, commits = sys.argv[1:]
+    kind, site, place, commits, *pause = sys.argv[1:]
     writer = writer_of(kind, site, json.loads(place))
     start = int(writer.open().get("next", b"0"))
     print("open", flush=True)
     for n in range(start, int(commits)):
         writer.commit(records_of(n), state_of(n))
         print(n, flush=True)
+        time.sleep(float(pause[0]) if pause else 0)
     writer.close()
 
 

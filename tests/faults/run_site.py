@@ -1,0 +1,35 @@
+"""Runs a site as `crosscam run` does and prints, as JSON lines, its commits and the process ids of its actors.
+
+python run_site.py SITE.yaml
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from operators.records import CrosscamError
+from pipeline.cli.signals import install_sigterm
+from pipeline.config_file import load
+from pipeline.launch import Progress, Supervisor
+
+
+def tell(progress: Progress) -> None:
+    """One line."""
+    print(json.dumps({"commits": progress.commits, "pids": progress.pids, "waits": progress.waiting_for}), flush=True)
+
+
+def main() -> int:
+    """Run; 130 where it was stopped."""
+    install_sigterm()
+    try:
+        Supervisor(load(Path(sys.argv[1])), tell, on_connected=install_sigterm).run()
+    except KeyboardInterrupt:
+        return 130
+    except CrosscamError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
