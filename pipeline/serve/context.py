@@ -13,8 +13,9 @@ from fastapi.routing import APIRoute
 
 from mtmct.records import TRACKS
 from pipeline.address import Place
-from pipeline.config import Site
+from pipeline.config import ConfigError, Site
 from pipeline.config_file import load
+from pipeline.detached import apply
 from pipeline.serve.drawing import Counted, Drawn, counted, save
 from pipeline.serve.feed import Feed
 from pipeline.serve.guard import Rate
@@ -72,12 +73,23 @@ class Served:
         return counted(drawn, self.records(camera), self.shots.size(camera), homography)
 
     def draw(self, camera: str, drawn: Drawn) -> None:
-        """Keep lines and zones in the site's file."""
+        """Keep lines and zones in the site's file, and have a running site go by them.
+
+        Raises:
+            UnfitError: there is no file, or they are no lines and zones.
+            CrosscamError: the file cannot be written, or the running site cannot change to that.
+        """
         if self.site is None or self.site.file is None:
             raise UnfitError("this ledger was not named by its site's file: there is nothing to write to")
-        save(self.site.file, camera, drawn)
-        self.site = load(self.site.file)
+        file = self.site.file
+        try:
+            save(file, camera, drawn)
+        except ConfigError as error:
+            raise UnfitError(str(error).replace(str(file), file.name)) from None
+        self.site = load(file)
         self.shots.configure(self.site)
+        if self.shots.running():
+            apply(self.site)
 
     def running(self) -> bool:
         """Whether a run of it can be reached from here."""

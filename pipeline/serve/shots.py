@@ -24,11 +24,11 @@ from operators.records import CrosscamError, Frame, Image
 from pipeline.address import Place
 from pipeline.assembly import build_source
 from pipeline.config import Camera, Site
+from pipeline.detached import ask
 from pipeline.mosaic import Tile
 from pipeline.overlay import Overlay
 from pipeline.recording import Player, RecordedCamera
 from pipeline.rule_states import DRAWN, RuleStates
-from pipeline.running import ask
 from pipeline.serve.known import Box
 from pipeline.serve.problems import NotFoundError
 from pipeline.serve.view import SiteView

@@ -66,6 +66,12 @@ def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen
             time.sleep(0.2)
         assert client.get("/v1/site").json()["running"]
         assert client.get("/v1/cameras").json()[0]["in_view"] >= 1
+        line = {"lines": {"middle": [[640, 0], [640, 719]]}}
+        drawn = client.put("/v1/cameras/door/rules", json=line)
+        assert drawn.status_code == 200, drawn.text
+        assert "middle: [[640, 0], [640, 719]]" in site.read_text(encoding="utf-8")
+        changes = [one.value for one in find(str(site)).reader().read("events") if one.value["type"] == "site_changed"]
+        assert len(changes) == 1, "the running site goes by it"
         said = json.loads(ask(site, "status", "--json").stdout)
         assert said["commits"] > 0 and said["cameras"]["door"]["counts"]["decoded"] > 0 and said["pid"] == run.pid
         assert "door" in ask(site, "status").stdout
