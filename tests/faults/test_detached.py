@@ -20,6 +20,8 @@ from pipeline.detached import apply, ask, detach, wait_until_stopped
 from pipeline.launch import NAMESPACE, LaunchError
 from pipeline.running import NotRunningError
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:

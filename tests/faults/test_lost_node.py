@@ -19,6 +19,7 @@ from pipeline.config_file import load
 from pipeline.launch import NAMESPACE, Progress, Supervisor
 
 FPS = 10
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture
