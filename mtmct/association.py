@@ -245,14 +245,14 @@ def assign(
         free[[other for holder, other in matches.items() if holder != row]] = False
         if chosen is not None:
             free[chosen] = False
-        rest = table[row, free]
         promise = float(table[row].max()) if len(numbers) else NEVER
         runner_up = _runner_up(table[row], numbers, chosen)
         if chosen is None:
             verdicts[track.uid] = Verdict(None, Score(0.0, {}), 0.0, runner_up, promise)
             continue
         score = details[row, chosen]
-        against = math.log(1.0 + float(np.exp(rest).sum()))
+        rivals = {numbers[index]: float(table[row, index]) for index in np.flatnonzero(free).tolist()}
+        against = math.log(1.0 + judge.rivalry(numbers[chosen], rivals, without))
         verdicts[track.uid] = Verdict(numbers[chosen], score, round(score.total - against, 6), runner_up, promise)
     return verdicts
 

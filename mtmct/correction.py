@@ -273,7 +273,7 @@ class Reviewer:
             order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
             if scores[order[0]].total == NEVER:
                 continue
-            rest = sum(math.exp(scores[row].total) for row in order[1:])
+            rest = judge.rivalry(others[order[0]].number, {others[row].number: scores[row].total for row in order[1:]})
             if scores[order[0]].total - math.log(1 + rest) > self._settings.second_look_odds:
                 gone, survivor = sorted((subject, others[order[0]]), key=lambda identity: -identity.number)
                 second = order[1] if len(order) > 1 and scores[order[1]].total != NEVER else None

@@ -8,13 +8,13 @@ site's area: so "near enough that few others would fit" and "one of few" are the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mtmct.coincidence import Beside, PairWindow
-from mtmct.exemplars import Impression, alike
+from mtmct.exemplars import alike, repeated
 from mtmct.identities import Identity, IdentityBook
 from mtmct.movement import NEVER, transitions
 from mtmct.settings import FusionSettings
@@ -25,6 +25,8 @@ from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS
 
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
+_LN2 = math.log(2)
+_NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
 _PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
 
 
@@ -103,7 +105,7 @@ class Judge:
             None if agreement == NEVER else self._terms(question, candidate, known, agreement)
             for candidate, known, agreement in zip(candidates, gathered, allowed, strict=True)
         ]
-        possible = [known.looks for known, terms in zip(gathered, found, strict=True) if terms is not None]
+        possible = [known for known, terms in zip(gathered, found, strict=True) if terms is not None]
         said = iter(self._appearance(subject, possible) if possible else ())
         scores = []
         for terms in found:
@@ -117,9 +119,37 @@ class Judge:
             scores.append(Score(round(sum(terms.values()), 6), terms))
         return scores
 
+    def rivalry(self, best: int, rivals: Mapping[int, float], without: frozenset[int] = frozenset()) -> float:
+        """How much the other identities speak against the best: the sum of their ratios.
+
+        Two identities of one person do not compete for a track: each counts as far as it is somebody else.
+
+        Args:
+            best: number of the best identity.
+            rivals: scores of the others by number.
+            without: uids to be left out of all.
+        """
+        serious = [number for number, score in rivals.items() if score > _NEGLIGIBLE]
+        total = sum(math.exp(score) for score in rivals.values())
+        if not serious:
+            return total
+        subject = self._subject(self._book[best], without)
+        if subject is None:
+            return total
+        mutual = self.scores(subject, [self._book[number] for number in serious], without)
+        for number, score in zip(serious, mutual, strict=True):
+            one = 1 / (1 + math.exp(-max(min(score.total, 30.0), -30.0))) if score.total != NEVER else 0.0
+            total -= one * math.exp(rivals[number])
+        return max(total, 0.0)
+
+    def _subject(self, identity: Identity, without: frozenset[int]) -> Subject | None:
+        if without.isdisjoint(identity.uids):
+            return Subject.of_identity(identity, self._book) if identity.uids else None
+        return None
+
     def resembles(self, subject: Subject, candidate: Identity, without: frozenset[int]) -> float:
         """What the looks alone say for a candidate, nats; NaN where there are none to compare."""
-        return self._appearance(subject, [self._gathered.of(candidate, without).looks])[0]
+        return self._appearance(subject, [self._gathered.of(candidate, without)])[0]
 
     def _question(self, subject: Subject) -> _Question:
         tracks, settings = subject.tracks, self._settings
@@ -134,12 +164,25 @@ class Judge:
             self._rivals(subject),
         )
 
-    def _appearance(self, subject: Subject, candidates: Sequence[Impression]) -> list[float]:
-        """What the looks say for each candidate, nats; NaN where there are none to compare."""
+    def _appearance(self, subject: Subject, candidates: Sequence[Known]) -> list[float]:
+        """What the looks say for each candidate, nats; NaN where there are none to compare.
+
+        Half of it is said by the mean looks, half by single occasions: who comes back to a camera in the same light
+        looks more like that one time than like the mean of all.
+        """
         calibration = self._settings.appearance
-        means, gains = alike(subject.looks, candidates)
-        pairs = zip(means.tolist(), gains.tolist(), strict=True)
-        return [calibration.llr(mean, gain) if math.isfinite(mean) else math.nan for mean, gain in pairs]
+        means, gains = alike(subject.looks, [known.looks for known in candidates])
+        once = repeated(subject.occasions, [known.occasions for known in candidates], calibration)
+        said = []
+        for mean, gain, one in zip(means.tolist(), gains.tolist(), once.tolist(), strict=True):
+            if not math.isfinite(mean):
+                said.append(math.nan)
+                continue
+            together = calibration.llr(mean, gain)
+            if math.isfinite(one):
+                together = min(float(np.logaddexp(together, one)) - _LN2, calibration.clip)
+            said.append(together)
+        return said
 
     def _agreement(self, subject: Subject, known: Known) -> float:
         """What the classes say; never, where these rule it out, or a camera that shows both at once."""

@@ -9,10 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from mtmct.leaders import take_in
+from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Float64
 from operators.records import Float32
 
 _MOST_GAIN = 8.0  # what is seen again and again says at most this much more than what is seen once
+_MOST_SAID = 12.0  # by one pair of occasions, nats
+_REPEATED = 0.9  # cosine from which one occasion repeats another
 _HALF_TOLD = 1.0  # pictures after which half is known of what an occasion can tell
 
 
@@ -160,3 +163,39 @@ def alike(one: Impression, others: Sequence[Impression]) -> tuple[Float64, Float
     cosines[rows] = np.array(centres) @ mine
     gains[rows] = 1 / np.clip(np.array(lengths) * (mine @ mine), 1 / _MOST_GAIN, 1.0)
     return cosines, gains
+
+
+def occasions(looks: Sequence[Exemplars], past: Exemplars | None = None) -> Float32:
+    """(K, D) float32: the mean look of each occasion, L2-normalised, and the looks kept of those that are past."""
+    seen = [each.middle[None] for each in looks if len(each)]
+    if past:
+        seen.append(past.vectors)
+    return np.concatenate(seen) if seen else _nothing()
+
+
+def repeated(one: Float32, others: Sequence[Float32], calibration: AppearanceCalibration) -> Float64:
+    """What single occasions say for one object being each of many.
+
+    The log of the mean likelihood ratio over all pairs of occasions. However many there are, and whatever they have to
+    do with each other, that is a valid ratio against somebody else: the mean of ratios whose expectation is 1 (Vovk and
+    Wang, "E-values: calibration, combination and applications", 2021).
+
+    Args:
+        one: (K, D) float32, of the one.
+        others: (L, D) float32 each, of the many; an empty one is not comparable.
+        calibration: of the cosines.
+
+    Returns:
+        (N,) float64 nats, NaN for those not comparable.
+    """
+    said = np.full(len(others), np.nan)
+    rows = [row for row, other in enumerate(others) if len(other)]
+    if not len(one) or not rows:
+        return said
+    counts = np.array([len(others[row]) for row in rows])
+    cosines = (np.concatenate([others[row] for row in rows]) @ one.T).astype(np.float64)
+    ratios = np.exp(np.minimum(calibration.slope * cosines + calibration.offset, _MOST_SAID))
+    ratios = np.where(cosines >= _REPEATED, ratios, 0.0).mean(axis=1)
+    with np.errstate(divide="ignore"):
+        said[rows] = np.log(np.add.reduceat(ratios, np.cumsum(counts) - counts) / counts)
+    return said

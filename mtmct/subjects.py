@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mtmct.exemplars import Impression
+from mtmct.exemplars import Exemplars, Impression, occasions
 from mtmct.identities import Identity, IdentityBook, Member
 from mtmct.tracks import LocalTrack
 from mtmct.travel import Stay
+from operators.records import Float32
 
 _REMEMBERED = 16  # stays of the past that may still be a step of a journey
 
@@ -22,18 +23,24 @@ class Subject:
         cls: class name.
         tracks: its tracks in memory, in order of first sight; at least one.
         spans: camera, first and last event time of all its tracks.
-        past: what is known of its appearance beside that of its tracks in memory.
+        past, kept: what is known of its appearance beside that of its tracks in memory: the mean, and single looks.
     """
 
     cls: str
     tracks: Sequence[LocalTrack]
     spans: Sequence[tuple[str, int, int]]
     past: Impression
+    kept: Exemplars
 
     @property
     def looks(self) -> Impression:
         """What it looks like."""
         return self.past.with_looks([track.looks for track in self.tracks])
+
+    @property
+    def occasions(self) -> Float32:
+        """(K, D) float32: what it looked like each time."""
+        return occasions([track.looks for track in self.tracks], self.kept)
 
     @property
     def stays(self) -> list[Stay]:
@@ -47,12 +54,13 @@ class Subject:
     def of_track(cls, track: LocalTrack) -> Subject:
         """One track."""
         span = (track.camera, track.start_ns, track.last_ns)
-        return cls(track.cls, [track], [span], Impression())
+        return cls(track.cls, [track], [span], Impression(), Exemplars())
 
     @classmethod
     def of_identity(cls, identity: Identity, book: IdentityBook) -> Subject:
         """A whole identity."""
-        return cls(book.cls(identity), book.tracks_of(identity), book.spans(identity), identity.impression)
+        tracks, spans = book.tracks_of(identity), book.spans(identity)
+        return cls(book.cls(identity), tracks, spans, identity.impression, identity.looks)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,8 @@ class Known:
         cls: class name.
         tracks: its tracks in memory.
         spans: first and last event time of all its tracks, by camera.
-        past: its tracks that are no longer in memory, and what they looked like, with `impression`.
+        past: its tracks that are no longer in memory, and what they looked like: the mean `impression`
+            and single looks `kept`.
     """
 
     uids: Sequence[int]
@@ -73,11 +82,17 @@ class Known:
     spans: Mapping[str, Sequence[tuple[int, int]]]
     past: Sequence[Member]
     impression: Impression
+    kept: Exemplars
 
     @cached_property
     def looks(self) -> Impression:
         """What it looks like: gathered only of those that nothing else rules out."""
         return self.impression.with_looks([track.looks for track in self.tracks])
+
+    @cached_property
+    def occasions(self) -> Float32:
+        """(L, D) float32: what it looked like each time."""
+        return occasions([track.looks for track in self.tracks], self.kept)
 
     @cached_property
     def course(self) -> Sequence[Stay]:
@@ -106,7 +121,7 @@ class Gathered:
         for track in tracks:
             spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
         cls = self._book.cls(candidate)
-        known = Known(candidate.uids, cls, tracks, spans, candidate.past, candidate.impression)
+        known = Known(candidate.uids, cls, tracks, spans, candidate.past, candidate.impression, candidate.looks)
         if len(tracks) == len(candidate.uids):
             self._known[candidate.number] = known
         return known

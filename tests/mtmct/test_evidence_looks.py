@@ -7,7 +7,7 @@ import pytest
 from fusion_scenes import camera, events, look, play, script, straight, topology
 
 from mtmct import state
-from mtmct.exemplars import Exemplars, Impression, alike
+from mtmct.exemplars import Exemplars, Impression, alike, repeated
 from mtmct.fusion import FusionEngine
 from mtmct.identities import Identity
 from mtmct.settings import AppearanceCalibration, FusionSettings
@@ -53,6 +53,16 @@ def test_occasions_that_differ_say_more_together_and_repeated_ones_do_not():
     cosines, gains = alike(impression(seen(me, 2.0)), [impression(*different), impression(*repeated)])
     assert gains[0] > 2.5 and gains[1] == pytest.approx(1.0, abs=1e-3)
     assert cosines[0] == pytest.approx(0.2, abs=0.1), "the cosine to be expected is that of one pair"
+
+
+def test_one_occasion_that_repeats_another_says_more_than_all_that_differ_and_none_says_nothing():
+    me, other = somebody(), somebody()
+    often = np.stack([seen(me, 2.0) for _ in range(8)])
+    calibration = AppearanceCalibration(slope=20.0, offset=-2.0)
+    again, stranger = often[:1], seen(other, 2.0)[None]
+    assert repeated(again, [often], calibration)[0] > 8.0
+    assert repeated(stranger, [often], calibration)[0] == -np.inf
+    assert np.isnan(repeated(again, [often[:0]], calibration)[0])
 
 
 def test_a_glimpse_counts_less_than_what_was_seen_for_long():
