@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -29,6 +30,10 @@ class Told:
     def scores(self, subject: Subject, candidates, without=frozenset()) -> list[Score]:
         track = subject.tracks[0].track
         return [Score(self._scores.get((track, one.number), NEVER), {}) for one in candidates]
+
+    def rivalry(self, best: int, rivals: Mapping[int, float], without=frozenset()) -> float:
+        """Everybody is somebody else."""
+        return sum(math.exp(score) for score in rivals.values())
 
 
 def people(count: int) -> tuple[TrackMemory, IdentityBook, list]:
