@@ -4,7 +4,7 @@ nothing has happened to.
     python tests/faults/matrix.py [--seeds 3] [--only worker,broker] [--ledger sqlite]      prints JSON
 
 Three raylets on this machine (`ray.cluster_utils`), and the Kafka of deploy/kafka. The site reads detections, so that
-the same bytes are to come out; live cameras are in tests/faults/test_live_site.py.
+the same bytes are to come out: of live cameras no two runs see the same frames.
 """
 
 from __future__ import annotations
