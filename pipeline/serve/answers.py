@@ -54,6 +54,13 @@ class CameraAnswer(Answer):
     drawn: dict[str, Any] = Field(default_factory=dict, description="Lines and zones as in the site's file.")
 
 
+class CameraFields(BaseModel):
+    """What a site's file may say of a camera; its id stands in the address. Every field as in the file."""
+
+    model_config = ConfigDict(extra="allow")
+    source: str = Field(description="An address, or a file in the folder of the site's file.")
+
+
 class InViewAnswer(Answer):
     """Somebody in a camera's picture now."""
 

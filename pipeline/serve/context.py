@@ -12,16 +12,18 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from mtmct.records import TRACKS
+from operators.records import CrosscamError
 from pipeline.address import Place
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import load
 from pipeline.detached import apply
-from pipeline.serve.drawing import Counted, Drawn, counted, save
+from pipeline.serve.drawing import Counted, Drawn, counted, put_rules
 from pipeline.serve.feed import Feed
 from pipeline.serve.guard import Rate
 from pipeline.serve.looks import Looks
 from pipeline.serve.problems import UnfitError
 from pipeline.serve.shots import Shots
+from pipeline.serve.site_file import replace, rewrite
 from pipeline.serve.view import SiteView
 
 T = TypeVar("T")
@@ -73,23 +75,33 @@ class Served:
         return counted(drawn, self.records(camera), self.shots.size(camera), homography)
 
     def draw(self, camera: str, drawn: Drawn) -> None:
-        """Keep lines and zones in the site's file, and have a running site go by them.
+        """Keep lines and zones in the site's file, and have a running site go by them; see `change`."""
+        self.change(put_rules(camera, drawn))
+
+    def change(self, edit: Callable[[Any], None]) -> None:
+        """Change the site's file, and have a running site go by it. What that refuses is taken out of the file again.
 
         Raises:
-            UnfitError: there is no file, or they are no lines and zones.
+            UnfitError: there is no file, or it would not be a site's any more.
             CrosscamError: the file cannot be written, or the running site cannot change to that.
         """
         if self.site is None or self.site.file is None:
             raise UnfitError("this ledger was not named by its site's file: there is nothing to write to")
         file = self.site.file
+        before = file.read_text(encoding="utf-8")
         try:
-            save(file, camera, drawn)
-        except ConfigError as error:
-            raise UnfitError(str(error).replace(str(file), file.name)) from None
-        self.site = load(file)
-        self.shots.configure(self.site)
-        if self.shots.running():
-            apply(self.site)
+            rewrite(file, edit)
+            changed = load(file)
+            if self.shots.running():
+                apply(changed)
+        except CrosscamError as error:
+            if file.read_text(encoding="utf-8") != before:
+                replace(file, before)
+            if isinstance(error, ConfigError):
+                raise UnfitError(str(error).replace(str(file), file.name)) from None
+            raise
+        self.site = changed
+        self.shots.configure(changed)
 
     def running(self) -> bool:
         """Whether a run of it can be reached from here."""

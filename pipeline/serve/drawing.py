@@ -1,4 +1,4 @@
-"""Lines and zones drawn on a camera's picture: what they would have counted, and how they get into the site's file.
+"""Lines and zones drawn on a camera's picture: what they would have counted, and their way into the site's file.
 
 A line need not have been there while a site ran to know its counts: the ledger has the tracks, and the analysis of a
 camera works on tracks alone.
@@ -7,23 +7,17 @@ camera works on tracks alone.
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
-from io import StringIO
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
 
 from operators.analyse.analyser import Analyser
 from operators.analyse.rules import Rules
-from pipeline.config import ConfigError
-from pipeline.config_file import load, parse
 from pipeline.config_rules import LineRule, ZoneRule
 from pipeline.serve.problems import UnfitError
+from pipeline.serve.site_file import entry_of, one_line
 
 _NAME = r"^[^/\s][^/]{0,63}$"
 
@@ -122,53 +116,24 @@ def _events(rules: Rules, records: Iterator[Mapping[str, Any]], homography: Any)
     yield from analyser.finish()
 
 
-def save(file: Path, camera: str, drawn: Drawn) -> None:
-    """Write a camera's lines and zones into its site's file, which keeps its comments and is replaced as a whole.
+def put_rules(camera: str, drawn: Drawn) -> Callable[[Any], None]:
+    """An edit of the site's file that gives a camera these lines and zones, in place of those it had.
 
     Raises:
-        UnfitError: one of them is no line or zone, or the file speaks of the camera only as one of a range.
-        ConfigError: the file cannot be read or written.
+        UnfitError: one of them is no line or zone.
     """
     drawn.rules()
-    yaml = YAML(typ="rt")
-    yaml.preserve_quotes = True
-    yaml.width = 120
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    load(file)  # what was wrong with it before is said as such
-    document = yaml.load(file.read_text(encoding="utf-8"))
-    entry = next((one for one in document["cameras"] if one["id"] == camera), None)
-    if entry is None:
-        raise UnfitError(f"{file} speaks of camera {camera!r} only as one of a range: write it out to draw on it alone")
-    for field in ("lines", "zones"):
-        shapes = {name: _flow(value) for name, value in getattr(drawn, field).items()}
-        if shapes:
-            entry[field] = shapes
-        else:
-            entry.pop(field, None)
-    text = StringIO()
-    yaml.dump(document, text)
-    parse(text.getvalue(), file)
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, prefix=".site-", delete=False) as new:
-            new.write(text.getvalue())
-        written = Path(new.name)
-        written.chmod(file.stat().st_mode & 0o777)
-        written.replace(file)
-    except OSError as error:
-        raise ConfigError(
-            f"{file}: the file cannot be written ({error.strerror}); check its folder's permissions"
-        ) from None
 
+    def edit(document: Any) -> None:
+        entry = entry_of(document, camera)
+        for field in ("lines", "zones"):
+            shapes = {name: one_line(value) for name, value in getattr(drawn, field).items()}
+            if shapes:
+                entry[field] = shapes
+            else:
+                entry.pop(field, None)
 
-def _flow(value: Any) -> Any:
-    """Points on one line: `[[1, 2], [3, 4]]`."""
-    if isinstance(value, dict):
-        return {key: _flow(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        sequence = CommentedSeq([_flow(part) for part in value])
-        sequence.fa.set_flow_style()
-        return sequence
-    return value
+    return edit
 
 
 def _checked(kind: Any, what: str, name: str, value: Any) -> Any:

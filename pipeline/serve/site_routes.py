@@ -9,11 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
-from pipeline.serve.answers import CameraAnswer, InViewAnswer, SiteAnswer
+from pipeline.serve.answers import CameraAnswer, CameraFields, InViewAnswer, SiteAnswer
 from pipeline.serve.context import Etagged, Served, served
 from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.known import CameraState
 from pipeline.serve.problems import NotFoundError
+from pipeline.serve.site_file import put_camera, remove_camera
 
 router = APIRouter(prefix="/v1", route_class=Etagged, tags=["site"])
 
@@ -53,6 +54,20 @@ def camera(of: Site, camera: CameraId) -> CameraAnswer:
     """One camera."""
     _check(of, camera)
     return _camera(of, camera)
+
+
+@router.put("/cameras/{camera}")
+def put(of: Site, camera: CameraId, fields: CameraFields) -> CameraAnswer:
+    """Add a camera, or replace what the site's file says of it. A running site takes it up as `crosscam apply` does."""
+    of.change(put_camera(camera, fields.model_dump(exclude_unset=True)))
+    return _camera(of, camera)
+
+
+@router.delete("/cameras/{camera}", status_code=204)
+def remove(of: Site, camera: CameraId) -> None:
+    """Take a camera out of the site's file, and out of a running site. What it has seen stays in the ledger."""
+    _check(of, camera)
+    of.change(remove_camera(camera))
 
 
 @router.get("/cameras/{camera}/tracks")

@@ -193,3 +193,43 @@ def test_health_is_answered_before_everything_is_read(made: Path, tmp_path: Path
     assert client.get("/healthz").json()["status"] == "ok"
     answer = client.get("/readyz")
     assert answer.status_code == 503 and "still being read" in answer.json()["detail"]
+
+
+def test_cameras_are_added_changed_and_removed_in_the_sites_file(tmp_path: Path) -> None:
+    file = make_site(tmp_path)
+    (tmp_path / "south.mp4").write_bytes((tmp_path / "east.mp4").read_bytes())
+    app = create_app(find(str(file)), Options(page=False, local=False, work=tmp_path / "analyses"))
+    with TestClient(app) as client:
+        assert app.served.feed.wait_until_caught_up(30)
+        added = client.put("/v1/cameras/south", json={"source": "south.mp4", "crop": [0, 0, 320, 200]})
+        assert added.status_code == 200 and added.json()["size"] == [320, 200]
+        client.put("/v1/cameras/south", json={"source": "south.mp4", "crop": [0, 0, 160, 200]})
+        assert client.get("/v1/cameras/south").json()["size"] == [160, 200]
+        assert "crop: [0, 0, 160, 200]" in file.read_text(encoding="utf-8")
+        assert client.delete("/v1/cameras/south").status_code == 204
+        assert client.get("/v1/cameras/south").status_code == 404
+    text = file.read_text(encoding="utf-8")
+    assert "south" not in text and "# the recording" in text
+
+
+@pytest.mark.parametrize(
+    ("camera", "fields", "says"),
+    [
+        ("yard", {"source": "/etc/passwd"}, "a file in the folder"),
+        ("yard", {"source": "detections:../../secret.txt"}, "a file in the folder"),
+        ("yard", {"source": "rtsp://${HOME}.example/x"}, "by hand"),
+        ("yard", {"source": "rtsp://x/y", "crop": [5, 5, 1, 1]}, "0 <= x1 < x2"),
+        ("yard", {"source": "rtsp://x/y", "colour": "red"}, "colour"),
+        ("yard", {}, "source"),
+        ("a b", {"source": "rtsp://x/y"}, "id"),
+    ],
+)
+def test_a_camera_that_cannot_be_changes_nothing(
+    client: TestClient, made: Path, camera: str, fields: dict, says: str
+) -> None:
+    before = made.read_text(encoding="utf-8")
+    answer = client.put(f"/v1/cameras/{camera}", json=fields)
+    assert answer.status_code == 422 and says in answer.json()["detail"]
+    assert str(made.parent) not in answer.text
+    assert made.read_text(encoding="utf-8") == before
+    assert [one["camera"] for one in client.get("/v1/cameras").json()] == ["east", "west"]
