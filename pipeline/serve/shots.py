@@ -73,12 +73,15 @@ class Shots:
         self._privacy = privacy
         self._lock = threading.Lock()
         self._thumbnails: OrderedDict[tuple[str, int, Box], bytes] = OrderedDict()
+        # What it takes to know these, opening a source, is too much for every question.
         self._size = lru_cache(maxsize=None)(self._measured)
+        self._lives = lru_cache(maxsize=None)(lambda camera: self._source(camera).live)
 
     def configure(self, site: Site) -> None:
         """Go by this file of the site from now on."""
         self._site = site
         self._size.cache_clear()
+        self._lives.cache_clear()
 
     def running(self) -> bool:
         """Whether a run of the site can be reached from here. Asked of it every few seconds at most."""
@@ -94,7 +97,7 @@ class Shots:
     def recorded(self, camera: str) -> bool:
         """Whether its pictures of any time can be had: of what is not a live camera."""
         try:
-            return not self._source(camera).live
+            return not self._lives(camera)
         except CrosscamError:
             return False
 
@@ -124,7 +127,7 @@ class Shots:
 
     def _live(self, camera: str) -> bool:
         try:
-            return self._source(camera).live
+            return self._lives(camera)
         except CrosscamError:
             return False
 
