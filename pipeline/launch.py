@@ -27,11 +27,10 @@ from pipeline.running import Door
 
 NAMESPACE = "crosscam"
 POLL_S = 0.25
-_PICTURE_S = 5.0
-# More deaths of one actor within that time are no accident, and restarting it again helps nobody.
 RESTART = {"max_restarts": -1, "max_task_retries": 0}
-# How long a run that has just ended may still have its name, and how long a change may take.
-_NAME_FREE_S, _CHANGED_S = 10.0, 300.0
+# How long a run that has just ended may still have its name, how long a change may take, and a picture.
+_NAME_FREE_S, _CHANGED_S, _PICTURE_S = 10.0, 300.0, 5.0
+# More deaths of one actor within that time are no accident, and restarting it again helps nobody.
 MAX_DEATHS, DEATHS_WITHIN_S = 5, 300.0
 
 
