@@ -109,5 +109,12 @@ def run_app(app: object, host: str, port: int) -> None:
         ) from None
     shown = f"[{host}]" if ":" in host else host
     console.print(f"http://{shown}:{listening.getsockname()[1]}  (the API: /v1/docs; Ctrl-C ends it)", markup=False)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, ws_max_size=65_536)  # type: ignore[arg-type]
+    # Compressing each frame anew for each of many watchers would take a core by itself.
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        ws_max_size=65_536,
+        ws_per_message_deflate=False,
+    )
     uvicorn.Server(config).run([listening])

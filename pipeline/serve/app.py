@@ -79,6 +79,7 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
     app.state.served = served
     app.state.analyses = Analyses(options.work)
     app.state.largest = options.largest
+    app.state.texts = {}
     problems.install(app)
     _add_health(app, feed)
     for routes in (site_routes, identity_routes, figure_routes, analysis_routes, live_routes):

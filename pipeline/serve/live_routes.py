@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 
@@ -43,7 +44,9 @@ async def live(socket: WebSocket) -> None:
     if asked.get("schema", "crosscam") not in WRITTEN:
         await socket.close(REFUSED, f"schemas are {', '.join(WRITTEN)}")
         return
-    write = WRITTEN[asked.get("schema", "crosscam")]
+    schema = asked.get("schema", "crosscam")
+    texts = socket.app.state.texts
+    write = texts.setdefault(schema, OnceForAll(WRITTEN[schema]))
     positions = {topic: asked[topic] for topic in topics if topic in asked}
     sender = asyncio.create_task(_send(socket, of, topics, camera, positions, write))
     try:
@@ -141,6 +144,25 @@ def as_nvidia(some: list[Stored]) -> str:
         if one.topic == EVENTS and one.value["type"] == "journey":
             said += behaviors(one.value)
     return json.dumps(said, separators=(",", ":"))
+
+
+class OnceForAll:
+    """Writes records once, however many watchers get the same ones: the newest few texts are kept.
+
+    Watchers who live in the present get the very same records, told by their topics and positions.
+    """
+
+    def __init__(self, write: Callable[[list[Stored]], str], kept: int = 8) -> None:
+        self._write, self._kept = write, kept
+        self._texts: OrderedDict[tuple[object, ...], str] = OrderedDict()
+
+    def __call__(self, some: list[Stored]) -> str:
+        key = tuple((one.topic, one.position) for one in some)
+        if key not in self._texts:
+            self._texts[key] = self._write(some)
+            if len(self._texts) > self._kept:
+                self._texts.popitem(last=False)
+        return self._texts[key]
 
 
 WRITTEN: Mapping[str, Callable[[list[Stored]], str]] = {"crosscam": as_stored, "nvidia": as_nvidia}
