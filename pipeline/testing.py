@@ -68,14 +68,17 @@ class MemoryReader(LedgerReader):
     def __init__(self, ledger: MemoryLedger) -> None:
         self._ledger = ledger
 
-    def read(
+    def pages(
         self, topic: str, *, after: str | None = None, follow: bool = False, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[Stored]:
+    ) -> Iterator[list[Stored]]:
         first = 0 if after is None else int(after) + 1
-        for position, record in enumerate(self._ledger.records[first:], first):
-            if record.topic == topic:
-                value = decode(topic, record.value)
-                yield Stored(topic, record.key, value, record.value, record.time_ns, str(position))
+        some = [
+            Stored(topic, record.key, decode(topic, record.value), record.value, record.time_ns, str(position))
+            for position, record in enumerate(self._ledger.records[first:], first)
+            if record.topic == topic
+        ]
+        if some:
+            yield some
 
     def end(self, topic: str) -> str | None:
         positions = [i for i, record in enumerate(self._ledger.records) if record.topic == topic]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from mtmct.records import TOPICS
@@ -128,10 +129,14 @@ class LedgerReader(ABC):
     """Reads committed records only."""
 
     @abstractmethod
-    def read(
+    def pages(
         self, topic: str, *, after: str | None = None, follow: bool = False, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[Stored]:
-        """Records of `topic` in commit order.
+    ) -> Iterator[list[Stored]]:
+        """Records of `topic` in commit order, by what there was at each look: never an empty page.
+
+        A ledger that shows a commit all at once (SQLite) cuts none in two, unless a page would be longer than it can
+        be. One that shows it partition by partition (Kafka) gives what is in order after a look: commits are whole in
+        a page most of the time, and nobody can rely on it.
 
         Args:
             topic: tracks, identities, events or deadletter.
@@ -141,6 +146,12 @@ class LedgerReader(ABC):
         Raises:
             LedgerError: unknown topic, or the ledger is not there.
         """
+
+    def read(
+        self, topic: str, *, after: str | None = None, follow: bool = False, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Stored]:
+        """The records of `pages`, one by one."""
+        return chain.from_iterable(self.pages(topic, after=after, follow=follow, stop=stop))
 
     @abstractmethod
     def end(self, topic: str) -> str | None:

@@ -38,8 +38,8 @@ _FORMAT = 1
 # How long a statement waits for another process that is in the middle of its commit.
 _BUSY_S = 5.0
 
-# Rows fetched at once. A reader holds no snapshot between pages: a slow consumer must not keep the WAL growing.
-_PAGE = 500
+# Rows of a page, at most. A reader holds no snapshot between pages: a slow consumer must not keep the WAL growing.
+_PAGE = 2_000
 
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
@@ -266,16 +266,16 @@ class SqliteReader(LedgerReader):
         self._sleep = sleep
         self._shared: sqlite3.Connection | None = None
 
-    def read(
+    def pages(
         self, topic: str, *, after: str | None = None, follow: bool = False, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[Stored]:
-        """Records of `topic` in commit order; see `LedgerReader.read`. A position is the row's number as text."""
+    ) -> Iterator[list[Stored]]:
+        """Records of `topic` in commit order; see `LedgerReader.pages`. A position is the row's number as text."""
         check_topic(topic)
         try:
             start = 0 if after is None else int(after)
         except ValueError:
             raise LedgerError(f"'{after}' is not a position of the ledger {self._path}: use one that it gave") from None
-        return self._read(self._connect(), topic, start, follow, stop)
+        return self._pages(self._connect(), topic, start, follow, stop)
 
     def end(self, topic: str) -> str | None:
         """Position of the last committed record of `topic`; None where there is none."""
@@ -293,9 +293,9 @@ class SqliteReader(LedgerReader):
             self._shared.close()
         self._shared = None
 
-    def _read(
+    def _pages(
         self, database: sqlite3.Connection, topic: str, last: int, follow: bool, stop: Callable[[], bool]
-    ) -> Iterator[Stored]:
+    ) -> Iterator[list[Stored]]:
         sql = (
             "SELECT position, key, time_ns, value FROM records"
             " WHERE topic = ? AND position > ? ORDER BY position LIMIT ?"
@@ -305,9 +305,12 @@ class SqliteReader(LedgerReader):
                 # Asked before the rows are: a commit in between shows up as a change, not as a miss.
                 seen = self._query(database, "PRAGMA data_version")
                 rows = self._query(database, sql, topic, last, _PAGE)
-                for last, key, time_ns, raw in rows:
-                    yield Stored(topic, key, decode(topic, raw), raw, time_ns, str(last))
                 if rows:
+                    last = rows[-1][0]
+                    yield [
+                        Stored(topic, key, decode(topic, raw), raw, time_ns, str(position))
+                        for position, key, time_ns, raw in rows
+                    ]
                     continue
                 if not follow:
                     return

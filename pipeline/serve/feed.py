@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 
 from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TRACKS
 from operators.records import CrosscamError
@@ -20,7 +21,7 @@ from pipeline.serve.view import SiteView
 # Read in this order where order can be chosen: who is merged is known before the tracks are.
 TOPICS = (IDENTITIES, TRACKS, EVENTS, DEADLETTER)
 RING = 20_000
-# One frame of a watcher holds so many at most, so that none of them holds up the event loop.
+# A watcher takes no further page once it has so many records, so that none of them holds up the event loop.
 FRAME = 2_000
 
 
@@ -37,14 +38,15 @@ class TooFarBehindError(CrosscamError):
 
 
 class Ring:
-    """The newest records of all topics, in the order in which they were read.
+    """The newest records of all topics, page by page in the order in which they were read.
 
     Args:
-        size: how many are held.
+        size: how many records are held, the newest page at least.
     """
 
     def __init__(self, size: int = RING) -> None:
-        self._held: deque[Numbered] = deque(maxlen=size)
+        self._size = size
+        self._pages: deque[list[Numbered]] = deque()
         self._lock = threading.Lock()
         self._next = 0
         self._reached: dict[str, str] = {}
@@ -55,42 +57,48 @@ class Ring:
         """The number that the next record will have."""
         return self._next
 
-    def add(self, some: Sequence[Stored]) -> None:
-        """Take in records, and wake who waits."""
+    def add(self, page: Sequence[Stored]) -> None:
+        """Take in a page, which is not empty, and wake who waits: each event loop once."""
         with self._lock:
-            for stored in some:
-                self._held.append(Numbered(self._next, stored))
-                self._next += 1
-                self._reached[stored.topic] = stored.position
-            waiting = list(self._waiting)
-        for loop, event in waiting:
+            self._pages.append([Numbered(number, stored) for number, stored in enumerate(page, self._next)])
+            self._next += len(page)
+            self._reached.update((stored.topic, stored.position) for stored in page)
+            while len(self._pages) > 1 and self._next - self._pages[0][0].number > self._size:
+                self._pages.popleft()
+            woken = defaultdict(list)
+            for loop, event in self._waiting:
+                woken[loop].append(event)
+        for loop, events in woken.items():
             with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(event.set)
+                loop.call_soon_threadsafe(_set_all, events)
 
     def since(self, number: int) -> list[Numbered]:
-        """Records from that number on, `FRAME` at most.
+        """Records from that number on: whole pages, until there are `FRAME` or more.
 
         Raises:
             TooFarBehindError: some of them are gone.
         """
         with self._lock:
-            first = self._held[0].number if self._held else self._next
-            if number < first:
+            if number < (self._pages[0][0].number if self._pages else self._next):
                 raise TooFarBehindError("the newest records have overtaken this watcher: resume from its last position")
-            start = number - first
-            return [self._held[row] for row in range(start, min(start + FRAME, len(self._held)))]
+            pages = list(takewhile(lambda page: page[-1].number >= number, reversed(self._pages)))
+        found: list[Numbered] = []
+        while pages and len(found) < FRAME:
+            found += pages.pop()
+        return found[max(number - found[0].number, 0) :] if found else []
 
-    def reached(self) -> dict[str, str]:
-        """By topic, the position of the newest record that was taken in."""
+    def now(self) -> tuple[int, dict[str, str]]:
+        """The end, and by topic the position of the newest record before it."""
         with self._lock:
-            return dict(self._reached)
+            return self._next, dict(self._reached)
 
     def numbers(self, positions: Mapping[str, str]) -> dict[str, int] | None:
         """The numbers of the records at these positions, by topic; None if one of them is not held."""
         with self._lock:
             found = {
                 held.stored.topic: held.number
-                for held in self._held
+                for page in self._pages
+                for held in page
                 if positions.get(held.stored.topic) == held.stored.position
             }
             return found if len(found) == len(positions) else None
@@ -116,16 +124,15 @@ class Feed:
     Args:
         open_reader: opens the ledger; once a topic, each read in a thread of its own.
         view: what is read is folded into it.
-        batch: records a thread takes at once, at most.
     """
 
-    def __init__(self, open_reader: Callable[[], LedgerReader], view: SiteView, *, batch: int = 500) -> None:
+    def __init__(self, open_reader: Callable[[], LedgerReader], view: SiteView) -> None:
         self.view = view
         self.ring = Ring()
         self._open_reader = open_reader
-        self._batch = batch
         self._stop = threading.Event()
         self._caught_up = {topic: threading.Event() for topic in TOPICS}
+        self._after: dict[str, str] = {}
         self._errors: dict[str, str] = {}
         self._threads = [
             threading.Thread(target=self._run, args=(topic,), name=f"feed-{topic}", daemon=True) for topic in TOPICS
@@ -158,22 +165,15 @@ class Feed:
                 thread.join(timeout=5)
 
     def _run(self, topic: str) -> None:
-        after: str | None = None
         while not self._stop.is_set():
             reader: LedgerReader | None = None
             try:
                 reader = self._open_reader()
-                end = reader.end(topic) if after is None else None
-                if end is None:
+                self._take(reader, topic, follow=False)
+                self._errors.pop(topic, None)
+                if not self._stop.is_set():
                     self._caught_up[topic].set()
-                for some in self._batches(reader, topic, after, end):
-                    self._errors.pop(topic, None)
-                    for stored in some:
-                        self.view.take(stored)
-                    self.ring.add(some)
-                    after = some[-1].position
-                    if after == end:
-                        self._caught_up[topic].set()
+                self._take(reader, topic, follow=True)
             except CrosscamError as error:
                 self._errors[topic] = str(error)
                 self._stop.wait(1.0)
@@ -181,16 +181,14 @@ class Feed:
                 if reader is not None:
                     reader.close()
 
-    def _batches(
-        self, reader: LedgerReader, topic: str, after: str | None, end: str | None
-    ) -> Iterator[Sequence[Stored]]:
-        """Records as they come: in batches until `end`, so that a long past is read fast, then each as it comes."""
-        held: list[Stored] = []
-        behind = end is not None
-        for stored in reader.read(topic, after=after, follow=True, stop=self._stop.is_set):
-            held.append(stored)
-            if stored.position == end:
-                behind = False
-            if not behind or len(held) >= self._batch:
-                yield held
-                held = []
+    def _take(self, reader: LedgerReader, topic: str, *, follow: bool) -> None:
+        """Read a topic on from where it was left."""
+        for page in reader.pages(topic, after=self._after.get(topic), follow=follow, stop=self._stop.is_set):
+            self.view.take(page)
+            self.ring.add(page)
+            self._after[topic] = page[-1].position
+
+
+def _set_all(events: Iterable[asyncio.Event]) -> None:
+    for event in events:
+        event.set()

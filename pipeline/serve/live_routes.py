@@ -21,20 +21,23 @@ from operators.records import CrosscamError
 from pipeline.ledger.base import Stored
 from pipeline.nvidia import behaviors, frames
 from pipeline.serve.context import Served
-from pipeline.serve.feed import FRAME, TooFarBehindError
+from pipeline.serve.feed import TooFarBehindError
 
 router = APIRouter()
 
 TOPICS = (TRACKS, IDENTITIES, EVENTS)
 # What a close says: it can be tried again at once; what was sent makes no sense.
 TRY_AGAIN, REFUSED = 1013, 1008
+# Where the ring was when a watcher came: its end, and the positions that it had reached.
+Start = tuple[int, Mapping[str, str]]
 
 
 @router.websocket("/v1/live")
 async def live(socket: WebSocket) -> None:
     """See the module."""
-    await socket.accept()
     of: Served = socket.app.state.served
+    start = of.feed.ring.now()  # before whoever asks is told that he is heard
+    await socket.accept()
     asked = socket.query_params
     topics = tuple(asked.get("topics", ",".join(TOPICS)).split(","))
     if not set(topics) <= set(TOPICS):
@@ -48,7 +51,7 @@ async def live(socket: WebSocket) -> None:
     texts = socket.app.state.texts
     write = texts.setdefault(schema, OnceForAll(WRITTEN[schema]))
     positions = {topic: asked[topic] for topic in topics if topic in asked}
-    sender = asyncio.create_task(_send(socket, of, topics, camera, positions, write))
+    sender = asyncio.create_task(_send(socket, of, topics, camera, positions, start, write))
     try:
         while True:
             await socket.receive_text()  # nothing is expected; this is how one learns that the watcher has left
@@ -66,10 +69,11 @@ async def _send(
     topics: tuple[str, ...],
     camera: str | None,
     positions: dict[str, str],
+    start: Start,
     write: Callable[[list[Stored]], str],
 ) -> None:
     try:
-        async for some in _records(of, topics, positions):
+        async for some in _records(of, topics, positions, start):
             for stored in some:
                 positions[stored.topic] = stored.position
             chosen = [one for one in some if camera is None or one.value.get("camera", camera) == camera]
@@ -83,20 +87,22 @@ async def _send(
         return  # the watcher has left
 
 
-async def _records(of: Served, topics: tuple[str, ...], positions: Mapping[str, str]) -> AsyncIterator[list[Stored]]:
+async def _records(
+    of: Served, topics: tuple[str, ...], positions: Mapping[str, str], start: Start
+) -> AsyncIterator[list[Stored]]:
     """Batches of records after the positions: from the ledger if the ring does not reach back so far, then live."""
     ring = of.feed.ring
-    number, read_by_ring = ring.end, ring.reached()
+    number, read_by_ring = start
     had = ring.numbers(positions)
     waiting: dict[str, str] = {}
     if had is not None:
         number = min(had.values(), default=number - 1) + 1
     else:
         had, seen = {}, dict(positions)
-        for some in _past(of, positions):
+        past = _past(of, positions)
+        while some := await asyncio.to_thread(next, past, []):
             seen |= {stored.topic: stored.position for stored in some}
             yield some
-            await asyncio.sleep(0)
         # Of each topic the ring brings first what the ledger has given already: up to and including that position.
         waiting = {topic: position for topic, position in seen.items() if read_by_ring.get(topic) != position}
     while True:
@@ -117,17 +123,7 @@ def _past(of: Served, positions: Mapping[str, str]) -> Iterator[list[Stored]]:
     reader = of.place.reader()
     try:
         for topic, position in positions.items():
-            end = reader.end(topic)
-            held: list[Stored] = []
-            for stored in reader.read(topic, after=position):
-                held.append(stored)
-                if len(held) == FRAME:
-                    yield held
-                    held = []
-                if stored.position == end:
-                    break
-            if held:
-                yield held
+            yield from reader.pages(topic, after=position)
     finally:
         reader.close()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtmct.corrections import IdentityResolver
@@ -52,22 +52,14 @@ class SiteView:
         """Grows with every record: equal versions answer alike."""
         return self._taken
 
-    def take(self, stored: Stored) -> None:
-        """Fold in one record."""
-        value = stored.value
+    def take(self, page: Sequence[Stored]) -> None:
+        """Fold in records: whoever asks sees all of them or none."""
         with self._lock:
-            self._taken += 1
-            self.site = self.site or value["site"]
-            match stored.topic:
-                case topic if topic == TRACKS:
-                    self._take_track(value, stored.position)
-                case topic if topic == IDENTITIES:
-                    self._take_identity(value)
-                case topic if topic == EVENTS:
-                    self._take_event(value)
-                case topic if topic == DEADLETTER:
-                    self._camera(value["camera"]).rejected += 1
-            if self._keep_us is not None and self._taken % _PRUNE_EVERY == 0:
+            before = self._taken
+            for stored in page:
+                self._fold(stored)
+            self._taken += len(page)
+            if self._keep_us is not None and before // _PRUNE_EVERY != self._taken // _PRUNE_EVERY:
                 self._prune(self.newest - self._keep_us)
 
     def cameras(self) -> dict[str, CameraState]:
@@ -186,6 +178,19 @@ class SiteView:
         with self._lock:
             mine = [piece for piece in self._pieces if piece.camera == camera]
         return (min(one.start for one in mine), max(one.end for one in mine)) if mine else None
+
+    def _fold(self, stored: Stored) -> None:
+        value = stored.value
+        self.site = self.site or value["site"]
+        match stored.topic:
+            case topic if topic == TRACKS:
+                self._take_track(value, stored.position)
+            case topic if topic == IDENTITIES:
+                self._take_identity(value)
+            case topic if topic == EVENTS:
+                self._take_event(value)
+            case topic if topic == DEADLETTER:
+                self._camera(value["camera"]).rejected += 1
 
     def _take_track(self, value: Mapping[str, Any], position: str) -> None:
         self._resolver.published(value)

@@ -22,13 +22,13 @@ class LedgerInMemory(LedgerReader):
     def __init__(self, *records: Record, codec: str = "json") -> None:
         self._encoded = [open_codec(codec).encode(record) for record in records]
 
-    def read(
+    def pages(
         self, topic: str, *, after: str | None = None, follow: bool = False, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[Stored]:
+    ) -> Iterator[list[Stored]]:
         for position, record in enumerate(self._encoded):
             if record.topic == topic and (after is None or position > int(after)):
                 value = decode(topic, record.value)
-                yield Stored(topic, record.key, value, record.value, record.time_ns, f"{position:08d}")
+                yield [Stored(topic, record.key, value, record.value, record.time_ns, f"{position:08d}")]
 
     def end(self, topic: str) -> str | None:
         return max((stored.position for stored in self.read(topic)), default=None)

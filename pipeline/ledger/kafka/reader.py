@@ -83,13 +83,13 @@ class KafkaReader(LedgerReader):
         self._patience = Patience(on_wait, None, sleep, clock)
         self._clock = clock
 
-    def read(
+    def pages(
         self, topic: str, *, after: str | None = None, follow: bool = False, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[Stored]:
-        """Records of `topic` in commit order; see `LedgerReader.read`.
+    ) -> Iterator[list[Stored]]:
+        """Records of `topic` in commit order; see `LedgerReader.pages`.
 
-        A position is JSON: the next offset of every partition, and the last sequence number. If the cluster goes
-        away, a following reader waits for it; another raises `UnavailableError`.
+        A page is what can go after one poll. A position is JSON: the next offset of every partition, and the last
+        sequence number. If the cluster goes away, a following reader waits for it; another raises `UnavailableError`.
         """
         check_topic(topic)
         position = Position.parse(after)
@@ -121,7 +121,7 @@ class KafkaReader(LedgerReader):
     def close(self) -> None:
         """Nothing is held between calls; every read closes what it opened when it ends."""
 
-    def _once(self, topic: str, position: Position, stop: Callable[[], bool]) -> Iterator[Stored]:
+    def _once(self, topic: str, position: Position, stop: Callable[[], bool]) -> Iterator[list[Stored]]:
         try:
             with closing(open_consumer(self._settings)) as consumer:
                 partitions = self._begin(consumer, topic, position)
@@ -129,16 +129,16 @@ class KafkaReader(LedgerReader):
         except kafka_errors.KafkaError as error:
             raise self._plain(error) from error
 
-    def _follow(self, topic: str, after: str | None, stop: Callable[[], bool]) -> Iterator[Stored]:
+    def _follow(self, topic: str, after: str | None, stop: Callable[[], bool]) -> Iterator[list[Stored]]:
         outage = self._patience.outage()
         while not stop():
             try:
                 with closing(open_consumer(self._settings)) as consumer:
                     self._begin(consumer, topic, Position.parse(after))
                     outage = self._patience.outage()
-                    for stored in self._stored(consumer, topic, Position.parse(after), stop, None):
-                        after = stored.position
-                        yield stored
+                    for some in self._stored(consumer, topic, Position.parse(after), stop, None):
+                        after = some[-1].position
+                        yield some
             except kafka_errors.KafkaError as error:
                 raise_if_hopeless(error, self._settings)
                 outage.wait(sentence(error, self._settings))
@@ -150,7 +150,7 @@ class KafkaReader(LedgerReader):
         position: Position,
         stop: Callable[[], bool],
         ends: Mapping[TopicPartition, int] | None,
-    ) -> Iterator[Stored]:
+    ) -> Iterator[list[Stored]]:
         """Records from the consumer's positions on: up to `ends` at least, or until `stop` says so."""
         merge = Sequencer([partition.partition for partition in consumer.assignment()], position.last, self._clock)
         offsets = dict(position.offsets)
@@ -160,9 +160,12 @@ class KafkaReader(LedgerReader):
             for partition, records in found.items():
                 for record in records:
                     merge.add(partition.partition, parse_headers(record)[1], record)
+            some = []
             for sequence, record in merge.ready():
                 offsets[record.partition] = record.offset + 1
-                yield self._store(topic, record, Position(offsets, sequence))
+                some.append(self._store(topic, record, Position(offsets, sequence)))
+            if some:
+                yield some
             if ends is None:
                 continue
             if all(consumer.position(partition) >= end for partition, end in ends.items()):

@@ -179,6 +179,20 @@ def test_a_following_reader_sees_later_commits_and_stops_when_told(ledger: Ledge
     writer.close()
 
 
+def test_pages_are_what_read_gives_and_none_is_empty(ledger: Ledger, record: Maker) -> None:
+    writer = ledger.writer()
+    writer.open()
+    for first in range(0, 60, 20):
+        writer.commit([record(n) for n in range(first, first + 20)] + [record(first, "events", "north")], {})
+    reader = ledger.reader()
+    pages = list(reader.pages("tracks"))
+    assert all(pages) and [stored for page in pages for stored in page] == list(reader.read("tracks"))
+    rest = reader.pages("tracks", after=pages[0][4].position)
+    assert [stored.value["n"] for page in rest for stored in page] == list(range(5, 60))
+    assert list(reader.pages("identities")) == []
+    writer.close()
+
+
 def test_reading_a_ledger_that_is_not_there_says_so(ledger: Ledger) -> None:
     reader = ledger.reader()
     for ask in (reader.state, lambda: reader.end("tracks"), lambda: list(reader.read("tracks"))):

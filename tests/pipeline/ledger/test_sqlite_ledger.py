@@ -9,7 +9,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,26 @@ def test_the_same_commits_make_the_same_rows_however_often_the_file_was_opened(t
         writer_of_one.open()
         writer_of_one.commit([record(n), record(n, "events", "north")], {"a": b"%d" % n, "b": None if n % 2 else b""})
     assert rows(steady) == rows(shaken)
+
+
+def test_a_page_never_holds_a_part_of_a_commit(file: Path, record: Maker) -> None:
+    writer = SqliteWriter(file, "plaza")
+    writer.open()
+    sizes = [1 + n % 7 for n in range(150)]
+    ends = set(accumulate(sizes))
+
+    def write() -> None:
+        for end, size in zip(accumulate(sizes), sizes, strict=True):
+            writer.commit([record(n) for n in range(end - size, end)] + [record(end, "events", "north")], {})
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    seen, pages = 0, SqliteReader(file, poll_s=0.0).pages("tracks", follow=True)
+    while seen < sum(sizes):
+        seen += len(next(pages))
+        assert seen in ends
+    writing.join()
+    writer.close()
 
 
 def test_every_commit_is_synced_to_the_disk(file: Path) -> None:

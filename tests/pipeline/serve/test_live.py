@@ -88,7 +88,7 @@ def test_one_who_comes_back_misses_nothing_and_gets_nothing_twice(
         if not held:
             ring = client.app.served.feed.ring  # type: ignore[attr-defined]
             assert client.app.served.feed.wait_until_caught_up(5)  # type: ignore[attr-defined]
-            ring._held.clear()
+            ring._pages.clear()
     with client.websocket_connect(f"/v1/live?topics=tracks&tracks={positions['tracks']}") as socket:
         while len(heard) + before < len(everything(ledger, "tracks")):
             heard += [one["record"] for one in json.loads(socket.receive_text())["records"]]

@@ -46,7 +46,7 @@ def view() -> SiteView:
 
 def tell(view: SiteView, topic: str, *values: dict[str, Any]) -> None:
     for value in values:
-        view.take(Stored(topic, "", value, b"", 0, str(view.version)))
+        view.take([Stored(topic, "", value, b"", 0, str(view.version))])
 
 
 def test_who_is_in_view_is_who_was_seen_by_the_camera_just_now(view: SiteView) -> None:
