@@ -95,6 +95,7 @@ async def _records(
     number, read_by_ring = start
     had = ring.numbers(positions)
     waiting: dict[str, str] = {}
+    some: list[Stored]
     if had is not None:
         number = min(had.values(), default=number - 1) + 1
     else:
