@@ -159,7 +159,8 @@ def _tombstone(identity: Identity, family: Sequence[LocalTrack], site: str, now_
 def _tombstone_after(said: Mapping[str, Any], now_ns: int) -> Record:
     nothing = {"since": None, "until": None, "into": None, "evidence": None, "runner_up": None}
     new = {"revision": said["revision"] + 1, "event": "retracted", "time": now_ns // 1000}
-    return Record(IDENTITIES, said["identity"], {**said, **new, **nothing}, now_ns)
+    kept = {name: value for name, value in said.items() if name != "attributes"}
+    return Record(IDENTITIES, said["identity"], {**kept, **new, **nothing}, now_ns)
 
 
 def _without_uids(state: Mapping[str, bytes], uids: Int64) -> dict[str, bytes | None]:

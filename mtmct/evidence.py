@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtmct.attributes import Population, agreement
 from mtmct.coincidence import Beside, PairWindow
 from mtmct.exemplars import alike, repeated
 from mtmct.identities import Identity, IdentityBook
@@ -71,6 +72,7 @@ class Judge:
         now_ns: the commit's event time.
         gathered: what an earlier judge of the same commit has gathered.
         travel: times between views; None if they do not count.
+        population: how common attributes are; None if they do not count.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Judge:
         now_ns: int,
         gathered: Gathered | None = None,
         travel: TravelTimes | None = None,
+        population: Population | None = None,
     ) -> None:
         self._travel = travel
+        self._population = population
         self._book = book
         self._window = window
         self._topology = topology
@@ -107,6 +111,7 @@ class Judge:
         ]
         possible = [known for known, terms in zip(gathered, found, strict=True) if terms is not None]
         said = iter(self._appearance(subject, possible) if possible else ())
+        attributes = iter(self._likeness(subject, possible))
         scores = []
         for terms in found:
             if terms is None:
@@ -115,6 +120,9 @@ class Judge:
             appearance = next(said)
             if math.isfinite(appearance):
                 terms["appearance"] = appearance
+            likeness = next(attributes)
+            if likeness is not None:
+                terms["attributes"] = likeness
             # Rounded, so that a last bit never decides.
             scores.append(Score(round(sum(terms.values()), 6), terms))
         return scores
@@ -183,6 +191,14 @@ class Judge:
                 together = min(float(np.logaddexp(together, one)) - _LN2, calibration.clip)
             said.append(together)
         return said
+
+    def _likeness(self, subject: Subject, candidates: Sequence[Known]) -> list[float | None]:
+        """What the attributes say for each candidate, nats; None where there are none in common."""
+        own = subject.attributes if self._population is not None else {}
+        if self._population is None or not own:
+            return [None] * len(candidates)
+        beliefs = self._settings.attributes
+        return [agreement(own, known.attributes, self._population, beliefs) for known in candidates]
 
     def _agreement(self, subject: Subject, known: Known) -> float:
         """What the classes say; never, where these rule it out, or a camera that shows both at once."""

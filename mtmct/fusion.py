@@ -13,6 +13,7 @@ from mtmct import provisional
 from mtmct import state as stored
 from mtmct.album import Album
 from mtmct.association import Candidates, Verdict, assign
+from mtmct.attributes import Population
 from mtmct.clocks import Clocks
 from mtmct.coincidence import PairWindow
 from mtmct.correction import Misfit, Reviewer, at_one_time
@@ -167,7 +168,9 @@ class FusionEngine:
 
     def _judge(self) -> Judge:
         travel = self._travel if self._settings.travel else None
-        return Judge(self._book, self._window, self._topology, self._settings, self._now_ns, self._gathered, travel)
+        population = self._tracks.population
+        memory = (self._book, self._window, self._topology, self._settings)
+        return Judge(*memory, self._now_ns, self._gathered, travel, population)
 
     def _decide(
         self, placed: Sequence[Placed], done: Sequence[int], flush: bool
@@ -395,6 +398,9 @@ class FusionEngine:
             journal.put(stored.TRAVEL + camera, stored.packed(self._travel.stored(camera)))
         self._travel.changed.clear()
         self._clocks.write(journal)
+        if self._tracks.population.changed:
+            journal.put(stored.ATTRIBUTES, stored.packed({"votes": self._tracks.population.votes}))
+            self._tracks.population.changed = False
         for number in sorted(self._book.changed):
             if number in self._book:
                 journal.put(stored.identity_key(number), stored.pack_identity(self._book[number]))
@@ -462,6 +468,9 @@ class FusionEngine:
             self._tracks.put(track)
             if track.identity:
                 self._book[track.identity].uids.append(track.uid)
+        if stored.ATTRIBUTES in mine:
+            votes = stored.unpacked(stored.ATTRIBUTES, mine[stored.ATTRIBUTES])["votes"]
+            self._tracks.population = Population(votes)
         for key, data in of(stored.CAMERA):
             stored.unpack_camera(key, data, self._tracks.tracks)
         self._expiry.note(self._book.identities)

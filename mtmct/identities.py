@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mtmct.attributes import Tally, Votes, add, held, together
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
@@ -46,7 +47,7 @@ class Identity:
         uids: its tracks in memory, ascending.
         past: its tracks that are no longer in memory.
         last_ns: when it was last seen, as far as `past` knows.
-        looks: exemplars of the tracks in `past`; impression: the mean of their looks.
+        looks: exemplars of the tracks in `past`; impression: the mean of their looks; attributes: their votes.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Identity:
     last_ns: int = 0
     looks: Exemplars = field(default_factory=Exemplars)
     impression: Impression = field(default_factory=Impression)
+    attributes: Tally = field(default_factory=dict)
 
 
 class IdentityBook:
@@ -115,6 +117,10 @@ class IdentityBook:
             for name, count in track.votes.items():
                 votes[name] = votes.get(name, 0) + count
         return most_voted(votes)
+
+    def attributes(self, identity: Identity) -> Votes:
+        """What it is like, in votes of all its tracks."""
+        return together([identity.attributes, *(track.attributes for track in self.tracks_of(identity))])
 
     def latest(self, identity: Identity) -> tuple[str, int] | None:
         """Camera and id of the track seen last."""
@@ -182,6 +188,7 @@ class IdentityBook:
         survivor.past = sorted([*survivor.past, *gone.past], key=lambda member: (member.end_ns, member.camera))
         for name, count in gone.votes.items():
             survivor.votes[name] = survivor.votes.get(name, 0) + count
+        add(survivor.attributes, gone.attributes)
         survivor.last_ns = max(survivor.last_ns, gone.last_ns)
         survivor.impression += gone.impression
         survivor.looks.absorb(gone.looks.vectors, gone.looks.weights, self._settings.exemplars)
@@ -228,6 +235,7 @@ class IdentityBook:
         del identity.past[: -self._settings.member_limit]
         for name, count in track.votes.items():
             identity.votes[name] = identity.votes.get(name, 0) + count
+        add(identity.attributes, track.attributes)
         identity.last_ns = max(identity.last_ns, track.last_ns)
         identity.impression = identity.impression.with_looks([track.looks])
         identity.looks.absorb(track.looks.vectors, track.looks.weights, self._settings.exemplars)
@@ -301,6 +309,8 @@ class IdentityBook:
             "evidence": None if why is None else {"score": round(why.score, 4), "terms": rounded(why.terms)},
             "runner_up": None if why is None else self.named(why.runner_up),
         }
+        if attributes := held(self.attributes(identity)):
+            value["attributes"] = attributes
         self._records.append(Record(IDENTITIES, name, value, now_ns))
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmct.attributes import fault
 from mtmct.records import DEADLETTER, CameraBatch, Record, Tracklet
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import TrackMemory
@@ -158,6 +159,9 @@ class _Check:
             usable = self._rows(tracklet, before)
         else:
             self._latest[name] = seen.end_ns
+        if usable is not None and usable.attributes and (wrong := fault(usable.attributes)):
+            self._tell(usable, "bad_attributes", f"its attributes {wrong}")
+            usable = replace(usable, attributes={})
         if usable is None or usable.embeddings is None or len(usable.embeddings) == 0:
             return usable
         if seen.embeddings is not None and self.dim in (0, seen.embeddings.shape[1]):

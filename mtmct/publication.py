@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mtmct.attributes import held
 from mtmct.identities import IdentityBook, rounded
 from mtmct.records import TRACKS, Record, Tracklet
 from mtmct.topology import Float64
@@ -89,6 +90,8 @@ def _record(issue: Issue, frames: list[int], points: list[list[Any]], site: str,
         "link": None if issue.link is None else _link(issue.link, book),
         "ended": tracklet.ended,
     }
+    if attributes := held(issue.track.attributes):
+        value["attributes"] = attributes
     if issue.guess:
         value["provisional"] = True
     return Record(TRACKS, name, value, int(tracklet.times_ns[-1]))

@@ -32,6 +32,8 @@ class Tracklet:
         embeddings: (K, D) float32, L2-normalised exemplars taken in this interval; K may be 0; None if never computed.
         qualities: (K,) float32 in (0, 1], how far each exemplar can be trusted.
         ended: the tracker has let the track go; no later tracklet continues it.
+        attributes: facet, value, how much of what was seen in this interval says so: looks, each as far as it can be
+            trusted, times the chance of the value. Empty if nobody looked.
     """
 
     camera: str
@@ -44,6 +46,7 @@ class Tracklet:
     embeddings: Float32 | None = None
     qualities: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
     ended: bool = False
+    attributes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frames)

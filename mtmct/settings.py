@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mtmct.attributes import AttributeBeliefs
 from operators.records import SECOND_NS
 
 
@@ -95,6 +96,7 @@ class FusionSettings:
         velocity_memory_s: how long a walker keeps direction and speed.
         position_memory_s: after a gap of this length the last position is trusted at 1/e.
         appearance: calibration of the embedding model's cosines.
+        attributes: how far attributes are trusted.
         motions: by class name; classes not named move like `other_motion`.
         other_motion: how the classes without an entry in `motions` move.
         interchangeable: groups of classes that detectors mistake for each other; members of different groups
@@ -143,6 +145,7 @@ class FusionSettings:
     velocity_memory_s: float = 3.0
     position_memory_s: float = 15.0
     appearance: AppearanceCalibration = field(default_factory=AppearanceCalibration)
+    attributes: AttributeBeliefs = field(default_factory=AttributeBeliefs)
     motions: Mapping[str, Motion] = field(default_factory=_motions)
     other_motion: Motion = ON_WHEELS
     interchangeable: tuple[tuple[str, ...], ...] = (

@@ -7,6 +7,7 @@
     fusion/identity/<number>               members and looks
     fusion/pairs/<camera>/<sequence>       one commit's simultaneous positions, by the camera of the lower uid
     fusion/travel/<camera>                 how people come into the camera's view, and leave it
+    fusion/attributes                      how common attributes are in the site
     fusion/told                            what events have said of these times, see `mtmct.travel_news`
     fusion/clock/...                       how far the cameras' clocks are off, see `mtmct.clocks`
     fusion/gallery/<shard>/<sequence>.<n>  vectors filed in one commit
@@ -37,6 +38,7 @@ HELD = "fusion/held/"
 IDENTITY = "fusion/identity/"
 PAIRS = "fusion/pairs/"
 GALLERY = "fusion/gallery/"
+ATTRIBUTES = "fusion/attributes"
 TRAVEL = "fusion/travel/"
 GALLERY_CHUNK = 256  # vectors a key: well under a Kafka message of one megabyte
 
@@ -164,6 +166,7 @@ def pack_track(track: LocalTrack) -> bytes:
             "announced": track.announced,
             "travelled": track.travelled,
             **({"ahead": track.ahead_ns} if track.ahead_ns else {}),
+            **({"attributes": track.attributes} if track.attributes else {}),
             "filed": [track.filed_shard, track.filed_looks, track.looked_at],
             **pack_looks(track.looks),
         }
@@ -190,6 +193,7 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
         announced=value["announced"],
         travelled=value.get("travelled", False),
         ahead_ns=value.get("ahead", 0),
+        attributes=value.get("attributes", {}),
         filed_shard=value["filed"][0],
         filed_looks=value["filed"][1],
         looked_at=value["filed"][2],
@@ -239,6 +243,7 @@ def pack_identity(identity: Identity) -> bytes:
             **pack_looks(identity.looks),
             "impression": identity.impression.total,
             "told": identity.impression.weight,
+            **({"attributes": identity.attributes} if identity.attributes else {}),
         }
     )
 
@@ -258,6 +263,7 @@ def unpack_identity(key: str, data: bytes) -> Identity:
         last_ns=value["last"],
         looks=looks,
         impression=Impression(value["impression"], value["told"]) if told else Impression().with_looks([looks]),
+        attributes=value.get("attributes", {}),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from mtmct.attributes import Votes, together
 from mtmct.exemplars import Exemplars, Impression, occasions
 from mtmct.identities import Identity, IdentityBook, Member
 from mtmct.tracks import LocalTrack
@@ -24,6 +25,7 @@ class Subject:
         tracks: its tracks in memory, in order of first sight; at least one.
         spans: camera, first and last event time of all its tracks.
         past, kept: what is known of its appearance beside that of its tracks in memory: the mean, and single looks.
+        earlier: its attributes, in votes, beside those of its tracks in memory.
     """
 
     cls: str
@@ -31,6 +33,12 @@ class Subject:
     spans: Sequence[tuple[str, int, int]]
     past: Impression
     kept: Exemplars
+    earlier: Votes
+
+    @property
+    def attributes(self) -> Votes:
+        """What it is like, in votes."""
+        return together([self.earlier, *(track.attributes for track in self.tracks)])
 
     @property
     def looks(self) -> Impression:
@@ -54,13 +62,13 @@ class Subject:
     def of_track(cls, track: LocalTrack) -> Subject:
         """One track."""
         span = (track.camera, track.start_ns, track.last_ns)
-        return cls(track.cls, [track], [span], Impression(), Exemplars())
+        return cls(track.cls, [track], [span], Impression(), Exemplars(), {})
 
     @classmethod
     def of_identity(cls, identity: Identity, book: IdentityBook) -> Subject:
         """A whole identity."""
         tracks, spans = book.tracks_of(identity), book.spans(identity)
-        return cls(book.cls(identity), tracks, spans, identity.impression, identity.looks)
+        return cls(book.cls(identity), tracks, spans, identity.impression, identity.looks, identity.attributes)
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Known:
         spans: first and last event time of all its tracks, by camera.
         past: its tracks that are no longer in memory, and what they looked like: the mean `impression`
             and single looks `kept`.
+        earlier: the votes on their attributes.
     """
 
     uids: Sequence[int]
@@ -83,6 +92,12 @@ class Known:
     past: Sequence[Member]
     impression: Impression
     kept: Exemplars
+    earlier: Votes
+
+    @cached_property
+    def attributes(self) -> Votes:
+        """What it is like, in votes."""
+        return together([self.earlier, *(track.attributes for track in self.tracks)])
 
     @cached_property
     def looks(self) -> Impression:
@@ -121,7 +136,8 @@ class Gathered:
         for track in tracks:
             spans.setdefault(track.camera, []).append((track.start_ns, track.last_ns))
         cls = self._book.cls(candidate)
-        known = Known(candidate.uids, cls, tracks, spans, candidate.past, candidate.impression, candidate.looks)
+        past = (candidate.past, candidate.impression, candidate.looks, candidate.attributes)
+        known = Known(candidate.uids, cls, tracks, spans, *past)
         if len(tracks) == len(candidate.uids):
             self._known[candidate.number] = known
         return known

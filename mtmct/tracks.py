@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from mtmct.attributes import Population, Tally, add
 from mtmct.exemplars import Exemplars, due
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
@@ -48,6 +49,7 @@ class LocalTrack:
         travelled: the times between views have learned from it.
         ahead_ns: by how much its camera's clock is taken to be ahead: `start_ns` and `last_ns` are that much less
             than the camera said, `since_ns` and `until_ns` are as it said.
+        attributes: what it is like, in votes, see `mtmct.attributes`.
         held: tracklets that wait for an identity.
     """
 
@@ -75,6 +77,7 @@ class LocalTrack:
     until_ns: int = 0
     travelled: bool = False
     ahead_ns: int = 0
+    attributes: Tally = field(default_factory=dict)
     held: list[Tracklet] = field(default_factory=list)
 
     @property
@@ -146,6 +149,7 @@ class TrackMemory:
         self.tracks: dict[int, LocalTrack] = {}
         self.next_uid = 1
         self.changed: set[int] = set()
+        self.population = Population()
         self._uids: dict[tuple[str, int], int] = {}
 
     def __getitem__(self, uid: int) -> LocalTrack:
@@ -203,6 +207,7 @@ class TrackMemory:
             filed_looks=0,
             looked_at=0,
             since_ns=since_ns,
+            attributes={},
             held=[],
         )
         self.next_uid += 1
@@ -273,6 +278,10 @@ class TrackMemory:
         track.last_ns = int(tracklet.times_ns[-1])
         track.last = end.copy()
         track.ended = tracklet.ended
+        if tracklet.attributes:
+            add(track.attributes, tracklet.attributes)
+            self.population.add(tracklet.attributes)
+            self.changed.add(track.uid)
         if tracklet.embeddings is not None:
             vectors, qualities = tracklet.embeddings, tracklet.qualities
             for row in range(len(vectors)):

@@ -13,13 +13,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from operators.crop_quality import shows_something
+from operators.crop_quality import crop_quality, shows_something
 from operators.embed import cut
 from operators.exported_model import find_configuration, read_configuration
 from operators.inference import ModelError, Predictor, find_model_file, open_predictor
 from operators.preprocess import Preprocessing, Resizing
-from operators.records import Float32, Image
+from operators.records import NO_VALUE, Float32, Image
 
+_LEAST = 1e-3  # no score is trusted farther than to this from 0 or 1
 _ENLARGED = 1.3
 _LEAST_ASPECT = 0.75
 _USUAL_SIZE = {26: (256, 192), 19: (192, 256)}
@@ -35,18 +36,35 @@ class Facet:
         first: place of its first score.
         values: what its scores stand for, in their order.
         threshold: a value holds from here on; None where the best of them always holds.
+        lasting: it says something of who this is, not only of the moment.
     """
 
     name: str
     first: int
     values: tuple[str, ...]
     threshold: float | None = 0.5
+    lasting: bool = True
 
     def read(self, scores: Float32) -> str | None:
         """The value that holds, if one does, by the scores (A,) of one object."""
         own = scores[self.first : self.first + len(self.values)]
         best = int(own.argmax())
         return self.values[best] if self.threshold is None or own[best] > self.threshold else None
+
+    def chances(self, scores: Float32) -> dict[str, float]:
+        """How likely each value is by the scores (A,) of one object, `NO_VALUE` included where none need hold. Sum: 1.
+
+        The scores are sigmoids that know nothing of each other: what they say together is that at most one value
+        holds, which weighs each by its odds; those of a value that holds from the threshold on are moved there.
+        """
+        own = np.clip(scores[self.first : self.first + len(self.values)].astype(np.float64), _LEAST, 1 - _LEAST)
+        if self.threshold is None:
+            weights = {value: float(chance) for value, chance in zip(self.values, own, strict=True)}
+        else:
+            odds = own / (1 - own) * (1 - self.threshold) / self.threshold
+            weights = {NO_VALUE: 1.0, **{value: float(one) for value, one in zip(self.values, odds, strict=True)}}
+        total = sum(weights.values())
+        return {value: weight / total for value, weight in weights.items()}
 
 
 PERSON = (
@@ -57,16 +75,20 @@ PERSON = (
     Facet("lower", 8, ("striped", "patterned", "long coat", "trousers", "shorts", "skirt"), None),
     Facet("shoes", 14, ("boots",)),
     Facet("bag", 15, ("handbag", "shoulder bag", "backpack")),
-    Facet("holding", 18, ("something in front",), 0.6),
+    Facet("holding", 18, ("something in front",), 0.6, lasting=False),
     Facet("age", 19, ("under 18", "18 to 60", "over 60"), None),
     Facet("gender", 22, ("female",)),
-    Facet("direction", 23, ("front", "side", "back"), None),
+    Facet("direction", 23, ("front", "side", "back"), None, lasting=False),
 )
 VEHICLE = (
     Facet("colour", 0, ("yellow", "orange", "green", "grey", "red", "blue", "white", "golden", "brown", "black")),
     Facet("type", 10, ("sedan", "suv", "van", "hatchback", "mpv", "pickup", "bus", "truck", "estate")),
 )
 _FACETS = {26: PERSON, 19: VEHICLE}
+_CLASSES = {
+    26: frozenset({"person", "pedestrian", "people"}),
+    19: frozenset({"car", "van", "truck", "bus", "vehicle"}),
+}
 
 
 class AttributeReader:
@@ -82,6 +104,7 @@ class AttributeReader:
 
     Attributes:
         facets: what there is to know.
+        classes: of which.
 
     Raises:
         ModelError: the network is none of those.
@@ -104,6 +127,7 @@ class AttributeReader:
                 " or 19 (vehicles)"
             )
         self.facets = _FACETS[scores.shape[1]]
+        self.classes = _CLASSES[scores.shape[1]]
         self._count = scores.shape[1]
 
     def scores(self, image: Image, boxes: Float32) -> Float32:
@@ -126,6 +150,28 @@ class AttributeReader:
     def describe(self, image: Image, boxes: Float32) -> list[dict[str, str]]:
         """For each box the facets of which a value holds; empty for a box that shows nothing."""
         return [read_facets(self.facets, scores) for scores in self.scores(image, boxes)]
+
+    def votes(self, image: Image, boxes: Float32, rows: Sequence[int]) -> list[dict[str, dict[str, float]]]:
+        """What some objects of a picture are like: of each lasting facet how likely every value is.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            boxes: (N, 4) float32, xyxy, pixels. Give all boxes of the frame: how they hide each other is part of what a
+                look is worth.
+            rows: of the boxes that are asked for.
+
+        Returns:
+            One a row: facet, value, and its chance times the crop's quality (`crop_quality`), so that the values of a
+            facet add up to the quality; empty for a box that shows nothing.
+        """
+        qualities = crop_quality(image.shape, boxes)[list(rows)].tolist()
+        lasting = [facet for facet in self.facets if facet.lasting]
+        told = []
+        for scores, quality in zip(self.scores(image, boxes[list(rows)]), qualities, strict=True):
+            seen = lasting if np.isfinite(scores).all() else ()
+            chances = {facet.name: facet.chances(scores) for facet in seen}
+            told.append({name: {v: c * quality for v, c in values.items()} for name, values in chances.items()})
+        return told
 
 
 def read_facets(facets: Sequence[Facet], scores: Float32) -> dict[str, str]:

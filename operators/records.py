@@ -21,6 +21,9 @@ Image = NDArray[np.uint8]
 
 SECOND_NS = 1_000_000_000
 
+NO_VALUE = "none"
+"""Of an attribute's facet: none of its values holds (no bag, no hat)."""
+
 
 class CrosscamError(Exception):
     """Base of every error meant for people: one sentence saying what, where, and what to do."""

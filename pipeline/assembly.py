@@ -23,10 +23,10 @@ from operators.analyse.rules import Line, RuleError, Zone
 from operators.class_names import plain_name
 from operators.draw import Privacy
 from operators.exported_model import Description, find_configuration, read_configuration
-from operators.inference import find_model_file
+from operators.inference import ModelError, find_model_file
 from operators.records import Detections
 from pipeline.analysis import CameraAnalysis
-from pipeline.camera import CameraChain, Embedder, Tracker
+from pipeline.camera import CameraChain, Describer, Embedder, Tracker
 from pipeline.config import Camera, ConfigError, Site
 from pipeline.config_file import refused
 from pipeline.config_rules import Snapshots
@@ -99,6 +99,31 @@ def build_embedder(site: Site) -> Embedder | None:
     )
 
 
+def build_describers(site: Site) -> list[Describer]:
+    """What says what the site's objects are like.
+
+    Raises:
+        ModelError: a network cannot be loaded, is none for attributes, or tells of something else.
+    """
+    if not site.attributes.models:
+        return []
+    from operators.attributes import open_attributes
+
+    found: list[Describer] = []
+    for kind, model in site.attributes.models.items():
+        reader = open_attributes(
+            site.base / model,
+            device=device_of(site),
+            threads=site.resources.threads,
+            precision=site.resources.precision,
+        )
+        if (kind == "person") != ("person" in reader.classes):
+            other = "vehicle" if kind == "person" else "person"
+            raise ModelError(f"attributes.{kind}: {model} tells of a {other}; give it as `{other}`")
+        found.append(reader)
+    return found
+
+
 def describe_detector(site: Site) -> Description | None:
     """What stands beside the site's own detector; None for the bundled one, or where nothing does."""
     path = model_path(site, site.detector.model)
@@ -156,6 +181,7 @@ def build_opening(site: Site, cameras: tuple[str, ...], link: FusionLink) -> tup
     sources = {camera: build_source(site, site.camera(camera)) for camera in cameras}
     detector = build_detector(site) if any(s.brings == "frames" for s in sources.values()) else None
     embedder = build_embedder(site) if any(s.brings == "frames" for s in sources.values()) else None
+    describers = build_describers(site) if any(s.brings == "frames" for s in sources.values()) else []
 
     _warm_up(site, sources, embedder)
 
@@ -172,6 +198,8 @@ def build_opening(site: Site, cameras: tuple[str, ...], link: FusionLink) -> tup
             tracker=None if source.brings == "tracks" else build_tracker(site, site.camera(camera), source),
             embedder=embedder if source.brings == "frames" else None,
             embed_every=site.embedder.every,
+            describers=describers if source.brings == "frames" else (),
+            describe_every=site.attributes.every,
             mask=build_mask(site, site.camera(camera)),
             analysis=build_analysis(site, site.camera(camera), source),
             epoch=resume.epoch,
@@ -357,7 +385,7 @@ def check(site: Site) -> None:
     _check_times(site, sources)
     _check_embeddings(site, sources)
     _check_rules(site, sources)
-    for model in (site.detector.model, site.embedder.model):
+    for model in (site.detector.model, site.embedder.model, *site.attributes.models.values()):
         path = model_path(site, model)
         if isinstance(path, Path):
             find_model_file(path)

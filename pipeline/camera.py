@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmct.attributes import Tally, Votes, add
 from mtmct.records import CameraBatch, Record, Tracklet
 from operators.crop_quality import WORTHLESS
 from operators.records import (
@@ -68,6 +69,14 @@ class Embedder(Protocol):
     def embed(self, image: Image, boxes: Float32) -> tuple[Float32, Float32]: ...
 
 
+class Describer(Protocol):
+    """What the chain needs of whoever says what objects are like. `classes`: of which it can say so."""
+
+    classes: frozenset[str]
+
+    def votes(self, image: Image, boxes: Float32, rows: Sequence[int]) -> Sequence[Votes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A frame with what the source knew right after reading it.
@@ -97,6 +106,7 @@ class _Piece:
     scores: list[float] = field(default_factory=list)
     embeddings: list[Float32] = field(default_factory=list)
     qualities: list[float] = field(default_factory=list)
+    attributes: Tally = field(default_factory=dict)
     ended: bool = False
 
 
@@ -121,6 +131,7 @@ class CameraChain:
         embedder: None where no appearance is computed here.
         embed_every: a track is embedded in every n-th of its frames.
         analysis: what is counted in its picture; None for nothing.
+        describers: say what objects are like; a track is described in every `describe_every`-th of its frames.
         mask: which boxes are taken at all; the others are counted as `boxes.off_floor`. None: all.
         epoch: stamped on every batch.
         sequence: number of the next batch.
@@ -140,6 +151,8 @@ class CameraChain:
         tracker: Tracker | None,
         embedder: Embedder | None,
         embed_every: int,
+        describers: Sequence[Describer] = (),
+        describe_every: int = 15,
         mask: Mask | None = None,
         analysis: CameraAnalysis | None = None,
         epoch: int,
@@ -153,6 +166,8 @@ class CameraChain:
         self._tracker = tracker
         self._embedder = embedder
         self._embed_every = embed_every
+        self._describers = tuple(describers)
+        self._describe_every = describe_every
         self._mask = mask
         self._analysis = analysis
         self._off_floor = 0
@@ -292,9 +307,24 @@ class CameraChain:
             # All boxes go along, though few are due: how far one hides another is part of a crop's quality.
             embeddings, qualities = self._embedder.embed(frame.image, tracks.measured[rows])
             self._exemplars(ids[due], embeddings[due], qualities[due])
+        if self._describers and frame.image is not None:
+            self._describe(frame.image, ids, tracks.measured[rows])
         for track in tracks.ended.tolist():
             self._end(track)
         self._analyse(frame, ids, boxes, tracks.classes[rows], tracks.ended.tolist())
+
+    def _describe(self, image: Image, ids: Int64, boxes: Float32) -> None:
+        """Have said what those tracks are like whose turn it is."""
+        for describer in self._describers:
+            due = [
+                row
+                for row, track in enumerate(ids.tolist())
+                if (self._known[track].points - 1) % self._describe_every == 0
+                and self._classes[self._known[track].cls] in describer.classes
+            ]
+            # All boxes go along: how far one hides another is part of what a look is worth.
+            for row, votes in zip(due, describer.votes(image, boxes, due) if due else (), strict=True):
+                add(self._pieces[int(ids[row])].attributes, votes)
 
     def _looks_before_tracking(self, frame: Frame, detections: Detections) -> tuple[Float32, Float32] | None:
         """Embedding and quality of every detection, where the source gives them or the tracker goes by them."""
@@ -399,6 +429,7 @@ class CameraChain:
             embeddings=embeddings,
             qualities=qualities,
             ended=piece.ended,
+            attributes=piece.attributes,
         )
 
     def _snapshot(self) -> bytes:

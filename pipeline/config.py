@@ -141,6 +141,26 @@ class Embedder(Model):
     calibration: tuple[float, float] | None = None
 
 
+class Attributes(Model):
+    """What objects are like (sleeves, bag, age; colour and type), by exported networks; nothing is asked without one.
+
+    Attributes:
+        person: path of PP-Human's attribute network, or one with the same 26 scores.
+        vehicle: path of PP-Vehicle's, or one with the same 19.
+        every: a track is looked at in every n-th of its frames.
+    """
+
+    person: str | None = None
+    vehicle: str | None = None
+    every: Annotated[int, Field(ge=1)] = 15
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Paths by what they tell of."""
+        named = {"person": self.person, "vehicle": self.vehicle}
+        return {kind: model for kind, model in named.items() if model is not None}
+
+
 class Tracker(Model):
     """Which tracker, the profile's if not given; every further field is a parameter of that tracker.
 
@@ -262,6 +282,7 @@ class Site(Model):
     cameras: Annotated[tuple[Camera, ...], Field(min_length=1)]
     detector: Detector = Detector()
     embedder: Embedder = Embedder()
+    attributes: Attributes = Attributes()
     tracker: Tracker = Tracker()
     fusion: Fusion = Fusion()
     ledger: Ledger = Ledger()

@@ -14,6 +14,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,15 @@ import numpy as np
 from mtmct.records import TRACKS, Record
 from operators.inference import find_model_file
 from operators.records import Detections, Float32, Image, pack
-from pipeline.assembly import build_detector, build_embedder, build_source, build_tracker, model_path, picture_size
+from pipeline.assembly import (
+    build_describers,
+    build_detector,
+    build_embedder,
+    build_source,
+    build_tracker,
+    model_path,
+    picture_size,
+)
 from pipeline.config import Camera, Site
 from pipeline.launch import shards_of
 from pipeline.recording import recording
@@ -47,11 +56,12 @@ class Costs:
     detect: float
     embed: float
     track: float
+    describe: float = 0.0
 
     @property
     def frame(self) -> float:
         """All of them."""
-        return self.decode + self.detect + self.embed + self.track
+        return self.decode + self.detect + self.embed + self.track + self.describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +225,7 @@ class _Bench:
         self._site, self._cache, self._people, self._clock = site, cache, people, clock
         self._detector: Any = None
         self._embedder: Any = None
+        self._describers: Any = None
         self.point_bytes = _point_bytes(site)
         self.embedding_bytes = 512 * 4
 
@@ -234,17 +245,18 @@ class _Bench:
     def _key(self, camera: Camera, source: Source, size: tuple[int, int] | None) -> str:
         site = self._site
         models = []
-        for model in (site.detector.model, site.embedder.model):
+        for model in (site.detector.model, site.embedder.model, *site.attributes.models.values()):
             path = model_path(site, model)
             found = find_model_file(path) if isinstance(path, Path) and size is not None else None
             models.append([model, None if found is None else [found.stat().st_size, found.stat().st_mtime_ns]])
         machine = [platform.node(), platform.machine(), os.cpu_count(), _cpu_name()]
         source_kind = [source.brings, None if source.live else camera.source]
         how = [site.resources.model_dump(), site.tracker.model_dump(), site.tiled, site.embedder.every, self._people]
+        how.append(site.attributes.model_dump())
         return hashlib.blake2b(pack([machine, models, source_kind, size, how]), digest_size=12).hexdigest()
 
     def _measure(self, camera: Camera, source: Source, size: tuple[int, int] | None) -> Costs:
-        decode = detect = embed = 0.0
+        decode = detect = embed = describe = 0.0
         picture, boxes = None, _boxes(self._people, size or USUAL_SIZE)
         if size is not None:
             picture, decode = self._picture(source, size)
@@ -253,7 +265,13 @@ class _Bench:
             self._embedder = self._embedder or build_embedder(self._site)
             if self._embedder is not None:
                 embed = self._timed(lambda: self._embedder.embed(picture, boxes)) / self._site.embedder.every
-        return Costs(decode, detect, embed, 0.0 if source.brings == "tracks" else self._track(camera, source, boxes))
+            self._describers = build_describers(self._site) if self._describers is None else self._describers
+            everybody = range(len(boxes))
+            for describer in self._describers:  # as if all were of the classes that each knows
+                cost = self._timed(partial(describer.votes, picture, boxes, everybody))
+                describe += cost / self._site.attributes.every
+        track = 0.0 if source.brings == "tracks" else self._track(camera, source, boxes)
+        return Costs(decode, detect, embed, track, describe)
 
     def _picture(self, source: Source, size: tuple[int, int]) -> tuple[Image, float]:
         """A picture of the camera, and what it costs to decode one; of a live one both are made up."""

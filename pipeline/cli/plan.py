@@ -43,7 +43,9 @@ def plan_command(
 
 def _show(planned: SitePlan) -> None:
     table = Table(box=None, pad_edge=False)
-    names = ("camera", "picture", "fps", "decode", "detect", "embed", "track", "cores", "to fusion", "to ledger")
+    operators = ["decode", "detect", "embed", "track"]
+    operators += ["describe"] * any(camera.costs.describe for camera in planned.cameras)
+    names = ("camera", "picture", "fps", *operators, "cores", "to fusion", "to ledger")
     for name in names:
         table.add_column(name, justify="left" if name == "camera" else "right")
     for camera in planned.cameras:
@@ -53,7 +55,7 @@ def _show(planned: SitePlan) -> None:
             camera.camera,
             shown + "*" * any("x" in what for what in camera.assumed),
             f"{camera.rate_hz:g}" + "*" * any("second" in what for what in camera.assumed),
-            *(f"{1000 * cost:.2f} ms" for cost in (costs.decode, costs.detect, costs.embed, costs.track)),
+            *(f"{1000 * getattr(costs, operator):.2f} ms" for operator in operators),
             f"{camera.cores:.2f}",
             f"{camera.to_fusion / 1000:.1f} kB/s",
             f"{camera.to_ledger / 1000:.1f} kB/s",

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from operators.attributes import PERSON, VEHICLE, AttributeReader, enlarge, read_facets
+from operators.crop_quality import crop_quality
 from operators.inference import ModelError
+from operators.records import NO_VALUE
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (200, 300, 3), dtype=np.uint8)
 
@@ -75,6 +77,30 @@ def test_what_the_network_sees_and_says() -> None:
     crop = cv2.resize(IMAGE[35:165, 61:159], (192, 256))[:, :, ::-1]
     mean, std = np.float32([123.675, 116.28, 103.53]), np.float32([58.395, 57.12, 57.375])
     np.testing.assert_allclose(network.seen[1][0], ((crop - mean) / std).transpose(2, 0, 1), atol=1e-5)
+
+
+def test_chances_add_up_and_agree_with_what_holds() -> None:
+    random = np.random.default_rng(2)
+    for facets, length in ((PERSON, 26), (VEHICLE, 19)):
+        for row in random.uniform(0, 1, (50, length)).astype(np.float32):
+            for facet in facets:
+                chances = facet.chances(row)
+                assert sum(chances.values()) == pytest.approx(1)
+                likeliest = max(chances, key=lambda value: chances[value])
+                assert likeliest == (facet.read(row) or NO_VALUE)
+
+
+def test_votes_weigh_what_a_look_is_worth_and_leave_out_the_moment() -> None:
+    reader = AttributeReader(Network(scores(26, _0=0.9, _23=1.0)))
+    boxes = np.float32([[100, 20, 180, 180], [120, 40, 160, 190], [0, 0, 0, 0]])
+    hidden, before, nothing = reader.votes(IMAGE, boxes, [0, 1, 2])
+    qualities = crop_quality(IMAGE.shape, boxes)
+    for votes, quality in ((hidden, qualities[0]), (before, qualities[1])):
+        assert sum(votes["hat"].values()) == pytest.approx(quality)
+        assert votes["hat"]["hat"] == pytest.approx(0.9 * quality)
+        assert set(votes) == {facet.name for facet in PERSON} - {"direction", "holding"}
+    assert nothing == {}
+    assert reader.votes(IMAGE, boxes, [1]) == [before], "the others hide it, asked for or not"
 
 
 def test_other_networks_are_refused() -> None:

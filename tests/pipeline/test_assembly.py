@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mtmct.fusion import END_OF_TIME
 from mtmct.site_marks import PREFIX
 from operators.embed import NeuralEmbedder, StripeEmbedder
+from operators.inference import ModelError
 from operators.track import TrackerError
 from pipeline import assembly
-from pipeline.assembly import build_engine, build_source, build_tracker, check
+from pipeline.assembly import build_describers, build_engine, build_source, build_tracker, check
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import parse
 from pipeline.fusion_settings import site_flow_settings
@@ -131,3 +133,35 @@ def test_lines_of_one_name_are_one_line_with_the_directions_of_all(tmp_path: Pat
 def test_tracks_that_wait_for_longer_than_figures_are_restated_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"fusion\.max_wait is longer than site_figures\.restate"):
         make_site(tmp_path, LOOKS, extra="fusion: {max_wait: 20s}\nsite_figures: {restate: 10s}\n")
+
+
+@pytest.fixture(scope="module")
+def vehicle_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported attribute network with PP-Vehicle's 19 scores; it has learned nothing."""
+    from paddle import nn
+
+    from operators.networks.export import export
+    from operators.networks.reid import LCNetEmbedding
+
+    network = nn.Sequential(LCNetEmbedding(0.25, 19, 64), nn.Sigmoid())
+    return export(network, tmp_path_factory.mktemp("attributes"), height=64, width=64)
+
+
+def test_attribute_networks_are_opened_by_what_they_tell_of(vehicle_network: Path, tmp_path: Path) -> None:
+    site = make_site(tmp_path, "rtsp://x", extra=f"attributes: {{vehicle: {vehicle_network}}}")
+    (reader,) = build_describers(site)
+    picture = np.full((100, 100, 3), 90, np.uint8)
+    (votes,) = reader.votes(picture, np.array([[10, 10, 80, 80]], np.float32), [0])
+    assert "car" in reader.classes and set(votes) == {"colour", "type"}
+    assert build_describers(make_site(tmp_path, "rtsp://x")) == []
+
+
+def test_an_attribute_network_of_the_other_kind_is_refused(vehicle_network: Path, tmp_path: Path) -> None:
+    site = make_site(tmp_path, "rtsp://x", extra=f"attributes: {{person: {vehicle_network}}}")
+    with pytest.raises(ModelError, match=r"attributes.person: .* tells of a vehicle; give it as `vehicle`"):
+        build_describers(site)
+
+
+def test_an_attribute_network_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nowhere"):
+        check(make_site(tmp_path, "rtsp://x", extra="attributes: {person: nowhere}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from mtmct.records import CameraBatch
 from mtmct.topology import CameraGeometry, Topology
 from operators.records import Detections, Frame, StateError, pack
 from operators.track import create
-from pipeline.camera import CameraChain, Delivery
+from pipeline.camera import CameraChain, Delivery, Describer
 from pipeline.sources.base import Rejected
 
 SECOND = 1_000_000_000
@@ -36,6 +37,7 @@ def chain(
     epoch: int = 1,
     sequence: int = 0,
     mask: FloorMask | None = None,
+    describers: Sequence[Describer] = (),
 ) -> CameraChain:
     return CameraChain(
         site="plaza",
@@ -46,6 +48,8 @@ def chain(
         embedder=None,
         embed_every=3,
         mask=mask,
+        describers=describers,
+        describe_every=5,
         epoch=epoch,
         sequence=sequence,
         state=state,
@@ -92,6 +96,32 @@ def test_a_box_without_an_embedding_leaves_no_exemplar() -> None:
     (batch,) = feed(chain(tracks=True), deliveries)
     assert batch.tracklets[0].embeddings is not None
     assert batch.tracklets[0].embeddings.tolist() == [[1, 0]]
+
+
+class Clothes:
+    """Everybody wears the same; keeps which boxes it was asked for."""
+
+    def __init__(self, *classes: str) -> None:
+        self.classes, self.asked = frozenset(classes), []  # type: ignore[var-annotated]
+
+    def votes(self, image: np.ndarray, boxes: np.ndarray, rows: Sequence[int]) -> list[dict[str, dict[str, float]]]:
+        self.asked += [boxes[row].tolist() for row in rows]
+        return [{"hat": {"hat": 0.25, "none": 0.5}} for _ in rows]
+
+
+def test_a_track_is_described_now_and_then_and_its_tracklet_carries_the_votes() -> None:
+    people, cars = Clothes("person"), Clothes("car")
+    deliveries = [walker(index) for index in range(1, 24)]
+    picture = np.zeros((300, 400, 3), np.uint8)
+    seen = [replace(one, frame=replace(one.frame, image=picture)) for one in deliveries]
+    first, second = feed(chain(describers=[people, cars]), seen)
+    assert first.tracklets[0].attributes == {"hat": {"hat": 0.5, "none": 1.0}}, "two of its frames"
+    assert second.tracklets[0].attributes == {"hat": {"hat": 0.5, "none": 1.0}}
+    assert len(people.asked) == 5 and not cars.asked
+    again = chain(describers=[people], state=first.state, epoch=2, sequence=1)
+    assert feed(again, seen[10:])[0].tracklets[0].attributes == second.tracklets[0].attributes, (
+        "in step after a restart"
+    )
 
 
 def test_a_restored_chain_goes_on_as_if_it_had_never_stopped() -> None:
