@@ -11,7 +11,9 @@ _SLICE_S = 0.2
 class Paced(Source):
     """Gives the frames of a file when they are due, counted from the first `read`; late ones at once.
 
-    Event times stay those of the file. It is live, so whoever is too slow loses frames; unlike a camera it ends.
+    Event times stay those of the file. Where its first frame is yet to come, by the wall clock, they are counted from
+    there: then they are the wall clock's, and those of several cameras go together. It is live, so whoever is too slow
+    loses frames; unlike a camera it ends.
 
     Args:
         source: a file.
@@ -89,7 +91,8 @@ class Paced(Source):
         if isinstance(item, Frame):
             now = self._clock.monotonic()
             if self._began is None:
-                self._began = (now, item.time_ns)
+                early = (item.time_ns - self._clock.now_ns()) / SECOND_NS
+                self._began = (now + max(early, 0.0), item.time_ns)
             wait = self._began[0] + (item.time_ns - self._began[1]) / SECOND_NS - now
             if wait > 0:
                 if not self._stopping:

@@ -30,7 +30,15 @@ _PATIENCE_S = 120.0
 
 
 def write_site(
-    folder: Path, name: str, settings: list[Settings], *, fps: float, ledger: str, workers: int, more: str = ""
+    folder: Path,
+    name: str,
+    settings: list[Settings],
+    *,
+    fps: float,
+    ledger: str,
+    workers: int,
+    start: str | None = None,
+    more: str = "",
 ) -> Path:
     """The YAML file of a simulated site, calibrated, with a line and a zone in each camera.
 
@@ -38,6 +46,7 @@ def write_site(
         settings: of each camera.
         ledger: what stands after `ledger:`.
         workers: over which the cameras are spread.
+        start: event time of the first frame; the start of 1970 if not given.
         more: further lines.
     """
     lines = [f"site: {name}", "profile: pedestrian", "cameras:"]
@@ -50,7 +59,8 @@ def write_site(
             f"    fps: {fps}",
             f"    homography: {json.dumps(matrix)}",
             f"    lines: {{across: [[0, {low}], [{each.width}, {low}]]}}",
-            f"    zones: {{front: [[0, {low}], [{each.width}, {low}], [{each.width}, {each.height}], [0, {each.height}]]}}",
+            f"    zones: {{front: {[[0, low], [each.width, low], [each.width, each.height], [0, each.height]]}}}",
+            *([f"    start: {start}"] if start else []),
         ]
     lines += [f"resources: {{cameras_per_worker: {-(-len(settings) // workers)}}}", f"ledger: {ledger}", more]
     path = folder / f"{name}.yaml"
@@ -137,10 +147,9 @@ class Run:
 
     def __enter__(self) -> Self:
         # A file and not a pipe: a pipe that nobody reads fills up, and then the run waits.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        self._said = tempfile.TemporaryFile()
         command = [sys.executable, "-m", "pipeline.cli", "run", str(self.site)]
         self.process = subprocess.Popen(command, cwd=self.site.parent, stdout=self._said, stderr=self._said)
-        self._home = self.site.parent
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -165,13 +174,14 @@ class Run:
             raise RuntimeError(f"crosscam run ended with {status}: {self._said.read().decode()[-2000:]}")
         return status is not None
 
-    def status(self) -> dict[str, Any] | None:
-        """As `crosscam status` tells; None while it has not begun, or has ended."""
+    def status(self, *, committed: bool = True) -> dict[str, Any] | None:
+        """As `crosscam status` tells; None while it has not begun (has not `committed`), or has ended."""
         try:
             told: dict[str, Any] = ask(self._place, "status")
         except CrosscamError:
             return None
-        return told if told.get("pids") and told.get("watermark") is not None else None
+        begun = told.get("pids") and (not committed or told.get("watermark") is not None)
+        return told if begun else None
 
     def under_way(self, workers: int) -> dict[str, Any]:
         """Wait until every actor is there and has committed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -161,3 +162,18 @@ class TestPaced:
         assert source.read().index == 2
         source.interrupt()
         source.close()
+
+    def test_a_start_that_is_yet_to_come_is_waited_for_and_then_event_time_is_the_wall_clocks(self) -> None:
+        clock = FakeClock()
+        start = datetime.fromtimestamp(clock.seconds + 3, UTC)
+        text = "simulated:people=1,seconds=2"
+        cameras = [open_source(f"cam{n}", text, fps=5, paced=True, clock=clock, start=start) for n in range(2)]
+        seen: list[tuple[int, int]] = []
+        for camera in cameras:
+            camera.open(None)
+            clock.seconds += 0.7  # one begins later than the other
+            while not isinstance(item := camera.read(), Frame):
+                pass
+            seen.append((item.time_ns, clock.now_ns()))
+        assert seen[0] == (round(start.timestamp()) * 10**9, round(start.timestamp()) * 10**9)
+        assert seen[1][1] - seen[1][0] == pytest.approx(0.7e9)  # past by then: at once, as any late frame
