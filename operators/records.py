@@ -5,6 +5,8 @@ The ground floor: imported by all, imports nothing of the project.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Self
@@ -235,3 +237,24 @@ def unpack(data: bytes) -> Any:
         return msgpack.unpackb(data, ext_hook=_decode, strict_map_key=False)
     except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise StateError(f"a stored state cannot be read ({error}); restore an earlier one or start afresh") from error
+
+
+@contextmanager
+def reading_state(whose: str) -> Iterator[None]:
+    """What reads a stored state trusts its shape; where that is not as written, this says so in a sentence.
+
+    Args:
+        whose: state it is; begins the sentence.
+
+    Raises:
+        StateError: the block stumbled over the state. Errors that are sentences already pass as they are.
+    """
+    try:
+        yield
+    except CrosscamError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise StateError(
+            f"{whose}: the stored state is damaged ({type(error).__name__}: {error}); restore an earlier one or start "
+            "afresh"
+        ) from error

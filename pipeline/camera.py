@@ -28,6 +28,7 @@ from operators.records import (
     Tracks,
     TrackState,
     pack,
+    reading_state,
     unpack,
 )
 from pipeline.analysis import CameraAnalysis
@@ -183,7 +184,8 @@ class CameraChain:
         self._skipped: dict[str, int] = {}
         self._tracked = 0
         if state is not None:
-            self._restore(state)
+            with reading_state(f"camera {camera!r}"):
+                self._restore(state)
 
     @property
     def position(self) -> bytes | None:

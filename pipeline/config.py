@@ -309,11 +309,12 @@ class Site(Model):
     @model_validator(mode="before")
     @classmethod
     def _tracker_of_the_profile(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("profile") not in PROFILES:
+        profile = data.get("profile") if isinstance(data, dict) else None
+        if not isinstance(profile, str) or profile not in PROFILES:
             return data
         chosen = data.get("tracker")
         if chosen is None or (isinstance(chosen, dict) and "name" not in chosen):
-            data = {**data, "tracker": {"name": PROFILES[data["profile"]].tracker, **(chosen or {})}}
+            data = {**data, "tracker": {"name": PROFILES[profile].tracker, **(chosen or {})}}
         return data
 
     @field_validator("floor")

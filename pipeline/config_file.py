@@ -6,7 +6,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -28,6 +28,7 @@ from pipeline.config import (
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NUMBER = re.compile(r"\{n(?::([^{}]*))?\}")
+_MOST_VALUES, _DEEPEST = 500_000, 100
 _NUMBER_FORMAT = re.compile(r"0?[0-9]{0,2}[dxX]?")
 
 
@@ -66,6 +67,8 @@ def parse(text: str, path: Path) -> Site:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line}: this is not valid YAML ({error.problem or error.context})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: this is not valid YAML (brackets within brackets, too deep to read)") from None
     except YAMLError as error:
         raise ConfigError(f"{path}: this is not valid YAML ({error})") from None
     if not isinstance(document, CommentedMap):
@@ -73,7 +76,7 @@ def parse(text: str, path: Path) -> Site:
     for reserved in ("base", "file"):
         if reserved in document:
             raise ConfigError(_sentence(path, document, (reserved,), f"unknown field {reserved!r}; take it out"))
-    plain = _expand_variables(document, path, document, ())
+    plain = _expand_variables(document, path, document, (), iter(range(_MOST_VALUES)))
     try:
         file = SiteFile.model_validate({**plain, "base": path.parent, "file": path})
     except ValidationError as error:
@@ -85,12 +88,19 @@ def parse(text: str, path: Path) -> Site:
     return _expand_ranges(file, path, document)
 
 
-def _expand_variables(node: Any, path: Path, document: Any, loc: tuple[int | str, ...]) -> Any:
-    """The document as plain values, with `${NAME}` taken from the environment."""
+def _expand_variables(node: Any, path: Path, document: Any, loc: tuple[int | str, ...], left: Iterator[int]) -> Any:
+    """The document as plain values, with `${NAME}` taken from the environment.
+
+    Args:
+        left: gives as often as there may be another value: a few aliases of aliases can stand for billions.
+    """
+    if next(left, None) is None or len(loc) > _DEEPEST:
+        reason = "there are too many values in it; does an alias (`*name`) stand for itself, or for very many others?"
+        raise ConfigError(f"{path}: {reason}")
     if isinstance(node, dict):
-        return {key: _expand_variables(value, path, document, (*loc, key)) for key, value in node.items()}
+        return {key: _expand_variables(value, path, document, (*loc, key), left) for key, value in node.items()}
     if isinstance(node, list):
-        return [_expand_variables(value, path, document, (*loc, i)) for i, value in enumerate(node)]
+        return [_expand_variables(value, path, document, (*loc, i), left) for i, value in enumerate(node)]
     if isinstance(node, str):
         return _filled(str(node), path, document, loc)
     if isinstance(node, float) and not math.isfinite(node):

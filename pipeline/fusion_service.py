@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from mtmct.records import CameraBatch, Commit, Record
-from operators.records import CrosscamError, StateError, pack, unpack
+from operators.records import CrosscamError, StateError, pack, reading_state, unpack
 from pipeline.changes import Changes
 from pipeline.clock_watch import ClockWatch
 from pipeline.health import HealthServer
@@ -150,7 +150,8 @@ class FusionService:
                             ready=lambda: self._asked(loop, self.not_ready),
                         )
                     state = await self._call(self._ledger.open)
-                    self._restore(state)
+                    with reading_state(f"site {self._site!r}"):
+                        self._restore(state)
                 except CrosscamError as error:
                     self._error = error
                     raise

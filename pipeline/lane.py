@@ -168,7 +168,9 @@ class Lane:
                 f"the ledger holds a camera's state of version {kept['version']}, this build reads {VERSION}; go on "
                 "with the build that wrote it, or start a new ledger"
             )
-        self.epoch, self.committed = kept["epoch"], kept["sequence"]
-        self.state, self.counts = kept["state"], kept["counts"]
-        self.watermark_ns = self.committed_watermark_ns = kept["watermark_ns"]
-        self.final, self.failed, self.late = kept["final"], kept["failed"], kept["late"]
+        self.epoch, self.committed, self.late = int(kept["epoch"]), int(kept["sequence"]), int(kept["late"])
+        self.state = None if kept["state"] is None else bytes(kept["state"])
+        self.counts = {str(name): int(count) for name, count in kept["counts"].items()}
+        self.watermark_ns = self.committed_watermark_ns = int(kept["watermark_ns"])
+        self.final = bool(kept["final"])
+        self.failed = None if kept["failed"] is None else str(kept["failed"])

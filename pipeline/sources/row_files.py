@@ -18,6 +18,8 @@ from pipeline.sources.boxes import RowError
 
 FIELDS = ("time", "frame", "id", "box", "score", "cls", "embedding")
 _ROWS_AT_ONCE = 1024
+# What Arrow says of a damaged file; names and texts in it may be no UTF-8, which it finds out late.
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 class Instant(int):
@@ -79,7 +81,7 @@ class JsonLines:
 def _parsed(line: bytes) -> dict[str, Any] | RowError:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return RowError("malformed", f"it is not JSON ({error})")
     return fields if isinstance(fields, dict) else RowError("malformed", "it is not a JSON object")
 
@@ -98,11 +100,12 @@ class ParquetRows:
     def __init__(self, path: Path) -> None:
         try:
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
+            names = self._file.schema_arrow.names
+        except _UNREADABLE as error:
             raise RowError("unreadable", f"this is no Parquet file that can be read ({error})") from None
-        if "box" not in self._file.schema_arrow.names:
+        if "box" not in names:
             raise RowError("unreadable", "there is no column `box` in it")
-        self._columns = [name for name in self._file.schema_arrow.names if name in FIELDS]
+        self._columns = [name for name in names if name in FIELDS]
 
     def rows(self, place: int = 0, number: int = 1) -> Iterator[Row]:
         """See `RowReader.rows`."""
@@ -118,7 +121,7 @@ class ParquetRows:
                     skipped = max(0, place - at)
                     yield from self._of_batch(batch.slice(skipped), at + skipped)
                 at += len(batch)
-        except (pa.ArrowException, OSError) as error:
+        except _UNREADABLE as error:
             raise RowError("unreadable", f"the file cannot be read on ({error})") from None
 
     def _of_batch(self, batch: pa.RecordBatch, place: int) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from pipeline.config_fusion import Fusion
 from pipeline.fusion_settings import fusion_settings, setting_of
 
 HERE = Path("plaza.yaml")
+# Nine to the power of nine values, in ten lines.
+ALIASES_OF_ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in itertools.pairwise("abcdefghi")
+)
 MINIMAL = "site: plaza\ncameras:\n  - id: north\n    source: north.mp4\n"
 
 
@@ -102,6 +107,9 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
             "line 4: cameras[0].source: the environment variable",
         ),
         ("site: [plaza\n", "plaza.yaml, line 2: this is not valid YAML"),
+        ("site: " + "{a: " * 1000, "plaza.yaml: this is not valid YAML (brackets within brackets"),
+        (ALIASES_OF_ALIASES, "plaza.yaml: there are too many values in it"),
+        ("site: plaza\nprofile: []\ncameras: []\n", "profile: input should be a valid string"),
         ("- just\n- a list\n", "plaza.yaml: a site's file holds fields"),
         (MINIMAL + "ledger: {sqlite: {}, kafka: {bootstrap_servers: a}}\n", "line 5: ledger: choose one of"),
         (

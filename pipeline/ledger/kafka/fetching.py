@@ -40,11 +40,28 @@ def parse_headers(record: Any) -> tuple[int, int]:
     headers = dict(record.headers)
     try:
         return int(headers[_TIME]), int(headers[_SEQUENCE])
-    except (KeyError, ValueError) as error:
-        raise CorruptError(
-            f"record {record.offset} of {record.topic}, partition {record.partition}, was not written by crosscam:"
-            " nothing else may write to a site's topics"
-        ) from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise not_ours(record) from error
+
+
+def parse_key(record: Any) -> str:
+    """The key of an output record.
+
+    Raises:
+        CorruptError: it was not written by a ledger.
+    """
+    try:
+        return str(record.key, "utf-8")
+    except (TypeError, UnicodeDecodeError) as error:
+        raise not_ours(record) from error
+
+
+def not_ours(record: Any) -> CorruptError:
+    """The error for a record that somebody else has written."""
+    return CorruptError(
+        f"record {record.offset} of {record.topic}, partition {record.partition}, was not written by crosscam:"
+        " nothing else may write to a site's topics"
+    )
 
 
 def open_consumer(settings: KafkaSettings) -> KafkaConsumer:

@@ -15,7 +15,7 @@ from kafka import errors as kafka_errors
 from pipeline.ledger.backoff import Patience, warn
 from pipeline.ledger.base import LedgerError, LedgerReader, Stored, UnavailableError, check_topic
 from pipeline.ledger.kafka.connection import raise_if_hopeless, sentence
-from pipeline.ledger.kafka.fetching import LOOK_MS, open_consumer, parse_headers, read_state
+from pipeline.ledger.kafka.fetching import LOOK_MS, not_ours, open_consumer, parse_headers, parse_key, read_state
 from pipeline.ledger.kafka.order import Sequencer
 from pipeline.ledger.kafka.settings import parse
 from pipeline.ledger.kafka.topics import STATE, topic_name
@@ -178,7 +178,9 @@ class KafkaReader(LedgerReader):
 
     def _store(self, topic: str, record: Any, position: Position) -> Stored:
         time_ns, _ = parse_headers(record)
-        return Stored(topic, record.key.decode(), decode(topic, record.value), record.value, time_ns, str(position))
+        if record.value is None:
+            raise not_ours(record)
+        return Stored(topic, parse_key(record), decode(topic, record.value), record.value, time_ns, str(position))
 
     def _begin(self, consumer: KafkaConsumer, topic: str, position: Position) -> list[TopicPartition]:
         partitions = self._partitions(consumer, topic)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pipeline.ledger.base import CorruptError
 
 PART_BYTES = 512 * 1024
+_MOST_PARTS = 2**20  # half a terabyte
 
 _NUL = "\0"
 _STAMP_KEY = b"\0stamp"
@@ -52,17 +53,33 @@ class StateTable:
     """The state topic's latest record of every key."""
 
     def __init__(self) -> None:
-        self._values: dict[bytes, tuple[bytes, int]] = {}
+        self._values: dict[str, tuple[bytes, int]] = {}
         self.stamp = Stamp()
 
-    def apply(self, key: bytes, value: bytes | None, headers: Headers) -> None:
-        """Take the topic's next record in."""
+    def apply(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Take the topic's next record in.
+
+        Raises:
+            CorruptError: it was not written by a ledger.
+        """
         if key == _STAMP_KEY:
             self.stamp = _read_stamp(value)
-        elif value is None:
-            self._values.pop(key, None)
+            return
+        try:
+            if key is None:
+                raise ValueError("a record without a key")
+            name, parts = key.decode(), int(dict(headers).get(_PARTS, b"1"))
+            if not 0 < parts <= _MOST_PARTS:
+                raise ValueError(f"a value of {parts} parts")
+        except (ValueError, TypeError) as error:
+            raise CorruptError(
+                f"the state topic in Kafka holds what was not written by crosscam ({error}): nothing else may write to "
+                "a site's topics"
+            ) from error
+        if value is None:
+            self._values.pop(name, None)
         else:
-            self._values[key] = value, int(dict(headers).get(_PARTS, b"1"))
+            self._values[name] = value, parts
 
     def values(self) -> dict[str, bytes]:
         """Whole values by key.
@@ -71,13 +88,12 @@ class StateTable:
             CorruptError: a part is missing.
         """
         whole: dict[str, bytes] = {}
-        for key in sorted(self._values):
-            if _NUL.encode() in key:
+        for name in sorted(self._values):
+            if _NUL in name:
                 continue
-            name = key.decode()
             try:
-                keys = [_part_key(name, part) for part in range(self._values[key][1])]
-                whole[name] = b"".join(self._values[part][0] for part in keys)
+                names = [_part_name(name, part) for part in range(self._values[name][1])]
+                whole[name] = b"".join(self._values[part][0] for part in names)
             except KeyError as error:
                 raise CorruptError(
                     f"the state '{name}' in Kafka lacks a part: records were deleted from its topic"
@@ -86,7 +102,7 @@ class StateTable:
 
     def part_counts(self) -> dict[str, int]:
         """Number of parts of every value that has more than one."""
-        return {key.decode(): parts for key, (_, parts) in self._values.items() if parts > 1}
+        return {name: parts for name, (_, parts) in self._values.items() if parts > 1}
 
 
 def changes(state: Mapping[str, bytes | None], part_counts: Mapping[str, int]) -> Iterator[Change]:
@@ -102,10 +118,10 @@ def changes(state: Mapping[str, bytes | None], part_counts: Mapping[str, int]) -
         parts = [] if value is None else [value[i : i + PART_BYTES] for i in range(0, len(value), PART_BYTES)] or [b""]
         for number, part in enumerate(parts):
             first_of_many = number == 0 and len(parts) > 1
-            yield _part_key(name, number), part, [(_PARTS, str(len(parts)).encode())] if first_of_many else []
+            yield _part_name(name, number).encode(), part, [(_PARTS, str(len(parts)).encode())] if first_of_many else []
         before = part_counts.get(name, 1)
         for number in range(len(parts), before):
-            yield _part_key(name, number), None, []
+            yield _part_name(name, number).encode(), None, []
 
 
 def after(state: Mapping[str, bytes | None], part_counts: Mapping[str, int]) -> dict[str, int]:
@@ -115,14 +131,16 @@ def after(state: Mapping[str, bytes | None], part_counts: Mapping[str, int]) -> 
     return counts | {name: -(-size // PART_BYTES) for name, size in sizes.items() if size > PART_BYTES}
 
 
-def _part_key(name: str, part: int) -> bytes:
-    return (name if part == 0 else f"{name}{_NUL}{part}").encode()
+def _part_name(name: str, part: int) -> str:
+    return name if part == 0 else f"{name}{_NUL}{part}"
 
 
 def _read_stamp(value: bytes | None) -> Stamp:
     try:
-        return Stamp(**json.loads(value or b""))
-    except (ValueError, TypeError) as error:
+        fields = json.loads(value or b"")
+        written = {str(topic): int(count) for topic, count in fields["written"].items()}
+        return Stamp(int(fields["epoch"]), int(fields["commit"]), written)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise CorruptError(
             "the state topic in Kafka holds a stamp of another version: use the build that wrote it"
         ) from error
