@@ -1,4 +1,4 @@
-"""For all tests: one Kafka, and no silent skips in CI."""
+"""For all tests: one Kafka, a Ray in this process, and no silent skips in CI."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
 # The default run tries the same examples everywhere, so that a red run means a change broke something. Search for new
 # ones with HYPOTHESIS_PROFILE=explore; what it finds becomes an @example.
 settings.register_profile("default-run", deadline=None, derandomize=True)
@@ -23,7 +25,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default-run"))
 
 # Skips that CI accepts: data that is not part of the project, hardware and rights that CI may not have, and a Python
 # that was built another way.
-ACCEPTED = ("shared/", "GPU", "the extra onnx-export", "root may", "right to mount", "built as a shared library")
+ACCEPTED = (
+    "shared/",
+    "GPU",
+    "the extra onnx-export",
+    "root may",
+    "right to mount",
+    "built as a shared library",
+    "KubeRay's schemas",
+)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -98,3 +108,18 @@ def kafka_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Settings that reach a Kafka cluster: KAFKA_BOOTSTRAP_SERVERS, or a server of our own."""
     servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     return {"bootstrap_servers": servers or request.getfixturevalue("kafka_server").bootstrap}
+
+
+@pytest.fixture(scope="module")
+def ray_in_place() -> Iterator[None]:
+    """A Ray that ends with the module's tests, as `crosscam run` starts one; it tells its metrics often."""
+    import ray
+
+    from pipeline.launch import NAMESPACE
+
+    ray.init(
+        address="local", num_cpus=4, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False,
+        object_store_memory=200_000_000, _system_config={"metrics_report_interval_ms": 300},
+    )  # fmt: skip
+    yield
+    ray.shutdown()

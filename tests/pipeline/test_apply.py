@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import ray
+from recorded_site import FPS, write_walkers
 
 from pipeline.assembly import build_reader
 from pipeline.changes import ChangeError, Changes, compare
 from pipeline.config import Site
 from pipeline.config_file import parse
-from pipeline.launch import NAMESPACE, Progress, Supervisor
+from pipeline.launch import Progress, Supervisor
 
-FPS = 10
 CALM = {"lines": "{}", "zones": "{}"}
-
-
-@pytest.fixture(scope="module")
-def ray_in_place() -> Iterator[None]:
-    ray.init(
-        address="local", num_cpus=4, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False,
-        object_store_memory=200_000_000,
-    )  # fmt: skip
-    yield
-    ray.shutdown()
 
 
 def site(folder: Path, cameras: dict[str, str], *, ledger: str = "ledger", more: str = "") -> Site:
@@ -41,17 +28,6 @@ def site(folder: Path, cameras: dict[str, str], *, ledger: str = "ledger", more:
     ]
     text = f"site: plaza\ncameras:\n{''.join(lines)}ledger: {{sqlite: {{path: {folder / ledger}.sqlite}}}}\n{more}"
     return parse(text, folder / "plaza.yaml")
-
-
-def walkers(path: Path, seed: int, seconds: int) -> None:
-    """Two people who walk to and fro, as MOT text."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for frame in range(1, seconds * FPS + 1):
-        for person in range(2):
-            x = 300 + 250 * np.sin(frame / 60 + 2 * person + seed) + random.normal(0, 1)
-            rows.append(f"{frame},-1,{x:.2f},{120 + 150 * person},40,100,0.9")
-    path.write_text("\n".join(rows) + "\n")
 
 
 class Applying:
@@ -91,7 +67,7 @@ def seen_by(site: Site, camera: str) -> list[Any]:
 
 def test_cameras_come_go_and_change_and_the_others_write_the_same_bytes(tmp_path: Path, ray_in_place: None) -> None:
     for seed, name in enumerate(("east", "west", "north", "south")):
-        walkers(tmp_path / f"{name}.txt", seed, 120)
+        write_walkers(tmp_path / f"{name}.txt", seed, 120)
     door = "lines: {door: [[300, 0], [300, 500]]}"
     whole = site(tmp_path, {"east": door, "west": door, "north": ""}, ledger="whole")
     Supervisor(whole).run()

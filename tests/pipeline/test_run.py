@@ -4,51 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import threading
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-import ray
+from ray_metrics import Scraped
+from recorded_site import FPS, contents, sqlite, write_walkers
 
-from mtmct.records import TOPICS
 from pipeline.assembly import build_reader
 from pipeline.config import Site
 from pipeline.config_file import load
-from pipeline.launch import NAMESPACE, Outcome, Progress, Supervisor
+from pipeline.launch import Outcome, Progress, Supervisor
+from pipeline.metrics.catalogue import (
+    COMMIT_SECONDS,
+    COMMITS,
+    FRAMES_DECODED,
+    IDENTITIES_ALIVE,
+    LATENCY_SECONDS,
+    READY,
+    WATERMARK_LAG,
+)
 from pipeline.summary import summarise
 
-FPS = 10
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray_in_place() -> Iterator[None]:
-    ray.init(
-        address="local", num_cpus=4, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False,
-        object_store_memory=200_000_000, _system_config={"metrics_report_interval_ms": 300},
-    )  # fmt: skip
-    yield
-    ray.shutdown()
-
-
-def write_detections(path: Path, seed: int, seconds: int) -> None:
-    """Three people who walk to and fro, with noise and misses, as MOT text."""
-    random = np.random.default_rng(seed)
-    rows = []
-    for frame in range(1, seconds * FPS + 1):
-        for person in range(3):
-            if random.random() < 0.05:
-                continue
-            x = 300 + 250 * np.sin(frame / 90 + 2 * person) + random.normal(0, 1)
-            y = 120 + 90 * person + random.normal(0, 1)
-            rows.append(f"{frame},-1,{x:.2f},{y:.2f},40,100,{random.uniform(0.65, 0.95):.3f}")
-    path.write_text("\n".join(rows) + "\n")
+pytestmark = pytest.mark.usefixtures("ray_in_place")
 
 
 def make_site(
@@ -56,7 +37,7 @@ def make_site(
 ) -> Site:
     for seed, camera in enumerate(("east", "west")):
         if not (folder / f"{camera}.txt").exists():
-            write_detections(folder / f"{camera}.txt", seed, seconds)
+            write_walkers(folder / f"{camera}.txt", seed, seconds)
     file = folder / f"{name}.yaml"
     file.write_text(
         f"site: {name}\n"
@@ -72,15 +53,6 @@ def make_site(
     return load(file)
 
 
-def contents(site: Site) -> dict[str, list[tuple[str, bytes]]]:
-    """Every record of the site's ledger, as bytes."""
-    reader = build_reader(site)
-    try:
-        return {topic: [(stored.key, stored.raw) for stored in reader.read(topic)] for topic in TOPICS}
-    finally:
-        reader.close()
-
-
 class Killer:
     """Kills -9 one actor of a running site as soon as a few commits are made."""
 
@@ -92,10 +64,6 @@ class Killer:
         if progress.commits >= 3 and self._victim in progress.pids and not self.killed.is_set():
             os.kill(progress.pids[self._victim], signal.SIGKILL)
             self.killed.set()
-
-
-def sqlite(path: Path) -> str:
-    return f"{{sqlite: {{path: '{path}'}}}}"
 
 
 def run(site: Site, on_progress: Callable[[Progress], None] = lambda progress: None) -> Outcome:
@@ -143,19 +111,6 @@ def test_one_worker_four_and_a_live_stream_write_the_same_bytes(tmp_path: Path) 
     assert written[0] == written[2], "a live stream"
 
 
-def exported() -> dict[str, float]:
-    """What Ray serves to Prometheus of our metrics: the sums over all tags but the camera's."""
-    (node,) = ray.nodes()
-    address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-    sums: dict[str, float] = {}
-    with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
-        for name, tags, value in re.findall(r"^(ray_crosscam_\w+)\{(.*)\} (\S+)$", answer.read().decode(), re.M):
-            camera = re.search(r'camera="(.*?)"', tags)
-            key = f"{name} {camera[1]}" if camera else name
-            sums[key] = sums.get(key, 0.0) + float(value) * ('site="metered"' in tags)
-    return sums
-
-
 def test_prometheus_finds_what_a_running_site_measures(tmp_path: Path) -> None:
     file = tmp_path / "metered.yaml"
     file.write_text(
@@ -163,22 +118,21 @@ def test_prometheus_finds_what_a_running_site_measures(tmp_path: Path) -> None:
         f"  - {{id: north, source: 'simulated:people=2,seconds=60,paced=1', start: {datetime.now(UTC).isoformat()}}}\n"
         f"ledger: {sqlite(tmp_path / 'ledger.sqlite')}\n"
     )
-    wanted = {
-        "ray_crosscam_frames_decoded_total north", "ray_crosscam_watermark_lag_seconds north",
-        "ray_crosscam_commits_total", "ray_crosscam_commit_seconds_count", "ray_crosscam_latency_seconds_count",
-        "ray_crosscam_identities_alive", "ray_crosscam_ready",
-    }  # fmt: skip
-    found: dict[str, float] = {}
+    wanted = [
+        (FRAMES_DECODED, "north"), (WATERMARK_LAG, "north"), (COMMITS,), (IDENTITIES_ALIVE,), (READY,),
+    ]  # fmt: skip
+    found: list[Scraped] = []
 
     def look(progress: Progress) -> None:
         if progress.commits:
-            found.update(exported())
-            if all(found.get(name) for name in wanted):
+            found.append(Scraped("metered"))
+            measured = [found[-1].of(COMMIT_SECONDS, part="_count"), found[-1].of(LATENCY_SECONDS, part="_count")]
+            if all((*measured, *(found[-1].of(*one) for one in wanted))):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(load(file), look)
-    assert 0 < found["ray_crosscam_watermark_lag_seconds north"] < 30
+    assert 0 < found[-1].of(WATERMARK_LAG, "north") < 30
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
@@ -213,12 +167,4 @@ def test_a_killed_actor_leaves_no_mark_on_a_kafka_ledger(
     killer = Killer(victim)
     run(site, killer)
     assert killer.killed.is_set()
-
-    def without_name(site: Site) -> dict[str, list[tuple[bytes, bytes]]]:
-        mine = site.site.encode()
-        return {
-            topic: [(key.encode().replace(mine, b"site"), raw.replace(mine, b"site")) for key, raw in rows]
-            for topic, rows in contents(site).items()
-        }
-
-    assert without_name(site) == without_name(whole)
+    assert contents(site) == contents(whole)

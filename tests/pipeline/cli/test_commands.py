@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from command_line import COMMAND, called, crosscam, refused
 
 from mtmct.fusion import FusionEngine
 from mtmct.records import CameraBatch, Tracklet
 from mtmct.topology import Topology
 from operators.embed import StripeEmbedder
 from operators.records import unpack
-from pipeline.cli import main
 from pipeline.ledger.base import LedgerError
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
 from pipeline.schema.codec import open_codec
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def crosscam(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", "from pipeline.cli import main; main()", *words],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=120,
-    )
-
-
-def called(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command in this process, which has loaded already what a new one would load: for those that start no Ray."""
-    out, errors = io.StringIO(), io.StringIO()
-    code: Any = 0
-    before = signal.getsignal(signal.SIGTERM), sys.argv
-    sys.argv = ["crosscam", *words]
-    try:
-        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-            main()
-    except SystemExit as ended:
-        code = ended.code or 0
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        sys.argv = before[1]
-    return subprocess.CompletedProcess(words, code, out.getvalue(), errors.getvalue())
-
-
-def refused(result: subprocess.CompletedProcess[str]) -> str:
-    """The sentence that a failed command printed; never a traceback."""
-    assert result.returncode != 0
-    assert "Traceback" not in result.stderr
-    return result.stderr.strip()
 
 
 def write_walkers(path: Path, seconds: int = 10, id_column: str = "-1") -> None:
@@ -148,7 +109,7 @@ def test_a_driver_that_is_killed_is_run_again_and_goes_on(finished: Path, tmp_pa
         write_walkers(tmp_path / f"{camera}.txt", seconds)
     (tmp_path / "plaza.yaml").write_text((finished / "plaza.yaml").read_text())
     for name, kill in (("whole", False), ("killed", True)):
-        command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", "plaza.yaml"]
+        command = [*COMMAND, "run", "plaza.yaml"]
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if kill:
             while commits(tmp_path / "run" / "plaza" / "ledger.sqlite") < 5:
@@ -173,7 +134,7 @@ def test_a_run_that_is_stopped_says_so_and_can_be_run_again(signal_number: signa
     ledger = tmp_path / "run" / "endless" / "ledger.sqlite"
     reached = 1
     for _ in range(2):
-        command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", "site.yaml"]
+        command = [*COMMAND, "run", "site.yaml"]
         process = subprocess.Popen(
             command,
             cwd=tmp_path,
@@ -213,7 +174,7 @@ def test_a_running_site_finds_and_erases_while_it_runs(tmp_path: Path) -> None:
     source = "simulated:people=2,seconds=0,paced=1"
     (tmp_path / "site.yaml").write_text(f"site: endless\ncameras: [{{id: a, source: '{source}', fps: 10}}]\n")
     ledger = tmp_path / "run" / "endless" / "ledger.sqlite"
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", "site.yaml"]
+    command = [*COMMAND, "run", "site.yaml"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         while commits(ledger) < 3:
@@ -244,7 +205,7 @@ def commits(ledger: Path) -> int:
 
 
 def test_tail_into_head_ends_without_a_word(finished: Path) -> None:
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "tail", "tracks", "--from-beginning"]
+    command = [*COMMAND, "tail", "tracks", "--from-beginning"]
     process = subprocess.Popen(command, cwd=finished, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()  # before the first line

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from streaming import Server, needed
 from tiny_videos import FakeClock, next_of, number_in, write_video
 
 from operators.records import Frame
@@ -18,9 +18,6 @@ from pipeline.sources.base import Interrupted, Restored, SourceError, SystemCloc
 from pipeline.sources.factory import open_source
 from pipeline.sources.live import Address, LiveVideo, device, network
 from pipeline.sources.staying_connected import LONGEST_WAIT_S, LiveOptions
-
-SYSTEM_PYTHON = Path("/usr/bin/python3")
-NEEDS = "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 
 
 def closed_port() -> int:
@@ -250,35 +247,10 @@ def test_a_still_picture_may_be_what_the_camera_is_for(tmp_path: Path) -> None:
     assert len([next_of(source, Frame) for _ in range(99)]) == 99
 
 
-class Server:
-    """GStreamer's RTSP server in a process of its own."""
-
-    def __init__(self, clip: Path, *user: str) -> None:
-        self._clip, self._user = clip, user
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        command = [SYSTEM_PYTHON, Path(__file__).with_name("rtsp_server.py"), self._clip, str(self.port), *self._user]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
 @pytest.fixture(scope="session")
 def rtsp_available() -> None:
-    asked = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; "
-    asked += "Gst.init(None); assert Gst.ElementFactory.find('qtdemux') and Gst.ElementFactory.find('rtph264pay')"
-    try:
-        subprocess.run([SYSTEM_PYTHON, "-c", asked], check=True, capture_output=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        pytest.skip(f"needs GStreamer's RTSP server: apt-get install {NEEDS}")
+    if missing := needed():
+        pytest.skip(missing)
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """A real RTSP server (GStreamer's) that plays a clip at its own speed; run by the system's Python.
 
-    python3 rtsp_server.py CLIP PORT [USER PASSWORD]
+    python3 rtsp_server.py CLIP PORT [--damaged] [USER PASSWORD]
 
 Port 0 takes a free one. The port is printed once the server listens; the stream is at /live, and the same at /damaged
-with half of the bytes of every fifth picture overwritten.
+with half of the bytes of every fifth picture overwritten. With --damaged it is so at /live, too.
 """
 
 import itertools
@@ -22,16 +22,17 @@ server.set_address("127.0.0.1")
 server.set_service(sys.argv[2])
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(f"( filesrc location={sys.argv[1]} ! qtdemux ! rtph264pay name=pay0 pt=96 config-interval=-1 )")
-if len(sys.argv) > 3:
+all_damaged = "--damaged" in sys.argv
+user = [word for word in sys.argv[3:] if word != "--damaged"]
+if user:
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(sys.argv[3], sys.argv[4]), token)
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(*user), token)
     server.set_auth(auth)
     factory.add_role_from_structure(
         Gst.Structure.from_string("viewer,media.factory.access=(boolean)true,media.factory.construct=(boolean)true")[0]
     )
-server.get_mount_points().add_factory("/live", factory)
 
 
 def prepare(factory, media):
@@ -61,6 +62,7 @@ damaged.set_launch(
 )
 damaged.connect("media-configure", prepare)
 server.get_mount_points().add_factory("/damaged", damaged)
+server.get_mount_points().add_factory("/live", damaged if all_damaged else factory)
 if server.attach(None) == 0:
     sys.exit("the port is taken")
 print(server.get_bound_port(), flush=True)
