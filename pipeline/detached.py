@@ -81,12 +81,22 @@ def ask(place: Place, method: str, *arguments: Any) -> Any:
         CrosscamError: it could not do it.
     """
     try:
-        return running.ask(place, method, *arguments)
+        return _at_the_door(place, method, *arguments)
     except running.NotRunningError:
         actor = None if place.site is None else _actor_of(place.site)
         if actor is None:
             raise
         return _called(actor.ask.remote(method, *arguments))
+
+
+def _at_the_door(place: Place, method: str, *arguments: Any) -> Any:
+    try:
+        return running.ask(place, method, *arguments)
+    except running.UnansweredError:
+        if method != "status":
+            raise
+        # It was just ending: who only wants to know how it is asks again, and finds it gone.
+        return running.ask(place, method, *arguments)
 
 
 def apply(site: Site) -> dict[str, list[str]]:

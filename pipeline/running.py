@@ -34,6 +34,10 @@ class NotRunningError(CrosscamError):
     """No run of the site can be reached from here."""
 
 
+class UnansweredError(CrosscamError):
+    """A run was asked and has not answered: it is ending, or stuck. What it did is not known."""
+
+
 def note_of(place: Place) -> Path:
     """Where the note of a ledger's run is."""
     if place.file is not None:
@@ -101,6 +105,7 @@ def ask(place: Place, method: str, *arguments: Any) -> Any:
 
     Raises:
         NotRunningError: none can be reached from here.
+        UnansweredError: it was asked, and has not answered.
         CrosscamError: it could not do it.
     """
     with socket.socket(socket.AF_UNIX) as line:
@@ -115,7 +120,7 @@ def ask(place: Place, method: str, *arguments: Any) -> Any:
             line.sendall(json.dumps({"method": method, "arguments": arguments}).encode() + b"\n")
             said = json.loads(line.makefile("rb").readline())
         except (OSError, ValueError) as error:
-            raise CrosscamError(
+            raise UnansweredError(
                 f"the running site has not answered ({error}): whether it did what was asked is not known; look again"
             ) from None
     if "error" in said:
