@@ -177,6 +177,12 @@ class KafkaServer:
         return f"{HOST}:{self._behind_detour_port}"
 
     @property
+    def pid(self) -> int:
+        """Its process id, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         """The server's own log."""
         return self.data / "server.log"

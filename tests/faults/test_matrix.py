@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from matrix import CELLS, Bench
+from bench import Bench
+from matrix import CELLS, FAULTS
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -23,8 +24,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Three raylets, and Kafka where there is Java."""
-    kafka = shutil.which("java") is not None
-    with contextlib.closing(Bench(tmp_path_factory.mktemp("faults"), kafka=kafka)) as made:
+    with_kafka = shutil.which("java") is not None
+    with contextlib.closing(Bench(tmp_path_factory.mktemp("faults"), with_kafka=with_kafka)) as made:
         yield made
 
 
@@ -33,5 +34,5 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def test_what_is_written_is_what_would_have_been_written(bench: Bench, kind: str, ledger: str, seed: int) -> None:
     if ledger == "kafka" and bench.kafka is None:
         pytest.skip("needs Java 17 or newer")
-    result = bench.cell(kind, ledger, seed)
+    result = bench.cell(kind, ledger, seed, FAULTS[kind])
     assert (result.lost, result.duplicated, result.same_bytes) == (0, 0, True)

@@ -1,0 +1,196 @@
+"""What faults are tried on: a Ray cluster of three raylets, a Kafka, a site, and what it writes undisturbed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+
+from ray.cluster_utils import Cluster
+
+from mtmct.records import TOPICS
+from pipeline.assembly import build_service, build_shard
+from pipeline.config_file import load
+from pipeline.testing import LocalFusion, LocalLink
+
+HERE = Path(__file__).resolve().parent
+for folder in (
+    HERE,
+    HERE.parent / "support",
+    HERE.parent / "pipeline" / "ledger",
+    HERE.parents[1] / "deploy" / "kafka",
+):
+    sys.path.insert(0, str(folder))
+import server as kafka  # noqa: E402
+from driver import PATIENCE_S, Run  # noqa: E402
+from faulty_link import FaultyLink  # noqa: E402
+from recorded_site import FPS, Contents, contents, parent_of, sqlite, write_walkers  # noqa: E402
+
+CAMERAS = ("east", "west")
+ACTORS = 1 + len(CAMERAS)
+# Long enough for a run to be still going on when it has come back from what is done to it.
+EVENT_S = 400
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How a run came back.
+
+    Attributes:
+        down_s: how long the fault lasted: 0 for a kill, until it was ended for what has to be ended.
+        recovery_s: from then on to the next commit; the driver's start included where it was the driver.
+        moved: actors that are on another node than before.
+    """
+
+    down_s: float
+    recovery_s: float
+    moved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell of the matrix.
+
+    Attributes:
+        lost, duplicated: records, against the run that nothing has happened to.
+        same_bytes: in the same order, too.
+    """
+
+    kind: str
+    ledger: str
+    seed: int
+    lost: int
+    duplicated: int
+    same_bytes: bool
+    recovery: Recovery
+
+
+Fault = Callable[["Bench", Path, Any], Recovery]
+
+
+def write_site(folder: Path, name: str, seed: int, ledger: str, address: str | None = None) -> Path:
+    """A site of two cameras, a worker each. Its text is the same for all names, the ledger apart."""
+    cameras = ""
+    for number, camera in enumerate(CAMERAS):
+        file = folder / f"{camera}-{seed}.txt"
+        if not file.exists():
+            write_walkers(file, 10 * seed + number, EVENT_S)
+        cameras += f"  - {{id: {camera}, source: 'detections:{file.name}', fps: {FPS}, "
+        cameras += (
+            f"homography: [[0.01,0,{3 * number}],[0,0.01,0],[0,0,1]], lines: {{door: [[300, 0], [300, 500]]}}}}\n"
+        )
+    text = f"site: {name}\ncameras:\n{cameras}resources: {{cameras_per_worker: 1}}\nledger: {ledger}\n"
+    text += f"ray_address: '{address}'\n" if address else ""
+    site = folder / f"{name}.yaml"
+    site.write_text(text)
+    return site
+
+
+def undisturbed(folder: Path, seed: int) -> Contents:
+    """What is to be written: the same site in this process, without Ray and without a fault."""
+    site = load(write_site(folder, "whole", seed, sqlite(folder / f"whole-{seed}.sqlite")))
+    with contextlib.closing(LocalFusion(lambda: build_service(site))) as fusion:
+        shards = [build_shard(site, (camera,), LocalLink(fusion)) for camera in CAMERAS]
+        threads = [threading.Thread(target=shard.run) for shard in shards]
+        for thread in threads:
+            thread.start()
+        fusion.call(lambda service: service.finished()).result(PATIENCE_S)
+        for thread in threads:
+            thread.join()
+    return contents(site)
+
+
+class Bench:
+    """The cluster, the Kafka, and the folder of all runs.
+
+    Args:
+        folder: for everything.
+        with_kafka: start one.
+    """
+
+    def __init__(self, folder: Path, *, with_kafka: bool) -> None:
+        self.folder = folder
+        self._node = {"num_cpus": 2, "object_store_memory": 80_000_000}
+        self.cluster = Cluster(initialize_head=True, head_node_args={**self._node, "include_dashboard": False})
+        for _ in range(2):
+            self.add_node()
+        # Looks for transactions that have timed out twice a second instead of every ten.
+        extra = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
+        made = kafka.KafkaServer(folder / "kafka", detour=kafka.free_port(), extra=extra) if with_kafka else None
+        self.kafka = made and made.start()
+        self._whole: dict[int, Contents] = {}
+        self._runs = 0
+        self._open: list[Run] = []
+
+    def close(self) -> None:
+        """Stop everything."""
+        if self.kafka is not None:
+            self.kafka.stop()
+        self.cluster.shutdown()
+
+    def add_node(self) -> None:
+        """One more raylet."""
+        self.cluster.add_node(**self._node)
+
+    def node_of(self, pid: int) -> Any:
+        """The cluster's node whose raylet has started this actor."""
+        raylet = parent_of(pid)
+        nodes = self.cluster.list_all_nodes()
+        return next((node for node in nodes if node.all_processes["raylet"][0].process.pid == raylet), None)
+
+    def run(self, file: Path) -> Run:
+        """A driver; ended with the cell at the latest."""
+        self._open.append(Run(file))
+        return self._open[-1]
+
+    def started(self, file: Path) -> Run:
+        """A driver whose site is under way."""
+        run = self.run(file)
+        run.under_way(ACTORS)
+        return run
+
+    def cell(self, kind: str, ledger: str, seed: int, fault: Fault) -> Result:
+        """One fault in one run.
+
+        Raises:
+            FaultError: it does not come back.
+        """
+        self._runs += 1
+        name = f"site-{os.getpid()}-{self._runs}"
+        where = sqlite(self.folder / f"{name}.sqlite")
+        detour = kind.startswith("commit")
+        if ledger == "kafka":
+            servers = f"127.0.0.1:{self.kafka.detour}" if detour else self.kafka.bootstrap
+            where = f"{{kafka: {{bootstrap_servers: '{servers}', request_timeout_ms: 2000}}}}"
+        file = write_site(self.folder, name, seed, where, self.cluster.address)
+        try:
+            with self._line(detour) as line:
+                recovery = fault(self, file, line)
+                found = contents(load(file))
+        finally:
+            while self._open:
+                self._open.pop().close()
+        if seed not in self._whole:
+            self._whole[seed] = undisturbed(self.folder, seed)
+        whole = self._whole[seed]
+        expected = Counter((topic, *row) for topic in TOPICS for row in whole[topic])
+        got = Counter((topic, *row) for topic in TOPICS for row in found[topic])
+        lost, duplicated = (expected - got).total(), (got - expected).total()
+        return Result(kind, ledger, seed, lost, duplicated, found == whole, recovery)
+
+    @contextlib.contextmanager
+    def _line(self, detour: bool) -> Iterator[FaultyLink | None]:
+        if not detour:
+            yield None
+            return
+        with contextlib.closing(FaultyLink(self.kafka.detour, self.kafka.behind_detour)) as line:
+            yield line

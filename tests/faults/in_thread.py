@@ -1,0 +1,66 @@
+"""A site's supervisor in a thread of this process, on the Ray that is there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from driver import PATIENCE_S, FaultError
+
+from pipeline.config import Site
+from pipeline.launch import Progress, Supervisor
+
+
+class InThread:
+    """A site's supervisor in a thread of this process, on the Ray that is there.
+
+    Attributes:
+        progress: as last told.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.progress = Progress()
+        self._heard = threading.Condition()
+        self._error: BaseException | None = None
+        self._supervisor = Supervisor(site, self._hear)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _hear(self, progress: Progress) -> None:
+        with self._heard:
+            self.progress = progress
+            self._heard.notify_all()
+
+    def _run(self) -> None:
+        try:
+            self._supervisor.run()
+        except BaseException as error:
+            self._error = error
+        with self._heard:
+            self._heard.notify_all()
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something that shows in the progress, or with it.
+
+        Raises:
+            FaultError: it does not come to that.
+        """
+        with self._heard:
+            self._heard.wait_for(lambda: condition() or not self._thread.is_alive(), PATIENCE_S)
+        if not condition():
+            raise FaultError(f"{what}: it does not come to that; {self._error or self.progress}")
+
+    def stop(self) -> None:
+        """End the site in good order."""
+        self._supervisor.methods["stop"]()
+        self.ends()
+
+    def ends(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            FaultError: it does not end, or not well.
+        """
+        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive() or self._error is not None:
+            raise FaultError(f"a run that should end well: {self._error or self.progress}")
