@@ -6,15 +6,19 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import ray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ray import serve
 from ray.exceptions import RayError
 from rich.console import Console
 
+from operators.draw import Privacy
 from operators.records import CrosscamError
+from pipeline.durations import Seconds
 from pipeline.serve.app import Options
+from pipeline.serve.guard import check_bind
 from pipeline.serve.models import APP, Served, application
 
 
@@ -69,6 +73,52 @@ def serve_site(
         CrosscamError: Ray does not answer, or the site cannot be served.
     """
 
+    site = _application(ledger, options)
+    said = f"http://{host}:{port}  (the API: /v1/docs; Ctrl-C ends it)"
+    _run("site", site, host, port, lambda: console.print(said, markup=False), 1, ray_address, until)
+
+
+class SiteArguments(BaseModel):
+    """What a Serve file says of a site.
+
+    Attributes:
+        ledger: the site's YAML file, or kafka://HOST:PORT/SITE.
+        page: with the page for people.
+        keep: what ended so long before the newest is forgotten, e.g. `24h`; all is kept if not given.
+        blur: what is made unrecognisable of everyone tracked.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    ledger: str
+    page: bool = True
+    keep: Annotated[Seconds, Field(gt=0)] | None = None
+    blur: Privacy = Privacy.NONE
+
+
+def site_application(arguments: dict[str, Any]) -> Any:
+    """A site for a Serve file, as `import_path: pipeline.serve.on_ray:site_application`; deploy/kuberay has one.
+
+    A cluster's proxies answer whoever reaches them: the secret of CROSSCAM_TOKEN is asked from everybody.
+
+    Args:
+        arguments: `args` of the file; see `SiteArguments`.
+
+    Raises:
+        CrosscamError: there is no token, or an argument is wrong.
+    """
+    try:
+        asked = SiteArguments.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CrosscamError(f"args of the Serve file: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    token = os.environ.get("CROSSCAM_TOKEN") or None
+    check_bind("0.0.0.0", token)
+    options = Options(token=token, local=False, keep_s=asked.keep, privacy=asked.blur, page=asked.page)
+    return _application(asked.ledger, options)
+
+
+def _application(ledger: str, options: Options) -> Any:
     def build() -> Any:
         from pipeline.address import find
         from pipeline.serve.app import create_app
@@ -78,8 +128,7 @@ def serve_site(
     site = serve.deployment(
         serve.ingress(build)(), name="site", ray_actor_options={"num_cpus": 0}, max_ongoing_requests=1000
     )
-    said = f"http://{host}:{port}  (the API: /v1/docs; Ctrl-C ends it)"
-    _run("site", site.bind(), host, port, lambda: console.print(said, markup=False), 1, ray_address, until)
+    return site.bind()
 
 
 def _run(

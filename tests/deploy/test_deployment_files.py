@@ -61,7 +61,7 @@ def test_the_container_recipe_copies_only_what_exists() -> None:
 def test_the_container_recipe_has_a_target_for(target: str) -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text()
     stage = text.partition(f" AS {target}\n")[2].partition("\nFROM ")[0]
-    assert f'"/opt/crosscam[{target}]"' in stage
+    assert f'"/opt/crosscam[{target},serve]"' in stage
     assert stage.index("useradd") < stage.index("USER crosscam")
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from operators.records import CrosscamError
 from pipeline.metrics.catalogue import ALL, Metric
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -114,7 +118,8 @@ def test_compose_starts_what_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "kind"), [("raycluster", "RayCluster"), ("recordings", "RayJob"), ("site", "Deployment")]
+    ("file", "kind"),
+    [("raycluster", "RayCluster"), ("recordings", "RayJob"), ("service", "RayService"), ("site", "Deployment")],
 )
 def test_a_manifest_is_whole(file: str, kind: str) -> None:
     manifest = read(f"kuberay/{file}.yaml")
@@ -131,7 +136,61 @@ def test_a_manifest_is_whole(file: str, kind: str) -> None:
         assert spec["shutdownAfterJobFinishes"] or not spec.get("ttlSecondsAfterFinished")
         assert ("rayClusterSpec" in spec) != ("clusterSelector" in spec)
         spec = spec["rayClusterSpec"]
+    if kind == "RayService":
+        spec = spec["rayClusterConfig"]
     check_ray_cluster(spec)
+
+
+def test_the_service_is_an_application_that_ray_serve_can_build_and_that_asks_for_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.serve.schema import ServeDeploySchema
+
+    from pipeline.serve.on_ray import site_application
+
+    described = YAML(typ="safe").load(read("kuberay/service.yaml")["spec"]["serveConfigV2"])
+    (application,) = ServeDeploySchema.model_validate(described).applications
+    module, _, function = application.import_path.partition(":")
+    assert getattr(importlib.import_module(module), function) is site_application
+    monkeypatch.delenv("CROSSCAM_TOKEN", raising=False)
+    with pytest.raises(CrosscamError, match="set CROSSCAM_TOKEN to a secret"):
+        site_application(application.args)
+    monkeypatch.setenv("CROSSCAM_TOKEN", "0123456789abcdef")
+    assert type(site_application(application.args)).__name__ == "Application"
+    with pytest.raises(CrosscamError, match=r"args of the Serve file: leger: Extra inputs"):
+        site_application({**application.args, "leger": "x"})
+
+
+@pytest.mark.parametrize("file", ["raycluster", "recordings", "service"])
+def test_a_manifest_is_what_kuberay_says_that_it_is(file: str) -> None:
+    manifest = read(f"kuberay/{file}.yaml")
+    schema = jsonschema.Draft202012Validator(kuberay_schema(manifest["kind"]))
+    assert [error.message[:200] for error in schema.iter_errors(manifest)] == []
+    (mistake,) = schema.iter_errors({**manifest, "spec": {**manifest["spec"], "shutdownAfterJobFinshes": True}})
+    assert "'shutdownAfterJobFinshes' was unexpected" in mistake.message
+
+
+def kuberay_schema(kind: str) -> Any:
+    """The schema of one of KubeRay's resources, closed: what the API server would drop without a word is an error."""
+    cache = Path(os.environ.get("GOMODCACHE") or Path.home() / "go" / "pkg" / "mod")
+    operator = "github.com/ray-project/kuberay/ray-operator"
+    found = sorted(cache.glob(f"{operator}@*/config/crd/bases/ray.io_{kind.lower()}s.yaml"))
+    if not found:
+        pytest.skip(f"needs KubeRay's schemas: go mod download {operator}@v1.4.2")
+    (version,) = (v for v in YAML(typ="safe").load(found[-1])["spec"]["versions"] if v["name"] == "v1")
+    return closed(version["schema"]["openAPIV3Schema"])
+
+
+def closed(schema: Any) -> Any:
+    """The schema with no other properties than those that it names."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        made.setdefault("additionalProperties", False)
+    return made
 
 
 def check_ray_cluster(spec: Mapping[str, Any]) -> None:
