@@ -43,9 +43,8 @@ def export_weights(source: Path, folder: Path | None, wishes: Wishes) -> Path:
 
 
 def _of_training(source: Path, folder: Path, wishes: Wishes) -> Path:
-    import paddle
-
     from operators.networks.blueprint import read_blueprint
+    from operators.networks.weights import put, read_state
 
     if wishes != Wishes():
         raise ModelError(f"{source} says itself what its network is: leave --like, --size and --classes out")
@@ -53,7 +52,7 @@ def _of_training(source: Path, folder: Path, wishes: Wishes) -> Path:
     if not (source / BEST).is_file():
         raise ModelError(f"{source / BEST} is missing: the training has not evaluated an epoch yet")
     network = blueprint.build()
-    network.set_state_dict(paddle.load(str(source / BEST)))
+    put(network, read_state(source / BEST), source / BEST)
     return blueprint.export(network, folder)
 
 
@@ -65,8 +64,8 @@ def _of_official(source: Path, folder: Path, wishes: Wishes) -> Path:
         labels_of,
         load_official,
         network_of,
-        read_state,
     )
+    from operators.networks.weights import read_state
 
     name = wishes.like or source.stem
     state = read_state(source)

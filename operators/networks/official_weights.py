@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from operators.class_names import COCO, VISDRONE
@@ -22,10 +20,7 @@ from operators.networks.official_names import OWN, PASSED_OVER, names_for
 from operators.networks.picodet import PicoDet
 from operators.networks.ppyoloe import PPYoloE
 from operators.networks.reid import LCNetEmbedding, PyramidEmbedding
-from operators.records import Float32
-
-State = dict[str, Float32]
-_SHOWN = 3
+from operators.networks.weights import State, differences
 
 _KINDS: Sequence[tuple[str, Callable[[re.Match[str], int], nn.Layer]]] = (
     (r"picodet_(xs|s|m|l)_", lambda name, count: PicoDet(count, name[1])),
@@ -38,25 +33,6 @@ _KINDS: Sequence[tuple[str, Callable[[re.Match[str], int], nn.Layer]]] = (
 )
 _CLASSES = ("head.head_cls0.bias", "yolo_head.pred_cls.0.bias", "detector.head.heatmap.2.conv.bias")
 """Tensors as long as there are classes."""
-
-
-def read_state(file: Path) -> State:
-    """The tensors of a `.pdparams` file by name.
-
-    Raises:
-        ModelError: it is missing, damaged, or holds something else.
-    """
-    if not file.is_file():
-        raise ModelError(f"{file}: there is no such file of weights")
-    try:
-        found = paddle.load(str(file), return_numpy=True)
-    except Exception as error:
-        raise ModelError(
-            f"{file} cannot be read as Paddle's weights ({type(error).__name__}): copy it again"
-        ) from error
-    if not isinstance(found, Mapping):
-        raise ModelError(f"{file} holds no weights by name: a .pdparams file of a whole network is expected")
-    return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
 
 
 def input_size(name: str) -> tuple[int, int]:
@@ -126,21 +102,12 @@ def load_official(network: nn.Layer, state: State) -> None:
     state = {name.removeprefix("reid.") if name.startswith("reid.backbone") else name: v for name, v in state.items()}
     own = {name: tensor for name, tensor in network.state_dict().items() if name not in OWN}
     theirs = {name: renamed(name) for name in own}
-    state = _folded(state, set(theirs.values()))
-    missing = [name for name in theirs.values() if name not in state]
-    strange = sorted(name for name in set(state) - set(theirs.values()) if not PASSED_OVER.search(name))
-    differing = [
-        f"{theirs[name]} is {_shape(state[theirs[name]])}, not {_shape(tensor)}"
-        for name, tensor in own.items()
-        if theirs[name] in state and list(state[theirs[name]].shape) != list(tensor.shape)
-    ]
-    wrong = [
-        f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})"
-        for names, what in ((missing, "are missing"), (strange, "have no place in it"), (differing, "differ in shape"))
-        if names
-    ]
+    wanted = set(theirs.values())
+    state = _folded(state, wanted)
+    state = {name: value for name, value in state.items() if name in wanted or not PASSED_OVER.search(name)}
+    wrong = differences(own, state, theirs)
     if wrong:
-        raise ModelError(f"not the weights of this {type(network).__name__}: of its tensors {'; '.join(wrong)}")
+        raise ModelError(f"not the weights of this {type(network).__name__}: of its tensors {wrong}")
     for name, tensor in own.items():
         tensor.set_value(np.asarray(state[theirs[name]], np.float32))
     network.eval()
@@ -167,7 +134,3 @@ def _folded(state: State, wanted: set[str]) -> State:
 def class_count(state: Mapping[str, Any]) -> int:
     """How many classes the weights of a detector or one-shot tracker tell apart; 1 where nothing says so."""
     return next((len(state[key]) for key in _CLASSES if key in state), 1)
-
-
-def _shape(tensor: Any) -> str:
-    return "x".join(map(str, tensor.shape))

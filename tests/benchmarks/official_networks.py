@@ -208,7 +208,8 @@ def outputs_of(network: nn.Layer, image: np.ndarray) -> Sequence[Any]:
 
 
 def compare(folder: Path) -> None:
-    from operators.networks.official_weights import load_official, network_of, read_state
+    from operators.networks.official_weights import load_official, network_of
+    from operators.networks.weights import read_state
 
     report = {}
     for name in NETWORKS:

@@ -22,6 +22,7 @@ from operators.networks.training.errors import TrainingError
 from operators.networks.training.logbook import Logbook
 from operators.networks.training.parallel import Team, join, separate, synchronised
 from operators.networks.training.schedule import warm_cosine, warm_steps
+from operators.networks.weights import put, read_state
 
 CHECKPOINT = "checkpoint.pdparams"
 BEST = "best.pdparams"
@@ -117,6 +118,7 @@ def fit(
 
     Raises:
         TrainingError: a checkpoint of another training, or a loss that is no number any more.
+        ModelError: a checkpoint whose weights are not this network's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     team = team or join()
@@ -146,7 +148,7 @@ def fit(
     separate(job.layer)
     team.wait()
     if (folder / BEST).is_file():
-        job.kept.set_state_dict(paddle.load(str(folder / BEST)))
+        put(job.kept, read_state(folder / BEST), folder / BEST)
     return log
 
 
@@ -257,7 +259,7 @@ def _restore(path: Path, about: Any, layer: nn.Layer, optimiser: Any, average: A
         raise TrainingError(f"{path} is no checkpoint of a training ({error}); remove it to start anew") from None
     if known != about:
         raise TrainingError(f"{path} was trained by another recipe or on other labels; train into another folder")
-    layer.set_state_dict(state["layer"])
+    put(layer, state["layer"], path)
     moments = zip(layer.parameters(), state["optimiser"], strict=True)
     optimiser.set_state_dict({one.name + key: value for one, own in moments for key, value in own.items()})
     if average is not None:

@@ -12,8 +12,9 @@ from operators.class_names import COCO, plain_name
 from operators.networks.layers import ConvNorm
 from operators.networks.official import load_convolutions, read_convolutions
 from operators.networks.official_names import names_for
-from operators.networks.official_weights import class_count, load_official, read_state
+from operators.networks.official_weights import class_count, load_official
 from operators.networks.training.errors import TrainingError
+from operators.networks.weights import read_state
 
 
 def begin(

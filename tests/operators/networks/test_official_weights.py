@@ -18,10 +18,11 @@ from operators.networks import picodet
 from operators.networks.fairmot import FairMot
 from operators.networks.jde import Jde
 from operators.networks.official_names import OWN, names_for
-from operators.networks.official_weights import input_size, labels_of, load_official, network_of, read_state
+from operators.networks.official_weights import input_size, labels_of, load_official, network_of
 from operators.networks.picodet import PicoDet
 from operators.networks.ppyoloe import PPYoloE, Size, Twofold
 from operators.networks.reid import LCNetEmbedding, PyramidEmbedding
+from operators.networks.weights import read_state
 
 # SHA-256 of the sorted names of PaddleDetection 2.6.0's own networks, as deep as these, and some of the names.
 OFFICIAL: dict[str, tuple[Callable[[], nn.Layer], str, str]] = {

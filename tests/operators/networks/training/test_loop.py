@@ -11,6 +11,7 @@ import paddle
 import pytest
 from paddle import Tensor, nn
 
+from operators.inference import ModelError
 from operators.networks.training.averaging import Average
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.loop import BEST, CHECKPOINT, Plan, best, fit, rate_at
@@ -60,6 +61,19 @@ def test_a_resumed_training_equals_an_uninterrupted_one_byte_for_byte(optimiser:
         assert one.numpy().tobytes() == other.numpy().tobytes()
     with pytest.raises(TrainingError, match="another recipe"):
         fit(Line(), replace(plan, seed=4), tmp_path / "parts", facts={}, resume=True)
+
+
+def test_weights_of_a_network_that_has_changed_since_are_not_half_loaded(tmp_path: Path) -> None:
+    fit(Line(), PLAN, tmp_path, facts={})
+    state = paddle.load(str(tmp_path / CHECKPOINT))
+    state["layer"] = {"weight": state["layer"]["weight"], "slope": state["layer"]["bias"]}
+    paddle.save(state, str(tmp_path / CHECKPOINT))
+    again = Line(start=5.0)
+    with pytest.raises(
+        ModelError, match=r"1 are missing \(bias\); 1 have no place in it \(slope\); export it with that"
+    ):
+        fit(again, PLAN, tmp_path, facts={}, resume=True)
+    assert again.layer.weight.item() == 5.0
 
 
 def test_the_best_epoch_is_kept_and_nothing_better_stops(tmp_path: Path) -> None:
