@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from mtmct.records import Record
@@ -100,11 +101,7 @@ def _to_json(_topic: str, value: Mapping[str, Any]) -> bytes:
 
 
 def _from_json(data: bytes) -> dict[str, Any]:
-    value = json.loads(data.decode(), parse_constant=_no_number)
+    value = orjson.loads(data)
     if not isinstance(value, dict):
         raise ValueError(f"a {type(value).__name__} where an object is expected")
     return value
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is not a number")

@@ -9,11 +9,12 @@ from typing import Any
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
     """One `tracks` record, without its points.
 
     Attributes:
+        who: the identity that it is now; None of one that was retracted.
         start, end: event times, microseconds. published: the identity it was published with.
         best: when the object was seen best, and its box then, xyxy pixels; None of a record without points.
         link: why, as in the record.
@@ -29,6 +30,7 @@ class Piece:
     provisional: bool
     link: Mapping[str, Any] | None
     best: tuple[int, Box] | None
+    who: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

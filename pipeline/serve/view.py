@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtmct.corrections import IdentityResolver
 from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TRACKS
 from pipeline.ledger.base import Stored
+from pipeline.serve.groups import Group, Groups
 from pipeline.serve.known import Box, CameraState, InView, Piece, Summary, Visit
 
 _US = 1_000_000
@@ -32,12 +32,12 @@ class SiteView:
     def __init__(self, keep_s: float | None = None) -> None:
         self._keep_us = None if keep_s is None else round(keep_s * _US)
         self._lock = threading.RLock()
-        self._resolver = IdentityResolver()
-        self._pieces: list[Piece] = []
-        self._groups: dict[str, list[Piece]] = defaultdict(list)
-        self._stale = False
+        self._groups = Groups()
+        self._summaries: dict[str, Summary] = {}
+        self._listed: list[Summary] | None = []
         self._said: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._in_view: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._viewed: tuple[int, dict[str, list[InView]]] = 0, {}
         self._cameras: dict[str, CameraState] = {}
         self._figures: dict[tuple[str, str, int, int], Mapping[str, Any]] = {}
         self._incidents: dict[tuple[str, int], Mapping[str, Any]] = {}
@@ -70,33 +70,32 @@ class SiteView:
     def in_view(self, camera: str | None = None) -> list[InView]:
         """Who is in the picture now, of one camera or of all, by camera and track."""
         with self._lock:
-            found = []
-            for (name, track), value in sorted(self._in_view.items()):
-                if camera not in (None, name) or value["end"] < self._cameras[name].last - _IN_VIEW_US:
-                    continue
-                who = self._resolver.name_of(name, track, value["start"])
-                if who is not None:
-                    found.append(_in_view(value, who))
-            return found
+            if self._viewed[0] != self._taken:
+                self._viewed = self._taken, self._look()
+            viewed = self._viewed[1]
+        if camera is not None:
+            return list(viewed.get(camera, ()))
+        return [one for name in sorted(viewed) for one in viewed[name]]
 
     def identities(self) -> list[Summary]:
         """All that have been named, those that were merged away or retracted included, by number."""
         with self._lock:
-            groups = self._grouped()
-            names = set(groups) | set(self._said)
-            summaries = [self._summary(name, groups.get(name, [])) for name in names if _number(name) is not None]
-        return sorted(summaries, key=lambda one: one.number)
+            self._summarize()
+            if self._listed is None:
+                self._listed = sorted(self._summaries.values(), key=lambda one: one.number)
+            return list(self._listed)
 
     def identity(self, name: str) -> Summary | None:
         """One of them; None if it has not been named, or was forgotten."""
         with self._lock:
-            pieces = self._grouped().get(name, [])
-            return self._summary(name, pieces) if pieces or name in self._said else None
+            self._summarize()
+            return self._summaries.get(name)
 
     def visits(self, name: str) -> list[Visit]:
         """Its local tracks, in order of first sight."""
         with self._lock:
-            pieces = list(self._grouped().get(name, ()))
+            group = self._groups.get(name)
+            pieces = [] if group is None else list(group.pieces)
         visits: dict[tuple[str, int], Visit] = {}
         for piece in sorted(pieces, key=lambda one: one.start):
             key = (piece.camera, piece.track)
@@ -151,7 +150,7 @@ class SiteView:
         """Who a track is; None if unknown or retracted. See `IdentityResolver.name_of`."""
         with self._lock:
             try:
-                return self._resolver.name_of(camera, track, time)
+                return self._groups.resolver.name_of(camera, track, time)
             except KeyError:
                 return None
 
@@ -159,7 +158,7 @@ class SiteView:
         """Its number, as drawing wants it."""
         with self._lock:
             try:
-                return self._resolver.identity_of(camera, track, time)
+                return self._groups.resolver.identity_of(camera, track, time)
             except KeyError:
                 return None
 
@@ -176,8 +175,7 @@ class SiteView:
     def span(self, camera: str) -> tuple[int, int] | None:
         """First and last event time of its tracks that are kept, microseconds."""
         with self._lock:
-            mine = [piece for piece in self._pieces if piece.camera == camera]
-        return (min(one.start for one in mine), max(one.end for one in mine)) if mine else None
+            return self._groups.span(camera)
 
     def _fold(self, stored: Stored) -> None:
         value = stored.value
@@ -193,7 +191,6 @@ class SiteView:
                 self._camera(value["camera"]).rejected += 1
 
     def _take_track(self, value: Mapping[str, Any], position: str) -> None:
-        self._resolver.published(value)
         points = value["points"]
         best = None
         if points:
@@ -211,9 +208,7 @@ class SiteView:
             value["link"],
             best,
         )
-        self._pieces.append(piece)
-        if not self._stale:
-            self._file(piece)
+        self._groups.add(piece, value)
         key = (piece.camera, piece.track)
         if value["ended"]:
             self._in_view.pop(key, None)
@@ -224,11 +219,10 @@ class SiteView:
             self._marks.append((piece.start, position))
 
     def _take_identity(self, value: Mapping[str, Any]) -> None:
-        self._resolver.apply(value)
+        self._groups.apply(value)
         self._said[value["identity"]].append(value)
         if value["into"] not in (None, value["identity"]):
             self._said[value["into"]].append(value)
-        self._stale = self._stale or value["event"] in ("merged", "split", "retracted")
 
     def _take_event(self, value: Mapping[str, Any]) -> None:
         camera = self._camera(value["camera"]) if value["camera"] else CameraState()
@@ -262,46 +256,57 @@ class SiteView:
         state.last = max(state.last, time_us)
         self.newest = max(self.newest, time_us)
 
-    def _file(self, piece: Piece) -> None:
-        name = self._resolver.name_of(piece.camera, piece.track, piece.start)
-        if name is not None:
-            self._groups[name].append(piece)
+    def _look(self) -> dict[str, list[InView]]:
+        """Who is in view, by camera. Who has not been seen for long is let go of: a camera's time does not go back."""
+        found: dict[str, list[InView]] = {}
+        for key in sorted(self._in_view):
+            value = self._in_view[key]
+            if value["end"] < self._cameras[key[0]].last - _IN_VIEW_US:
+                del self._in_view[key]
+                continue
+            who = self._groups.resolver.name_of(*key, value["start"])
+            if who is not None:
+                found.setdefault(key[0], []).append(_in_view(value, who))
+        return found
 
-    def _grouped(self) -> dict[str, list[Piece]]:
-        """Pieces by who they are now; sorted out anew only after a correction."""
-        if self._stale:
-            self._groups = defaultdict(list)
-            for piece in self._pieces:
-                self._file(piece)
-            self._stale = False
-        return self._groups
+    def _summarize(self) -> None:
+        """Bring the summaries up to date: of those of whom something is different."""
+        changed = self._groups.changed()
+        if changed is None:
+            self._summaries, self._listed, changed = {}, None, {*self._said, *self._groups.names()}
+        for name in changed:
+            group = self._groups.get(name)
+            if (group is None and name not in self._said) or _number(name) is None:
+                self._summaries.pop(name, None)
+            else:
+                self._summaries[name] = self._summary(name, group)
+            self._listed = None
 
-    def _summary(self, name: str, pieces: list[Piece]) -> Summary:
+    def _summary(self, name: str, group: Group | None) -> Summary:
         said = self._said.get(name, ())
         own = [value for value in said if value["identity"] == name]
-        current = self._resolver.current(name)
+        current = self._groups.resolver.current(name)
         closed = bool(own) and own[-1]["event"] == "closed"
         state = "closed" if closed else "open"
         if current != name:
             state = "retracted" if current is None else "merged"
-        cls = pieces[0].cls if pieces else own[-1]["class"] if own else ""
+        fallback = own[-1]["class"] if own else ""
         return Summary(
             identity=name,
             number=_number(name) or 0,
-            cls=cls,
+            cls=fallback if group is None else group.cls,
             state=state,
             into=current if state == "merged" else None,
             revision=max((value["revision"] for value in own), default=0),
-            start=min((one.start for one in pieces), default=None),
-            end=max((one.end for one in pieces), default=None),
-            cameras=tuple(sorted({one.camera for one in pieces})),
-            tracks=len({(one.camera, one.track) for one in pieces}),
+            start=None if group is None else group.start,
+            end=None if group is None else group.end,
+            cameras=() if group is None else tuple(sorted(group.cameras)),
+            tracks=0 if group is None else len(group.tracks),
         )
 
     def _prune(self, before: int) -> None:
-        self._pieces = [piece for piece in self._pieces if piece.end >= before]
-        self._stale = True
-        kept = set(self._grouped())
+        self._groups.forget(before)
+        kept = set(self._groups.names())
         self._said = defaultdict(
             list, {name: said for name, said in self._said.items() if name in kept or said[-1]["time"] >= before}
         )

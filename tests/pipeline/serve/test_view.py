@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mtmct.corrections import IdentityResolver
 from pipeline.ledger.base import Stored
 from pipeline.serve.view import SiteView
 
@@ -87,6 +91,67 @@ def test_the_retracted_are_seen_nowhere(view: SiteView) -> None:
     assert view.in_view() == [] and view.visits("plaza-000001") == []
     gone = view.identity("plaza-000001")
     assert gone is not None and gone.state == "retracted"
+
+
+def test_who_was_merged_twice_is_said_to_be_whom_he_is_in_the_end(view: SiteView) -> None:
+    tell(view, "tracks", *(track("north", number, number, f"plaza-{number:06d}") for number in (1, 2, 3)))
+    tell(view, "identities", said("plaza-000003", "merged", 4, "plaza-000002"))
+    assert [one.into for one in view.identities()] == [None, None, "plaza-000002"]
+    tell(view, "identities", said("plaza-000002", "merged", 5, "plaza-000001"))
+    assert [one.into for one in view.identities()] == [None, "plaza-000001", "plaza-000001"]
+    assert [visit.track for visit in view.visits("plaza-000001")] == [1, 2, 3]
+    tell(view, "identities", said("plaza-000001", "retracted", 6))
+    assert [one.state for one in view.identities()] == ["retracted"] * 3
+
+
+IDENTITIES = [f"plaza-{number:06d}" for number in range(1, 6)]
+identity = st.sampled_from(IDENTITIES)
+moment = st.integers(0, 9)
+corrections = st.one_of(
+    st.builds(lambda who, into: said(who, "merged", 9, into), identity, identity).filter(
+        lambda value: value["identity"] != value["into"]
+    ),
+    st.builds(lambda who: said(who, "retracted", 9), identity),
+    st.builds(
+        lambda who, into, tracks, since: said(who, "split", 9, into, tracks=tracks, since=since * US, until=None),
+        identity,
+        identity,
+        st.lists(st.integers(0, 3).map(lambda number: ["north", number]), min_size=1, max_size=2),
+        moment,
+    ).filter(lambda value: value["identity"] != value["into"]),
+)
+tracks = st.builds(lambda number, second, who: track("north", number, second, who), st.integers(0, 3), moment, identity)
+
+
+@pytest.mark.parametrize("only_of_who_stands", [True, False])
+@given(told=st.lists(tracks | corrections, max_size=30))
+def test_whatever_is_corrected_everybody_has_what_one_who_hears_it_all_at_once_gives_him(
+    only_of_who_stands: bool, told: list[dict[str, Any]]
+) -> None:
+    view, resolver = SiteView(), IdentityResolver()
+    heard = []
+    for value in told:
+        if only_of_who_stands and "points" not in value and resolver.current(value["identity"]) != value["identity"]:
+            continue
+        heard.append(value)
+        tell(view, "tracks" if "points" in value else "identities", value)
+        resolver.published(value) if "points" in value else resolver.apply(value)
+        view.identities()  # whoever asks in between gets no other answer in the end
+    said_tracks = [value for value in heard if "points" in value]
+    for name in IDENTITIES:
+        mine = [one for one in said_tracks if resolver.name_of("north", one["track"], one["start"]) == name]
+        kept = view.identity(name)
+        assert (kept is None or kept.start is None) == (not mine)
+        if kept is not None:
+            current = resolver.current(name)
+            assert kept.into == (current if current != name else None)
+            assert kept.tracks == len({one["track"] for one in mine})
+            assert kept.start == min((one["start"] for one in mine), default=None)
+            assert kept.end == max((one["end"] for one in mine), default=None)
+        pieces = Counter(one["track"] for one in mine)
+        assert {visit.track: visit.points for visit in view.visits(name)} == {
+            number: 2 * many for number, many in pieces.items()
+        }
 
 
 def test_a_visit_is_shown_as_it_was_seen_best(view: SiteView) -> None:
