@@ -26,7 +26,7 @@ from pipeline.sources.simulation.settings import Settings
 from pipeline.sources.simulation.site import site_of
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PATIENCE_S = 120.0
+_PATIENCE_S = 600.0
 
 
 def write_site(
