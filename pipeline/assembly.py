@@ -7,7 +7,7 @@ loads Paddle, and a site of detections files never needs it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,13 @@ from mtmct.fusion import FusionEngine
 from mtmct.settings import AppearanceCalibration
 from mtmct.site_flow import SiteFlow
 from mtmct.topology import CameraGeometry, Topology
-from operators.analyse.rules import Line, RuleError, Zone
-from operators.class_names import plain_name
 from operators.draw import Privacy
 from operators.exported_model import Description, find_configuration, read_configuration
 from operators.inference import ModelError, find_model_file
 from operators.records import Detections
 from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Describer, Embedder, Tracker
-from pipeline.config import Camera, ConfigError, Site
-from pipeline.config_file import refused
+from pipeline.config import Camera, Site
 from pipeline.config_rules import Snapshots
 from pipeline.fusion_service import Engine, FusionService, Parts
 from pipeline.fusion_settings import fusion_settings, site_flow_settings
@@ -39,7 +36,6 @@ from pipeline.link import FusionLink
 from pipeline.metrics.recorder import Recorder, Silent
 from pipeline.metrics.shard_watch import ShardWatch
 from pipeline.metrics.site_watch import SiteWatch
-from pipeline.profiles import SIX
 from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
 from pipeline.shard import Detector, Member, OpenMember, Shard
@@ -365,114 +361,11 @@ def build_parts(site: Site) -> Parts:
 
 def _keeps_to_the_clock(camera: Camera, source: Source) -> bool:
     """Whether event time is the wall clock's; a paced recording's is where it is told to start now."""
-    return source.live and (camera.start is not None or not _counts_from_start(source))
+    return source.live and (camera.start is not None or not counts_from_start(source))
 
 
-def check(site: Site) -> None:
-    """Find, before anything is started, what would fail on this machine.
-
-    Raises:
-        TrackerError: a parameter of the tracker that it does not have.
-        SourceError: a file that is not there.
-        ModelError: a model that is not there.
-        ConfigError: cameras that do not go together, or classes that the detector does not know.
-    """
-    sources: dict[str, Source] = {}
-    for camera in site.cameras:
-        source = sources[camera.id] = build_source(site, camera)
-        build_tracker(site, camera, source)
-        source.check()
-    _check_times(site, sources)
-    _check_embeddings(site, sources)
-    _check_rules(site, sources)
-    for model in (site.detector.model, site.embedder.model, *site.attributes.models.values()):
-        path = model_path(site, model)
-        if isinstance(path, Path):
-            find_model_file(path)
-    if any(source.brings == "frames" for source in sources.values()):
-        _check_classes(site)
-
-
-def _check_rules(site: Site, sources: Mapping[str, Source]) -> None:
-    """Lines and zones that lie outside a picture whose size is known by now, or ask for classes nobody has."""
-    for camera in site.cameras:
-        rules = site.rules(camera)
-        if not (rules.lines or rules.zones):
-            continue
-        classes = sources[camera.id].classes or site.classes
-        size = picture_size(site, camera)
-        # Of a live camera whoever sees its first picture will say so.
-        known = size is not None or sources[camera.id].brings != "frames"
-        asked: list[tuple[str, Line | Zone]] = [("lines", line) for line in rules.lines]
-        for kind, rule in [*asked, *(("zones", zone) for zone in rules.zones)]:
-            unknown = [cls for cls in rule.classes or () if cls not in classes]
-            if unknown:
-                reason = f"unknown class {unknown[0]!r}; the source has {', '.join(classes)}"
-                raise refused(site, camera.id, (kind, rule.name, "classes"), reason)
-            try:
-                if known:
-                    rule.placed(size)
-            except RuleError as error:
-                raise refused(site, camera.id, (kind, rule.name), str(error)) from None
-
-
-def _check_times(site: Site, sources: Mapping[str, Source]) -> None:
-    """Beside cameras that live now, a recording from 1970 would hold everything back."""
-    now = [name for name, source in sources.items() if source.live and not isinstance(source, Paced)]
-    for camera in site.cameras:
-        if now and camera.start is None and _counts_from_start(sources[camera.id]):
-            raise _refusal(
-                site,
-                f"camera {camera.id!r}: give it a `start:`, the time of its first frame; without one that is in 1970, "
-                f"and {now[0]!r} is live",
-            )
-
-
-def _counts_from_start(source: Source) -> bool:
+def counts_from_start(source: Source) -> bool:
+    """Whether its first frame is at `start:`, and not at a time of its own."""
     if isinstance(source, DetectionFile):
         return not source.contents.has_times
     return isinstance(source, Paced) or not source.live
-
-
-def _check_embeddings(site: Site, sources: Mapping[str, Source]) -> None:
-    """The built-in descriptor's embeddings cannot be compared with those of a network."""
-    given = [name for name, source in sources.items() if source.brings_embeddings]
-    seen = [name for name, source in sources.items() if source.brings == "frames"]
-    if given and seen and site.embedder.model == "default" and not gives_looks(site):
-        raise _refusal(
-            site,
-            f"embedder.model: the embeddings of camera {given[0]!r} come from its file and those of {seen[0]!r} from "
-            "the built-in descriptor, which cannot be compared; give the path of the model that made the file's, or "
-            "`none`",
-        )
-
-
-def _check_classes(site: Site) -> None:
-    """What the profile or the file asks for is what the detector can do."""
-    chosen, description = site.choices, describe_detector(site)
-    own = site.detector.model != "default"
-    if chosen.one_shot and not gives_looks(site):
-        raise _refusal(
-            site,
-            f"profile {site.profile}: it needs an exported network that gives embeddings along with boxes; give the "
-            f"folder of one as detector.model, such as {chosen.model} ({chosen.figures}; crosscam models list)",
-        )
-    known: Collection[str] = SIX if not own else () if description is None else description.labels
-    names = {plain_name(name) for name in known} | set(known)
-    unknown = [name for name in site.classes if known and name not in names and plain_name(name) not in names]
-    if not unknown:
-        return
-    if site.detector.classes is None:
-        raise _refusal(
-            site,
-            f"profile {site.profile}: {'the model' if own else 'the bundled model'} does not know {unknown[0]!r}; give "
-            f"an exported model that does as detector.model, such as {chosen.model} ({chosen.figures}; crosscam models "
-            f"list), or the names that yours uses as detector.classes: it knows {', '.join(sorted(known))}",
-        )
-    raise _refusal(
-        site, f"detector.classes: the model does not know {unknown[0]!r}; it knows {', '.join(sorted(known))}"
-    )
-
-
-def _refusal(site: Site, reason: str) -> ConfigError:
-    return ConfigError(reason if site.file is None else f"{site.file}: {reason}")

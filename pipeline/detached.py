@@ -25,8 +25,9 @@ from ray.experimental import internal_kv
 from operators.records import CrosscamError
 from pipeline import logs, running
 from pipeline.address import Place
+from pipeline.cluster import NAMESPACE, LaunchError, connect
 from pipeline.config import Ledger, Site, Sqlite
-from pipeline.launch import NAMESPACE, POLL_S, LaunchError, Supervisor, already_runs, connect
+from pipeline.launch import POLL_S, Supervisor, already_runs
 
 _ANSWER_S = 60.0
 _CHANGED = b"crosscam-site:"  # what a site was changed to, by its name, in the cluster's own store

@@ -25,7 +25,7 @@ from mtmct.settings import FusionSettings
 from operators.records import CrosscamError, unpack
 from pipeline import detached, running
 from pipeline.address import Place
-from pipeline.fusion_service import SITE_KEY
+from pipeline.commit_order import SITE_KEY
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.schema.codec import open_codec
 

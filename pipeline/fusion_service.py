@@ -1,8 +1,7 @@
 """What the FusionActor does, without Ray: take batches, put them in event-time order, fuse, commit, acknowledge.
 
-One commit a commit interval. An interval is committed once every camera has said everything about it, so which
-worker sent what, and when, leaves no mark on the output. Live cameras that fall silent stop holding the others
-back after `idle_timeout`; files never do.
+One commit a commit interval, in the order that `pipeline.commit_order` finds: which worker sent what, and when, leaves
+no mark on the output.
 """
 
 from __future__ import annotations
@@ -12,24 +11,23 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mtmct.records import CameraBatch, Commit, Record
-from operators.records import CrosscamError, StateError, pack, reading_state, unpack
+from operators.records import CrosscamError, reading_state
 from pipeline.changes import Changes
 from pipeline.clock_watch import ClockWatch
-from pipeline.health import HealthServer
-from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, StoppedError, SupersededError
+from pipeline.commit_order import CAMERA, SITE_KEY, CommitOrder
+from pipeline.health import HealthServer, answered_by
+from pipeline.lane import OutOfStepError, Resume, StoppedError, SupersededError
 from pipeline.ledger.base import Encoded, LedgerWriter
 from pipeline.metrics.catalogue import COMMIT_SECONDS, FUSE_SECONDS
 from pipeline.metrics.recorder import Silent
 from pipeline.metrics.site_watch import EVERY_S, SiteWatch
-from pipeline.notes import change_event, late_letter
+from pipeline.notes import change_event
 
 END_OF_TIME = 2**63 - 1
-SITE_KEY = "site"
-CAMERA = "camera/"
 # How long a camera that was taken out may take to end in good order.
 LEAVING_S = 5.0
 # Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
@@ -37,8 +35,6 @@ MAX_EARLY = 64
 # A camera's epochs count from the ledger's, which is stored as soon as fusion opens it: a fusion that dies before it
 # has committed anything leaves no epoch that its successor gives to another worker.
 EPOCHS_A_FUSION = 2**24
-# An event loop that does not answer within this is stuck.
-_ANSWER_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -95,18 +91,15 @@ class FusionService:
         self._site = site
         self._interval_ns = interval_ns
         self._idle_timeout = idle_timeout
+        self._order = CommitOrder(site, cameras, interval_ns, idle_timeout, clock)
         self._engine = engine
         self._ledger = ledger
         self._encode = encode
         self._clock = clock
         self._watch = watch or SiteWatch(Silent())
         self._health = health
-        self._lanes = {camera: Lane(live) for camera, live in cameras.items()}
         self._clocks = ClockWatch()
-        self._gone: dict[str, bytes] = {}  # what the ledger keeps of cameras that are not part of the site any more
-        self._last_interval: int | None = None
         self._commits = 0
-        self._finished = False
         self._error: CrosscamError | None = None
         self._started = asyncio.Lock()
         # Nobody may take a camera over while one of its batches is being committed.
@@ -146,23 +139,24 @@ class FusionService:
                     if self._health is not None:
                         loop = asyncio.get_running_loop()
                         self._health.open(
-                            alive=lambda: self._asked(loop, self.not_alive),
-                            ready=lambda: self._asked(loop, self.not_ready),
+                            alive=answered_by(loop, self.not_alive),
+                            ready=answered_by(loop, self.not_ready),
                         )
                     state = await self._call(self._ledger.open)
+                    self._order.restore(state)
                     with reading_state(f"site {self._site!r}"):
-                        self._restore(state)
+                        self._engine.restore(state)
                 except CrosscamError as error:
                     self._error = error
                     raise
                 now = self._clock()
-                for lane in self._lanes.values():
+                for lane in self._order.lanes.values():
                     lane.heard = now
-                self._watch.restored(state, self._lanes)
+                self._watch.restored(state, self._order.lanes)
                 self._clocks.restored(state)
                 self._task = asyncio.create_task(self._run())
                 self._watching = asyncio.create_task(self._look())
-                _log.info("fusion goes on after commit interval %s", self._last_interval)
+                _log.info("fusion goes on after commit interval %s", self._order.last_interval)
 
     async def start_camera(self, camera: str, retry_failed: bool = True) -> Resume:
         """A new worker takes the camera over, from its last commit; whatever an earlier one sent since is forgotten.
@@ -172,7 +166,7 @@ class FusionService:
             retry_failed: try a source again that has failed before; false in a run that has seen it fail.
         """
         await self.start()
-        lane = self._lane(camera)
+        lane = self._order.lane(camera)
         async with self._committing:
             lane.drop_queue(SupersededError(f"camera {camera!r}: another worker has taken it over"))
             lane.epoch = max(lane.epoch, (self._ledger.epoch - 1) * EPOCHS_A_FUSION) + 1
@@ -180,9 +174,9 @@ class FusionService:
             lane.heard = self._clock()
             self._watch.taken_over(camera)
             _log.info("a worker has taken over camera %s", camera, extra={"fields": {"camera": camera}})
-            if lane.failed is not None and retry_failed and not self._finished:
-                lane.take_up_again(0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns)
-            nothing_left = self._finished or lane.final or lane.failed is not None
+            if lane.failed is not None and retry_failed and not self._order.finished:
+                lane.take_up_again(self._order.now_ns or 0)
+            nothing_left = self._order.finished or lane.final or lane.failed is not None
             return Resume(lane.epoch, lane.committed, lane.state, nothing_left)
 
     async def attach(self, camera: str, epoch: int) -> int:
@@ -192,7 +186,7 @@ class FusionService:
             SupersededError: a later worker has the camera.
         """
         await self.start()
-        lane = self._lane(camera)
+        lane = self._order.lane(camera)
         async with self._committing:
             if epoch < lane.epoch:
                 raise SupersededError(f"camera {camera!r}: another worker has taken it over")
@@ -209,7 +203,7 @@ class FusionService:
             OutOfStepError: fusion has restarted or a batch is missing; `attach`, then send from there.
         """
         await self.start()
-        lane = self._lane(batch.camera)
+        lane = self._order.lane(batch.camera)
         if batch.epoch < lane.epoch:
             raise SupersededError(f"camera {batch.camera!r}: another worker has taken it over")
         if not lane.attached or batch.epoch > lane.epoch or batch.sequence > lane.expected + MAX_EARLY:
@@ -220,7 +214,7 @@ class FusionService:
         waiting = lane.waiting_for(batch.sequence)
         if waiting is None:
             waiting = lane.put(batch)
-            self._clocks.heard(batch.camera, batch.watermark_ns, self._lanes)
+            self._clocks.heard(batch.camera, batch.watermark_ns, self._order.lanes)
             self._news.set()
         await asyncio.shield(waiting)
 
@@ -238,7 +232,7 @@ class FusionService:
     async def complete(self) -> bool:
         """Whether the ledger holds a finished run of this site."""
         await self.start()
-        return self._finished
+        return self._order.finished
 
     async def backpressure(self) -> str:
         """Why batches are not acknowledged just now, as the reason that frames are dropped for meanwhile."""
@@ -258,7 +252,7 @@ class FusionService:
             return [self.waiting_for]
         if self._task is None:
             return ["the ledger has not been opened yet"]
-        missing = (camera for camera, lane in self._lanes.items() if not lane.attached and not lane.over)
+        missing = (camera for camera, lane in self._order.lanes.items() if not lane.attached and not lane.over)
         return [f"camera {camera!r} has no worker yet" for camera in missing]
 
     async def erase(self, number: int, last_said: Mapping[str, Any] | None = None) -> str | None:
@@ -278,7 +272,7 @@ class FusionService:
         async with self._committing:
             if self._error is not None:
                 raise self._error
-            now_ns = 0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns
+            now_ns = self._order.now_ns or 0
             commit = await self._call(self._engine.erase, number, now_ns, last_said)
             try:
                 await self._call(self._store, commit.records, commit.state)
@@ -301,44 +295,28 @@ class FusionService:
         """
         await self.start()
         until = self._clock() + LEAVING_S
-        while self._clock() < until and not all(self._lanes[camera].over for camera in changes.removed):
+        while self._clock() < until and not all(self._order.lanes[camera].over for camera in changes.removed):
             await asyncio.sleep(0.05)
         async with self._committing:
             if self._error is not None:
                 raise self._error
-            if self._finished:
+            if self._order.finished:
                 raise CrosscamError(f"site {self._site!r} has just come to its end: nothing was changed")
-            now_ns = 0 if self._last_interval is None else (self._last_interval + 1) * self._interval_ns
+            now_ns = self._order.now_ns or 0
             await self._call(lambda: parts.engine.restore(self._engine.snapshot()))
-            added = {camera: self._joining(camera, parts.cameras[camera], now_ns) for camera in changes.added}
+            added = {camera: self._order.joining(camera, parts.cameras[camera]) for camera in changes.added}
             state: dict[str, bytes | None] = {CAMERA + camera: lane.packed() for camera, lane in added.items()}
-            lanes = {**self._lanes, **added}
-            state[SITE_KEY] = self._packed(self._last_interval, finished=False, cameras=list(parts.cameras))
+            state[SITE_KEY] = self._order.packed(self._order.last_interval, finished=False, cameras=list(parts.cameras))
             try:
                 await self._call(self._store, [change_event(self._site, changes, now_ns)], state)
             except CrosscamError as error:
                 self._fail(error)
                 raise
             self._commits += 1
-            for camera in changes.removed:
-                lane = lanes[camera]
-                lane.drop_queue(SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more"))
-                self._gone[camera] = lane.packed()
-            self._lanes = {camera: lanes[camera] for camera in parts.cameras}
-            for camera, live in parts.cameras.items():
-                self._lanes[camera].live = live
+            self._order.change(parts.cameras, added, changes.removed)
             self._engine = parts.engine
             self._watch.keep_to(parts.by_the_clock)
         self._news.set()
-
-    def _joining(self, camera: str, live: bool, now_ns: int) -> Lane:
-        lane = Lane(live)
-        if camera in self._gone:
-            lane.restore(self._gone[camera])
-            lane.final = False
-        lane.take_up_again(now_ns)
-        lane.heard = self._clock()
-        return lane
 
     async def status(self) -> dict[str, Any]:
         """Commits so far, and per camera: counts, watermark, batches waiting, late tracklets, failure, clock.
@@ -350,20 +328,15 @@ class FusionService:
             "commits": self._commits,
             "waiting_for": self.waiting_for,
             "finished": self._done.is_set(),
-            "watermark_ns": None if self._last_interval is None else (self._last_interval + 1) * self._interval_ns,
+            "watermark_ns": self._order.now_ns,
             "cameras": {
                 camera: {
-                    "counts": dict(lane.counts),
-                    "waiting": len(lane.queue),
-                    "late": lane.late,
-                    "final": lane.final,
-                    "failed": lane.failed,
-                    "epoch": lane.epoch,
+                    **lane,
                     "skew_ms": self._clocks.skew_ms.get(camera),
                     "apart_s": self._clocks.apart_s.get(camera),
                     "batches_apart": self._clocks.batches_apart.get(camera, 0),
                 }
-                for camera, lane in self._lanes.items()
+                for camera, lane in self._order.status().items()
             },
         }
 
@@ -381,23 +354,16 @@ class FusionService:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _lane(self, camera: str) -> Lane:
-        if camera in self._gone and camera not in self._lanes:
-            raise SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more")
-        if camera not in self._lanes:
-            raise CrosscamError(f"camera {camera!r} is not part of site {self._site!r}; add it to the site's file")
-        return self._lanes[camera]
-
     async def _run(self) -> None:
         try:
             while True:
                 self._news.clear()
                 while await self._commit_next():
                     pass
-                if self._all_over():
+                if self._order.over:
                     await self._finish()
                     return
-                live = any(lane.live for lane in self._lanes.values())
+                live = any(lane.live for lane in self._order.lanes.values())
                 # The wake-up serves the idle time-out, which nothing else would notice.
                 timeout = min(1.0, self._idle_timeout / 4) if live else None
                 try:
@@ -412,84 +378,41 @@ class FusionService:
 
     async def _look(self) -> None:
         while not self._done.is_set():
-            self._watch.look(self._lanes, waiting=self.waiting_for is not None, ready=not self.not_ready())
+            self._watch.look(self._order.lanes, waiting=self.waiting_for is not None, ready=not self.not_ready())
             await asyncio.sleep(EVERY_S)
-
-    def _asked(self, loop: asyncio.AbstractEventLoop, question: Callable[[], list[str]]) -> list[str]:
-        """The answer, given by the event loop: one that is stuck is not well."""
-
-        async def answer() -> list[str]:
-            return question()
-
-        try:
-            return asyncio.run_coroutine_threadsafe(answer(), loop).result(_ANSWER_S)
-        except TimeoutError:
-            return [f"fusion has not answered within {_ANSWER_S:g} s"]
 
     def _fail(self, error: CrosscamError) -> None:
         _log.error(str(error))
         self._error = error
-        for lane in self._lanes.values():
+        for lane in self._order.lanes.values():
             lane.drop_queue(error)
         self._done.set()
-
-    def _next_interval(self) -> int | None:
-        heads = [lane.queue[0][0].interval for lane in self._lanes.values() if lane.queue]
-        if not heads:
-            return None
-        after_last = -(2**62) if self._last_interval is None else self._last_interval + 1
-        return max(min(heads), after_last)
-
-    def _ready(self) -> int | None:
-        """The interval that can be committed now."""
-        interval = self._next_interval()
-        if interval is None:
-            return None
-        end = (interval + 1) * self._interval_ns
-        if all(self._lets_pass(lane, end) for lane in self._lanes.values()):
-            return interval
-        # A camera that was added catches up: what it sends of intervals that are out would else wait for itself.
-        late = any(lane.queue and lane.queue[0][0].interval < interval for lane in self._lanes.values())
-        return self._last_interval if late else None
-
-    def _lets_pass(self, lane: Lane, end_ns: int) -> bool:
-        if lane.watermark_ns >= end_ns:
-            return True
-        return lane.live and self._clock() - lane.heard > self._idle_timeout
-
-    def _all_over(self) -> bool:
-        return self._finished or all(lane.over for lane in self._lanes.values())
 
     async def _commit_next(self) -> bool:
         """Commit the next interval if it is complete."""
         async with self._committing:
             # Asked under the lock: a camera may have been taken over, and its batches forgotten, in the meantime.
-            interval = self._ready()
+            interval = self._order.ready()
             if interval is not None:
                 await self._commit_interval(interval)
             return interval is not None
 
     async def _commit_interval(self, interval: int) -> None:
         # 1. Every batch up to it; one whose own interval is already out counts as late and moves into this commit.
-        taken: list[Entry] = []
-        for camera in sorted(self._lanes):
-            lane = self._lanes[camera]
-            taken += [entry for entry in lane.queue if entry[0].interval <= interval]
-        batches = [self._on_time(batch, interval) for batch, _ in taken]
+        taken = self._order.entries(interval)
+        batches = [self._order.on_time(batch, interval) for batch, _ in taken]
         # 2. Fuse. 3. Commit records and state in one step.
         with self._watch.timed(FUSE_SECONDS):
             commit = await self._call(self._engine.advance, batches, (interval + 1) * self._interval_ns)
         await self._write(commit, batches, interval, finished=False)
         # 4. Only now is it true: remember, and acknowledge.
-        for entry in taken:
-            self._lanes[entry[0].camera].acknowledge(entry)
-        self._last_interval = interval
+        self._order.committed(taken, interval)
 
     async def _finish(self) -> None:
-        if not self._finished:
+        if not self._order.finished:
             commit = await self._call(self._engine.advance, [], END_OF_TIME)
-            await self._write(commit, [], self._last_interval, finished=True)
-            self._finished = True
+            await self._write(commit, [], self._order.last_interval, finished=True)
+            self._order.finished = True
         self._done.set()
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -498,10 +421,7 @@ class FusionService:
     async def _write(
         self, commit: Commit, batches: Sequence[CameraBatch], interval: int | None, *, finished: bool
     ) -> None:
-        state: dict[str, bytes | None] = dict(commit.state)
-        for batch in batches:
-            state[CAMERA + batch.camera] = self._lanes[batch.camera].packed_after(batch)
-        state[SITE_KEY] = self._packed(interval, finished=finished, cameras=list(self._lanes))
+        state = {**commit.state, **self._order.state_after(batches, interval, finished=finished)}
         self._storing = True
         try:
             with self._watch.timed(COMMIT_SECONDS):
@@ -513,50 +433,6 @@ class FusionService:
         self._watch.committed(commit.records, state)
         self._clocks.committed(commit.records)
 
-    def _packed(self, interval: int | None, *, finished: bool, cameras: Sequence[str]) -> bytes:
-        """What the ledger keeps of the site."""
-        return pack(
-            {
-                "version": VERSION,
-                "interval_ns": self._interval_ns,
-                "interval": interval,
-                "finished": finished,
-                "cameras": list(cameras),
-            }
-        )
-
     def _store(self, records: Sequence[Record], state: Mapping[str, bytes | None]) -> None:
         """In the engine's thread: while a large commit is encoded, the event loop stays free to answer."""
         self._ledger.commit([self._encode(record) for record in records], state)
-
-    def _on_time(self, batch: CameraBatch, interval: int) -> CameraBatch:
-        """The batch itself, or, where its interval is already out, an empty one with its tracklets as dead letters."""
-        if self._last_interval is None or batch.interval > self._last_interval:
-            return batch
-        lane = self._lanes[batch.camera]
-        lane.late += len(batch.tracklets)
-        letters = tuple(late_letter(self._site, tracklet) for tracklet in batch.tracklets if len(tracklet))
-        return replace(batch, interval=interval, tracklets=(), deadletters=(*batch.deadletters, *letters))
-
-    def _restore(self, state: Mapping[str, bytes]) -> None:
-        known = list(self._lanes)
-        if SITE_KEY in state:
-            site = unpack(state[SITE_KEY])
-            if site["version"] != VERSION or site["interval_ns"] != self._interval_ns:
-                raise StateError(
-                    f"site {self._site!r}: its ledger was written with interval {site['interval_ns'] / 1e9:g}s (state "
-                    f"version {site['version']}), this run has {self._interval_ns / 1e9:g}s (state version {VERSION}); "
-                    "use the same interval and build, or start a new ledger"
-                )
-            self._last_interval, self._finished = site["interval"], site["finished"]
-            known = site.get("cameras", known)
-        for key, data in state.items():
-            if key.startswith(CAMERA):
-                camera = key.removeprefix(CAMERA)
-                if camera in self._lanes:
-                    self._lanes[camera].restore(data)
-                    # One that was taken out had ended with that, and not because there was no more of it.
-                    self._lanes[camera].final &= camera in known
-                else:
-                    self._gone[camera] = data
-        self._engine.restore(state)

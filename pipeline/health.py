@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,23 @@ from pipeline.sources.masking import mask
 # What keeps it from being well, a sentence each; empty where it is.
 Question = Callable[[], Sequence[str]]
 _ASKER_S = 5.0
+# An event loop that does not answer within this is stuck.
+_ANSWER_S = 2.0
+
+
+def answered_by(loop: asyncio.AbstractEventLoop, question: Callable[[], list[str]]) -> Question:
+    """The question, put to fusion's event loop from a thread of the server's: one that is stuck is not well."""
+
+    async def answer() -> list[str]:
+        return question()
+
+    def ask() -> list[str]:
+        try:
+            return asyncio.run_coroutine_threadsafe(answer(), loop).result(_ANSWER_S)
+        except TimeoutError:
+            return [f"fusion has not answered within {_ANSWER_S:g} s"]
+
+    return ask
 
 
 class HealthError(CrosscamError):

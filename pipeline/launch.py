@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +18,22 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTa
 
 from operators.records import CrosscamError
 from pipeline.actors import CameraWorker, FusionActor
-from pipeline.assembly import build_source, check
+from pipeline.assembly import build_source
 from pipeline.changes import Changes, compare
+from pipeline.checks import check
+from pipeline.cluster import LaunchError, check_room, connect
 from pipeline.config import Site
 from pipeline.config_file import load
+from pipeline.placement import after_changes, shards_of
+from pipeline.progress import Progress, Told
 from pipeline.running import Door
 
-NAMESPACE = "crosscam"
 POLL_S = 0.25
 RESTART = {"max_restarts": -1, "max_task_retries": 0}
 # How long a run that has just ended may still have its name, how long a change may take, and a picture.
 _NAME_FREE_S, _CHANGED_S, _PICTURE_S = 10.0, 300.0, 5.0
 # More deaths of one actor within that time are no accident, and restarting it again helps nobody.
 MAX_DEATHS, DEATHS_WITHIN_S = 5, 300.0
-
-
-class LaunchError(CrosscamError):
-    """The site cannot be run on this Ray."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a running site is.
-
-    Attributes:
-        counts: frame accounting per camera, the newest that is known.
-        commits: made by the present FusionActor.
-        waiting_for: what the ledger waits for, as a sentence; None when it does not.
-        restarts: actors that have come back under another process id.
-        pids: process ids of the actors: `fusion`, `worker-0`, ...
-    """
-
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    commits: int = 0
-    waiting_for: str | None = None
-    restarts: int = 0
-    pids: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,51 +51,6 @@ class Outcome:
     commits: int
     already_complete: bool
     stopped: bool = False
-
-
-def connect(site: Site, workers: int) -> bool:
-    """Attach to the site's cluster, or start a Ray of its own; true if one was started.
-
-    Raises:
-        LaunchError: the cluster does not answer.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if ray.is_initialized():
-        return False
-    options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
-    if site.ray_address is None:
-        # One logical CPU a worker: on a small machine workers share the cores rather than wait for ever.
-        cpus = max(os.cpu_count() or 1, workers * site.resources.threads)
-        options |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": 200_000_000}
-        options["address"] = "local"
-    else:
-        options["address"] = site.ray_address
-    try:
-        ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = site.ray_address or "this machine"
-        raise LaunchError(f"Ray on {where} does not answer ({error}); check ray_address, or leave it out") from None
-    return site.ray_address is None
-
-
-def check_room(site: Site, workers: int) -> None:
-    """Find out before launching what would otherwise wait for ever.
-
-    Raises:
-        LaunchError: the cluster has not enough CPUs or GPUs for the site's workers.
-    """
-    there = ray.cluster_resources()
-    for kind, each in (("CPU", float(site.resources.threads)), ("GPU", site.resources.gpus_per_worker)):
-        if workers * each > there.get(kind, 0.0):
-            raise LaunchError(
-                f"site {site.site!r} needs {workers * each:g} {kind}s for {workers} workers, Ray has "
-                f"{there.get(kind, 0.0):g}; add nodes, raise cameras_per_worker, or lower threads or gpus_per_worker"
-            )
-
-
-def shards_of(cameras: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    """The cameras of each worker, at most `size` of them."""
-    return [tuple(cameras[i : i + size]) for i in range(0, len(cameras), size)]
 
 
 def already_runs(site: str) -> str:
@@ -151,16 +85,12 @@ class Supervisor:
         self._fusion: Any = None
         self._on_connected = on_connected
         self._clock = clock
-        self._progress = Progress()
-        self._failures: dict[str, str] = {}
+        self._told = Told(site.site)
         self._deaths: dict[str, list[float]] = {}
         self._door: Door | None = None
         self._stop_asked = threading.Event()
         self._changes: queue.SimpleQueue[tuple[Site, Future[Changes]]] = queue.SimpleQueue()
-        self._lanes: Mapping[str, Any] = {}  # as fusion said last, like the next one
-        self._watermark: int | None = None
         self._runs: dict[Any, int] = {}
-        self._told: dict[str, Any] = {"site": site.site, "state": "starting", "pid": os.getpid(), "cameras": {}}
         self._shards = shards_of([camera.id for camera in site.cameras], site.resources.cameras_per_worker)
 
     @property
@@ -168,7 +98,7 @@ class Supervisor:
         """What may be asked from other threads while the site runs; each takes and gives JSON types."""
         return {
             "erase": self._erase,
-            "status": lambda: self._told,
+            "status": lambda: self._told.status,
             "stop": self._stop_asked.set,
             "apply": self._apply,
             "picture": self._picture,
@@ -235,7 +165,7 @@ class Supervisor:
                     if self._answer(ref, "fusion") is not None:
                         self._note_status("fusion", self._fusion.status.remote())
                         self._report()
-                        return Outcome(dict(self._failures), self._progress.commits, complete)
+                        return Outcome(dict(self._told.failures), self._told.progress.commits, complete)
                     finished = self._fusion.finished.remote(self._site)
                 else:
                     index = runs.pop(ref)
@@ -245,24 +175,10 @@ class Supervisor:
             self._report()
             while not self._changes.empty():
                 self._answer_change(*self._changes.get())
-        return Outcome(dict(self._failures), self._progress.commits, complete, stopped=True)
+        return Outcome(dict(self._told.failures), self._told.progress.commits, complete, stopped=True)
 
     def _report(self) -> None:
-        progress = self._progress
-        self._told = {
-            "site": self._site.site,
-            "state": "starting" if not progress.pids else "waiting" if progress.waiting_for else "running",
-            "pid": os.getpid(),
-            "commits": progress.commits,
-            "waiting_for": progress.waiting_for,
-            "restarts": progress.restarts,
-            "pids": dict(progress.pids),
-            "watermark": self._watermark,
-            "cameras": {
-                camera: {**lane, "counts": progress.counts.get(camera, {})} for camera, lane in self._lanes.items()
-            },
-        }
-        self._on_progress(progress)
+        self._on_progress(self._told.report())
 
     def _run_shard(self, index: int, *, first: bool) -> Any:
         return self._workers[index].run.remote(self._site, self._shards[index], self._fusion, first)
@@ -313,21 +229,14 @@ class Supervisor:
         changes = compare(self._site, site, live)
         if not changes:
             return changes
-        shards = [tuple(camera for camera in shard if camera not in changes.removed) for shard in self._shards]
         size = site.resources.cameras_per_worker
-        waiting = list(changes.added)
-        for i, shard in enumerate(shards):
-            shards[i] = (*shard, *waiting[: max(size - len(shard), 0)])
-            waiting = waiting[max(size - len(shard), 0) :]
-        shards += shards_of(waiting, size)
+        shards = after_changes(self._shards, changes.removed, changes.added, size)
         check_room(site, len(shards))
         # Those that go end in good order, in time for the commit from which on they are not there.
         self._ask_workers(site, lambda camera: camera in changes.removed, ())
         self._called(self._fusion.change.remote(site, changes))
         old, self._site, self._shards = self._shards, site, shards
-        for camera in changes.removed:
-            self._progress.counts.pop(camera, None)
-            self._failures.pop(camera, None)
+        self._told.forget(changes.removed)
         self._ask_workers(site, lambda camera: False, (*changes.changed, *changes.added), len(old))
         for index in range(len(old), len(shards)):
             self._add_worker()
@@ -422,28 +331,8 @@ class Supervisor:
                 asked[actor.status.remote()] = name
 
     def _note_status(self, name: str, ref: Any) -> None:
-        try:
-            status = ray.get(ref)
-        except (RayActorError, RayTaskError):
-            return  # its death is handled where its work is awaited
-        self._progress.restarts += self._progress.pids.get(name, status["pid"]) != status["pid"]
-        self._progress.pids[name] = status["pid"]
-        if name == "fusion":
-            self._progress.commits = status["commits"]
-            self._lanes, self._watermark = status["cameras"], status["watermark_ns"]
-            self._progress.waiting_for = status["waiting_for"]
-            for camera, lane in status["cameras"].items():
-                self._take_counts(camera, lane["counts"])
-                if lane["failed"] is not None:
-                    self._failures[camera] = lane["failed"]
-        else:
-            for camera, counts in status["cameras"].items():
-                self._take_counts(camera, counts)
-
-    def _take_counts(self, camera: str, counts: Mapping[str, int]) -> None:
-        known = self._progress.counts.get(camera, {})
-        if counts.get("decoded", 0) >= known.get("decoded", 0) and counts:
-            self._progress.counts[camera] = dict(counts)
+        with suppress(RayActorError, RayTaskError):  # its death is handled where its work is awaited
+            self._told.take(name, ray.get(ref))
 
     def _stop(self) -> None:
         """Let every actor put its things in order, then end it."""

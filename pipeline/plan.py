@@ -33,7 +33,7 @@ from pipeline.assembly import (
     picture_size,
 )
 from pipeline.config import Camera, Site
-from pipeline.launch import shards_of
+from pipeline.placement import shards_of
 from pipeline.recording import recording
 from pipeline.schema.codec import open_codec
 from pipeline.sources.base import Source, SourceError
@@ -366,7 +366,7 @@ def the_cluster(site: Site) -> dict[str, float]:
     """
     import ray
 
-    from pipeline.launch import connect
+    from pipeline.cluster import connect
 
     connect(site, 0)
     free = ray.available_resources()

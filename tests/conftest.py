@@ -115,7 +115,7 @@ def ray_in_place() -> Iterator[None]:
     """A Ray that ends with the module's tests, as `crosscam run` starts one; it tells its metrics often."""
     import ray
 
-    from pipeline.launch import NAMESPACE
+    from pipeline.cluster import NAMESPACE
 
     ray.init(
         address="local", num_cpus=4, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False,

@@ -106,7 +106,7 @@ def run_detached(site: Site, file: Path, log: str | None = None) -> None:
         CrosscamError: it has ended at once; the sentence says why.
     """
     from pipeline.address import Place
-    from pipeline.assembly import check
+    from pipeline.checks import check
     from pipeline.detached import ask, detach
     from pipeline.running import NotRunningError
 
@@ -136,7 +136,7 @@ def follow_site(place: Any) -> None:
     from pipeline.assembly import build_source
     from pipeline.cli.progress import PlainProgress, RunProgress
     from pipeline.detached import ask
-    from pipeline.launch import Progress
+    from pipeline.progress import Progress
     from pipeline.running import NotRunningError
 
     status = ask(place, "status")

@@ -27,7 +27,7 @@ def plan_command(
 
     Exits with 1 where this machine, or the cluster at `ray_address`, has not the room for it.
     """
-    from pipeline.assembly import check
+    from pipeline.checks import check
     from pipeline.plan import plan, the_cluster, this_machine
 
     site = load(config)

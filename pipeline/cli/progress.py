@@ -11,7 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from pipeline.launch import Progress as SiteProgress
+from pipeline.progress import Progress as SiteProgress
 
 # Time over which frames a second are averaged.
 WINDOW_S = 3.0

@@ -52,8 +52,9 @@ def run_command(
     """Run a site until its files end, or for ever with live cameras. Ctrl-C stops it; run again to go on."""
     from pipeline.address import Place
     from pipeline.cli.control import follow_site, run_detached
+    from pipeline.cluster import LaunchError
     from pipeline.detached import ask
-    from pipeline.launch import LaunchError, already_runs
+    from pipeline.launch import already_runs
     from pipeline.running import NotRunningError
 
     site = load(config)
@@ -220,7 +221,8 @@ def run(site: Site) -> int:
     """
     from pipeline import logs
     from pipeline.address import AddressError, remember
-    from pipeline.assembly import build_reader, build_source, check
+    from pipeline.assembly import build_reader, build_source
+    from pipeline.checks import check
     from pipeline.cli.progress import LogProgress, PlainProgress, RunProgress
     from pipeline.cli.tables import print_summary
     from pipeline.launch import Supervisor

@@ -28,10 +28,11 @@ from typing import Any, BinaryIO
 from ruamel.yaml import YAML
 
 from operators.records import CrosscamError, Frame, Image, unpack
-from pipeline.assembly import build_source, check
+from pipeline.assembly import build_source
+from pipeline.checks import check
+from pipeline.commit_order import SITE_KEY
 from pipeline.config import Site
 from pipeline.config_file import load
-from pipeline.fusion_service import SITE_KEY
 from pipeline.ledger.sqlite import SqliteReader
 from pipeline.serve.drawing import Drawn
 from pipeline.serve.problems import NotFoundError, UnfitError

@@ -24,7 +24,8 @@ from operators.records import Frame
 from pipeline.assembly import build_detector, build_source
 from pipeline.config import Ledger, Site, Sqlite
 from pipeline.config_file import load
-from pipeline.launch import Progress, Supervisor
+from pipeline.launch import Supervisor
+from pipeline.progress import Progress
 from pipeline.resources import configs
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from driver import PATIENCE_S, FaultError
 
 from pipeline.config import Site
-from pipeline.launch import Progress, Supervisor
+from pipeline.launch import Supervisor
+from pipeline.progress import Progress
 
 
 class InThread:

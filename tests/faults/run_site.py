@@ -10,7 +10,8 @@ from pathlib import Path
 from operators.records import CrosscamError
 from pipeline.cli.signals import install_sigterm
 from pipeline.config_file import load
-from pipeline.launch import Progress, Supervisor
+from pipeline.launch import Supervisor
+from pipeline.progress import Progress
 
 
 def tell(progress: Progress) -> None:

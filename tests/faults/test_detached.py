@@ -14,10 +14,10 @@ import ray
 
 from operators.records import CrosscamError
 from pipeline.address import Place
+from pipeline.cluster import NAMESPACE, LaunchError
 from pipeline.config import Site
 from pipeline.config_file import load
 from pipeline.detached import apply, ask, detach, wait_until_stopped
-from pipeline.launch import NAMESPACE, LaunchError
 from pipeline.running import NotRunningError
 
 pytestmark = pytest.mark.faults

@@ -15,7 +15,8 @@ from pipeline.assembly import build_reader
 from pipeline.changes import ChangeError, Changes, compare
 from pipeline.config import Site
 from pipeline.config_file import parse
-from pipeline.launch import Progress, Supervisor
+from pipeline.launch import Supervisor
+from pipeline.progress import Progress
 
 CALM = {"lines": "{}", "zones": "{}"}
 

@@ -15,7 +15,8 @@ from operators.embed import NeuralEmbedder, StripeEmbedder
 from operators.inference import ModelError
 from operators.track import TrackerError
 from pipeline import assembly
-from pipeline.assembly import build_describers, build_engine, build_source, build_tracker, check
+from pipeline.assembly import build_describers, build_engine, build_source, build_tracker
+from pipeline.checks import check
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import parse
 from pipeline.fusion_settings import site_flow_settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from operators.analyse import Across, Anchor, Crowding, Severity
-from pipeline.assembly import check
+from pipeline.checks import check
 from pipeline.config import ConfigError
 from pipeline.config_file import load, parse
 

@@ -93,7 +93,7 @@ def test_a_site_whose_ledger_was_taken_over_is_dead_and_says_why() -> None:
 
 
 def test_an_event_loop_that_is_stuck_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.fusion_service._ANSWER_S", 0.1)
+    monkeypatch.setattr("pipeline.health._ANSWER_S", 0.1)
     with site(MemoryLedger()) as (fusion, server):
         hold = threading.Event()
         fusion._loop.call_soon_threadsafe(hold.wait, 5)

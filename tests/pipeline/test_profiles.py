@@ -14,15 +14,8 @@ from operators.detect import open_detector
 from operators.looking_back import Before
 from operators.tiles import TiledDetector
 from operators.track import create
-from pipeline.assembly import (
-    build_detector,
-    build_embedder,
-    build_reader,
-    build_service,
-    build_shard,
-    build_tracker,
-    check,
-)
+from pipeline.assembly import build_detector, build_embedder, build_reader, build_service, build_shard, build_tracker
+from pipeline.checks import check
 from pipeline.config import ConfigError, Site
 from pipeline.config_file import load
 from pipeline.profiles import PROFILES

@@ -17,7 +17,7 @@ from recorded_site import FPS, contents, sqlite, write_walkers
 from pipeline.assembly import build_reader
 from pipeline.config import Site
 from pipeline.config_file import load
-from pipeline.launch import Outcome, Progress, Supervisor
+from pipeline.launch import Outcome, Supervisor
 from pipeline.metrics.catalogue import (
     COMMIT_SECONDS,
     COMMITS,
@@ -27,6 +27,7 @@ from pipeline.metrics.catalogue import (
     READY,
     WATERMARK_LAG,
 )
+from pipeline.progress import Progress
 from pipeline.summary import summarise
 
 pytestmark = pytest.mark.usefixtures("ray_in_place")

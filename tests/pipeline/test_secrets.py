@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent / "sources"))
 
+from command_line import COMMAND
 from streaming import Server, needed
 from tiny_videos import write_video
 
@@ -34,7 +34,6 @@ from pipeline.address import Place, find
 from pipeline.assembly import build_reader
 from pipeline.cli import app as commands
 from pipeline.config_file import load
-from pipeline.launch import NAMESPACE
 from pipeline.running import ask
 from pipeline.serve.app import Options, create_app
 
@@ -73,7 +72,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Session:
-    """A Ray of our own: its address, and the folder where its logs are."""
+    """The Ray of this process: its address, and the folder where its logs are."""
 
     address: str
     folder: Path
@@ -89,15 +88,8 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
-    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # the paths of its sockets must be short
-    context = ray.init(
-        address="local", num_cpus=4, namespace=NAMESPACE, include_dashboard=False, log_to_driver=False,
-        object_store_memory=100_000_000, _temp_dir=str(folder), _system_config={"metrics_report_interval_ms": 300},
-    )  # fmt: skip
-    yield Session(context.address_info["gcs_address"], folder)
-    ray.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
+def session(ray_in_place: None) -> Session:
+    return Session(ray.get_runtime_context().gcs_address, Path(ray._private.worker._global_node.get_session_dir_path()))
 
 
 @pytest.fixture(scope="module")
@@ -110,18 +102,25 @@ def cameras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     yield {
         "works": f"rtsp://viewer:${{CAMERA_PASSWORD}}@127.0.0.1:{server.port}/live",
         "refuses": f"rtsp://viewer:${{WRONG_PASSWORD}}@127.0.0.1:{server.port}/live",
-        "gone": f"rtsp://viewer:${{CAMERA_PASSWORD}}@127.0.0.1:{closed_port()}/live",
+        "gone": f"rtsp://viewer:${{CAMERA_PASSWORD}}@127.0.0.1:{unused_port()}/live",
     }
     server.kill()
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # the note of a run on Kafka lies where it was started
     for name, value in {
         "CAMERA_PASSWORD": quote(CAMERA, safe=""), "WRONG_PASSWORD": quote(WRONG, safe=""), "KAFKA_PASSWORD": KAFKA,
         "CROSSCAM_TOKEN": TOKEN,
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
+
+
+def unused_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def kafka_of(server: Any, password: str = "${KAFKA_PASSWORD}") -> str:
@@ -148,7 +147,7 @@ class Run:
     """`crosscam run`, and what it says."""
 
     def __init__(self, file: Path) -> None:
-        command = [sys.executable, "-m", "pipeline.cli", "run", file.name]
+        command = [*COMMAND, "run", file.name]
         self.file, self.said = file, file.with_suffix(".out")
         with self.said.open("wb") as out:
             self.process = subprocess.Popen(command, cwd=file.parent, stdout=out, stderr=subprocess.STDOUT)
@@ -157,9 +156,10 @@ class Run:
         """Wait until one camera has been tracked, and the others have been tried more than once."""
         place = Place.of(load(self.file))
         until = time.monotonic() + PATIENCE_S
+        told: dict[str, Any] = {}
         while time.monotonic() < until and self.process.poll() is None:
             try:
-                told: dict[str, Any] = ask(place, "status")
+                told = ask(place, "status")
                 counts = {name: lane["counts"] for name, lane in told["cameras"].items()}
                 if counts["works"].get("tracked") and all(
                     counts[c].get("interruptions", 0) > 1 for c in ("gone", "refuses")
@@ -168,7 +168,7 @@ class Run:
             except (CrosscamError, KeyError):
                 pass  # it is not there yet
             time.sleep(0.2)
-        raise AssertionError(self.said.read_text()[-3000:])
+        raise AssertionError(f"{told}\n{self.said.read_text()[-3000:]}")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -190,20 +190,23 @@ def asked_of_the_api(file: Path, folder: Path, seen: Seen) -> None:
                 seen.add(f"GET {path} {name} token", answer.content + str(answer.headers).encode())
                 assert token == TOKEN or "/v1/" not in path or answer.status_code == 401
         headers = {"authorization": f"Bearer {TOKEN}"}
-        for address in (f"rtsp://viewer:{quote(CAMERA, safe='')}@127.0.0.1:1/x", f"rtsp://{TOKEN}:1@127.0.0.1/x"):
-            made = client.post("/v1/analyses", data={"address": address, "start": "false"}, headers=headers)
-            seen.add(f"POST /v1/analyses {address[:12]}", made.content)
-            listed = client.get("/v1/analyses", headers=headers)
-            seen.add("GET /v1/analyses after that", listed.content)
+        address = f"rtsp://viewer:{quote(CAMERA, safe='')}@127.0.0.1:1/x"
+        made = client.post("/v1/analyses", data={"address": address, "start": "false"}, headers=headers)
+        seen.add("POST /v1/analyses", made.content)
+        seen.add("GET /v1/analyses after that", client.get("/v1/analyses", headers=headers).content)
+    # Its own site's file has the address as it was given, as a site's file may, and is for nobody else.
+    (kept,) = (folder / "analyses").glob("*/site.yaml")
+    assert kept.stat().st_mode & 0o077 == 0
+    kept.unlink()
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize(("log", "kind"), [("json", "kafka"), ("text", "sqlite")])
+@pytest.mark.parametrize(("log", "kind"), [("json", "kafka"), pytest.param("text", "sqlite", marks=pytest.mark.faults)])
 def test_passwords_and_token_of_a_running_site_turn_up_nowhere(
     tmp_path: Path, session: Session, cameras: dict[str, str], environment: None, kafka_server: Any, log: str, kind: str
 ) -> None:
     ledger = kafka_of(kafka_server) if kind == "kafka" else f"{{sqlite: {{path: '{tmp_path}/ledger.sqlite'}}}}"
-    port = closed_port()
+    port = unused_port()
     file = write_site(tmp_path, session, cameras, ledger, log, f"health: {{port: {port}}}\n")
     seen = Seen()
     run = Run(file)
@@ -233,6 +236,7 @@ def test_passwords_and_token_of_a_running_site_turn_up_nowhere(
 
 
 @pytest.mark.kafka
+@pytest.mark.faults
 def test_a_kafka_that_refuses_the_password_is_told_without_it(
     tmp_path: Path, session: Session, environment: None, kafka_server: Any
 ) -> None:

@@ -12,7 +12,7 @@ from mtmct.records import CameraBatch, Tracklet
 from mtmct.site_flow import SiteFlow, SiteFlowSettings
 from mtmct.topology import Topology
 from operators.records import pack
-from pipeline.fusion_service import SITE_KEY
+from pipeline.commit_order import SITE_KEY
 from pipeline.ledger.base import LedgerWriter
 from pipeline.schema.codec import open_codec
 

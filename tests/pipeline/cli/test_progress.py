@@ -9,7 +9,7 @@ from rich.console import Console
 from operators.records import pack
 from pipeline.cli.progress import PlainProgress
 from pipeline.cli.tables import print_summary
-from pipeline.launch import Progress
+from pipeline.progress import Progress
 from pipeline.summary import summarise
 from pipeline.testing import MemoryLedger, MemoryReader
 

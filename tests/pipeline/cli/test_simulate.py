@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from mtmct.evaluation import evaluate
 from mtmct.mot_text import find_ground_truth
 from operators.records import Frame
-from pipeline.assembly import build_engine, build_source, check, picture_size
+from pipeline.assembly import build_engine, build_source, picture_size
+from pipeline.checks import check
 from pipeline.cli import app
 from pipeline.config import Site
 from pipeline.config_file import load

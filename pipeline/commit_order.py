@@ -1,0 +1,220 @@
+"""The order of commits: what is known of a site's cameras, which interval can be committed, and what goes into it.
+
+An interval is complete once every camera has said everything about it. Live cameras that fall silent stop holding the
+others back after `idle_timeout`; files never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mtmct.records import CameraBatch
+from operators.records import CrosscamError, StateError, pack, reading_state, unpack
+from pipeline.lane import VERSION, Entry, Lane, SupersededError
+from pipeline.notes import late_letter
+
+SITE_KEY = "site"
+CAMERA = "camera/"
+
+
+class CommitOrder:
+    """What of a site's commits does not depend on who makes them, or where they go.
+
+    Args:
+        site: site name.
+        cameras: id of every camera, and whether it is live.
+        interval_ns: length of a commit interval.
+        idle_timeout: seconds after which a silent live camera stops holding the others back.
+        clock: monotonic seconds.
+
+    Attributes:
+        lanes: the site's cameras.
+        last_interval: that has been committed; None before the first.
+        finished: the ledger holds a run that has come to its end.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        cameras: Mapping[str, bool],
+        interval_ns: int,
+        idle_timeout: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._site = site
+        self._interval_ns = interval_ns
+        self._idle_timeout = idle_timeout
+        self._clock = clock
+        self.lanes = {camera: Lane(live) for camera, live in cameras.items()}
+        self._gone: dict[str, bytes] = {}  # what the ledger keeps of cameras that are not part of the site any more
+        self.last_interval: int | None = None
+        self.finished = False
+
+    @property
+    def now_ns(self) -> int | None:
+        """Event time up to which everything is committed; None before the first commit."""
+        return None if self.last_interval is None else (self.last_interval + 1) * self._interval_ns
+
+    @property
+    def over(self) -> bool:
+        """Nothing more is to be expected in this run."""
+        return self.finished or all(lane.over for lane in self.lanes.values())
+
+    def lane(self, camera: str) -> Lane:
+        """One of the site's cameras.
+
+        Raises:
+            SupersededError: it was one, and is no more.
+            CrosscamError: it never was one.
+        """
+        if camera in self._gone and camera not in self.lanes:
+            raise SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more")
+        if camera not in self.lanes:
+            raise CrosscamError(f"camera {camera!r} is not part of site {self._site!r}; add it to the site's file")
+        return self.lanes[camera]
+
+    def ready(self) -> int | None:
+        """The interval that can be committed now."""
+        interval = self._next_interval()
+        if interval is None:
+            return None
+        end = (interval + 1) * self._interval_ns
+        if all(self._lets_pass(lane, end) for lane in self.lanes.values()):
+            return interval
+        # A camera that was added catches up: what it sends of intervals that are out would else wait for itself.
+        late = any(lane.queue and lane.queue[0][0].interval < interval for lane in self.lanes.values())
+        return self.last_interval if late else None
+
+    def entries(self, interval: int) -> list[Entry]:
+        """Every batch up to this interval, in order of cameras."""
+        return [
+            entry
+            for camera in sorted(self.lanes)
+            for entry in self.lanes[camera].queue
+            if entry[0].interval <= interval
+        ]
+
+    def on_time(self, batch: CameraBatch, interval: int) -> CameraBatch:
+        """The batch itself, or, where its interval is already out, an empty one with its tracklets as dead letters."""
+        if self.last_interval is None or batch.interval > self.last_interval:
+            return batch
+        lane = self.lanes[batch.camera]
+        lane.late += len(batch.tracklets)
+        letters = tuple(late_letter(self._site, tracklet) for tracklet in batch.tracklets if len(tracklet))
+        return replace(batch, interval=interval, tracklets=(), deadletters=(*batch.deadletters, *letters))
+
+    def committed(self, entries: Sequence[Entry], interval: int) -> None:
+        """This is true now: remember it, and acknowledge the batches."""
+        for entry in entries:
+            self.lanes[entry[0].camera].acknowledge(entry)
+        self.last_interval = interval
+
+    def joining(self, camera: str, live: bool) -> Lane:
+        """A camera that is added; one that was here before goes on as it was."""
+        lane = Lane(live)
+        if camera in self._gone:
+            lane.restore(self._gone[camera])
+            lane.final = False
+        lane.take_up_again(self.now_ns or 0)
+        lane.heard = self._clock()
+        return lane
+
+    def change(self, cameras: Mapping[str, bool], added: Mapping[str, Lane], removed: Sequence[str]) -> None:
+        """Go on with these cameras.
+
+        Args:
+            cameras: all of them, and whether each is live.
+            added: by `joining`.
+            removed: whose batches that are not committed are forgotten.
+        """
+        lanes = {**self.lanes, **added}
+        for camera in removed:
+            lane = lanes[camera]
+            lane.drop_queue(SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more"))
+            self._gone[camera] = lane.packed()
+        self.lanes = {camera: lanes[camera] for camera in cameras}
+        for camera, live in cameras.items():
+            self.lanes[camera].live = live
+
+    def state_after(
+        self, batches: Sequence[CameraBatch], interval: int | None, *, finished: bool = False
+    ) -> dict[str, bytes | None]:
+        """What the ledger is to keep once these are committed."""
+        state: dict[str, bytes | None] = {
+            CAMERA + batch.camera: self.lanes[batch.camera].packed_after(batch) for batch in batches
+        }
+        state[SITE_KEY] = self.packed(interval, finished=finished, cameras=list(self.lanes))
+        return state
+
+    def packed(self, interval: int | None, *, finished: bool, cameras: Sequence[str]) -> bytes:
+        """What the ledger keeps of the site."""
+        return pack(
+            {
+                "version": VERSION,
+                "interval_ns": self._interval_ns,
+                "interval": interval,
+                "finished": finished,
+                "cameras": list(cameras),
+            }
+        )
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Go on from what the ledger kept.
+
+        Raises:
+            StateError: it is damaged, or of another version or interval.
+        """
+        with reading_state(f"site {self._site!r}"):
+            known = self._restore_site(state)
+            for key, data in state.items():
+                if key.startswith(CAMERA):
+                    camera = key.removeprefix(CAMERA)
+                    if camera in self.lanes:
+                        self.lanes[camera].restore(data)
+                        # One that was taken out had ended with that, and not because there was no more of it.
+                        self.lanes[camera].final &= camera in known
+                    else:
+                        self._gone[camera] = data
+
+    def _restore_site(self, state: Mapping[str, bytes]) -> Sequence[str]:
+        known: Sequence[str] = list(self.lanes)
+        if SITE_KEY in state:
+            site = unpack(state[SITE_KEY])
+            if site["version"] != VERSION or site["interval_ns"] != self._interval_ns:
+                raise StateError(
+                    f"site {self._site!r}: its ledger was written with interval {site['interval_ns'] / 1e9:g}s (state "
+                    f"version {site['version']}), this run has {self._interval_ns / 1e9:g}s (state version {VERSION}); "
+                    "use the same interval and build, or start a new ledger"
+                )
+            self.last_interval = None if site["interval"] is None else int(site["interval"])
+            self.finished = bool(site["finished"])
+            known = site.get("cameras", known)
+        return known
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Of each camera: counts, batches waiting, late tracklets, how it ended, and its epoch."""
+        return {
+            camera: {
+                "counts": dict(lane.counts),
+                "waiting": len(lane.queue),
+                "late": lane.late,
+                "final": lane.final,
+                "failed": lane.failed,
+                "epoch": lane.epoch,
+            }
+            for camera, lane in self.lanes.items()
+        }
+
+    def _next_interval(self) -> int | None:
+        heads = [lane.queue[0][0].interval for lane in self.lanes.values() if lane.queue]
+        if not heads:
+            return None
+        after_last = -(2**62) if self.last_interval is None else self.last_interval + 1
+        return max(min(heads), after_last)
+
+    def _lets_pass(self, lane: Lane, end_ns: int) -> bool:
+        if lane.watermark_ns >= end_ns:
+            return True
+        return lane.live and self._clock() - lane.heard > self._idle_timeout
