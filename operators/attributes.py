@@ -191,13 +191,18 @@ def enlarge(boxes: Float32) -> Float32:
 
 
 def open_attributes(
-    model: str | Path, *, device: str = "cpu", threads: int = 1, precision: str = "fp32"
+    model: str | Path,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    precision: str = "fp32",
+    gpu_memory_mb: int | None = None,
 ) -> AttributeReader:
     """Load an exported attribute network; arguments as `operators.inference.open_predictor`'s.
 
     Raises:
         ModelError: it cannot be loaded, or is none.
     """
-    predictor = open_predictor(model, device=device, threads=threads, precision=precision)
+    predictor = open_predictor(model, device=device, threads=threads, precision=precision, gpu_memory_mb=gpu_memory_mb)
     configuration = find_configuration(find_model_file(Path(model)).parent)
     return AttributeReader(predictor, read_configuration(configuration).preprocessing if configuration else None)

@@ -73,12 +73,13 @@ def open_detector(
     iou_threshold: float | None = None,
     input_size: int | None = None,
     max_batch: int | None = None,
+    gpu_memory_mb: int | None = None,
 ) -> ExportedDetector:
     """Load a detector and try it on an empty picture.
 
     Args:
         model: "default" for the bundled one, or a folder or file as `open_predictor` takes it.
-        device, threads, precision: see `open_predictor`.
+        device, threads, precision, gpu_memory_mb: see `open_predictor`.
         score_threshold: boxes below it are dropped.
         classes: keep only these, in this order; None for all that the model knows.
         iou_threshold: boxes that overlap a better one of their class by more are dropped; None for what the model's
@@ -97,7 +98,7 @@ def open_detector(
     place = BUNDLED if str(model) == "default" else Path(model)
     file = find_model_file(place)
     configuration = find_configuration(file.parent)
-    predictor = open_predictor(file, device=device, threads=threads, precision=precision)
+    predictor = open_predictor(file, device=device, threads=threads, precision=precision, gpu_memory_mb=gpu_memory_mb)
     return ExportedDetector(
         predictor,
         None if configuration is None else read_configuration(configuration),

@@ -65,6 +65,7 @@ def open_embedder(
     device: str = "cpu",
     threads: int = 1,
     precision: str = "fp32",
+    gpu_memory_mb: int | None = None,
     pptracking_compat: bool = False,
 ) -> Embedder | None:
     """The embedder of that name, or the one exported to that path.
@@ -74,6 +75,7 @@ def open_embedder(
         device: `cpu`, `gpu` or `gpu:N`; the default embedder runs on the CPU always.
         threads: CPU threads of the network.
         precision: as `operators.inference.PRECISIONS` names them.
+        gpu_memory_mb: see `operators.inference.open_predictor`.
         pptracking_compat: cut crops as PP-Tracking's deployment does, lying on their side and with blue first, for
             whoever must reproduce its numbers; networks were trained on upright crops, red first.
 
@@ -87,7 +89,7 @@ def open_embedder(
         return None
     if model == "default":
         return StripeEmbedder()
-    predictor = open_predictor(model, device=device, threads=threads, precision=precision)
+    predictor = open_predictor(model, device=device, threads=threads, precision=precision, gpu_memory_mb=gpu_memory_mb)
     configuration = find_configuration(find_model_file(Path(model)).parent)
     preparation = read_configuration(configuration).preprocessing if configuration else None
     return NeuralEmbedder(

@@ -30,6 +30,7 @@ _STEMS = ("model", "inference")
 _WEIGHTS = (".pdparams", ".pdopt", ".pdema")
 _READ_BY_3_2 = 3  # the newest format of `.json` programs that Paddle 3.2 writes
 _CHILD_PATIENCE_S = 120.0
+_POOL_MB = 256  # of a GPU, taken at the start
 
 
 class ModelError(CrosscamError):
@@ -72,7 +73,14 @@ class _Device:
         return cls(None if text == "cpu" else int(found.group(1) or 0))
 
 
-def open_predictor(path: str | Path, *, device: str = "cpu", threads: int = 1, precision: str = "fp32") -> Predictor:
+def open_predictor(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    precision: str = "fp32",
+    gpu_memory_mb: int | None = None,
+) -> Predictor:
     """Load an exported network.
 
     Args:
@@ -81,6 +89,8 @@ def open_predictor(path: str | Path, *, device: str = "cpu", threads: int = 1, p
         device: `cpu`, `gpu`, or `gpu:N`.
         threads: CPU threads of one run. Several predictors on shared cores do best with 1: more threads spin.
         precision: one of `PRECISIONS`. ONNX files run as they are: only fp32 is accepted for them.
+        gpu_memory_mb: most memory of the GPU that is taken, by all of the process's Paddle models together or by each
+            ONNX file; None for no limit.
 
     Raises:
         ModelError: no model there, several, a damaged one, or a device or precision that this installation lacks.
@@ -93,11 +103,13 @@ def open_predictor(path: str | Path, *, device: str = "cpu", threads: int = 1, p
         raise ModelError(f"precision {precision} needs a GPU: set device to gpu, or precision to fp32")
     if threads < 1:
         raise ModelError(f"a model cannot run on {threads} threads: set threads to 1 or more")
+    if gpu_memory_mb is not None and (place.index is None or gpu_memory_mb < 1):
+        raise ModelError(f"a limit of {gpu_memory_mb} MB of GPU memory needs a GPU, and one or more: leave it out")
     if file.suffix == ".onnx":
         if precision != "fp32":
             raise ModelError(f"{file} runs in the precision it was exported in: leave precision at fp32")
-        return OnnxPredictor(file, place, threads)
-    return PaddlePredictor(file, place, threads, precision)
+        return OnnxPredictor(file, place, threads, gpu_memory_mb)
+    return PaddlePredictor(file, place, threads, precision, gpu_memory_mb)
 
 
 def find_model_file(path: Path) -> Path:
@@ -139,7 +151,9 @@ class PaddlePredictor:
     Paddle's documentation and has not been run: there was no GPU at hand.
     """
 
-    def __init__(self, file: Path, device: _Device, threads: int, precision: str) -> None:
+    def __init__(
+        self, file: Path, device: _Device, threads: int, precision: str, gpu_memory_mb: int | None = None
+    ) -> None:
         self.name = str(file)
         parameters = file.with_suffix(".pdiparams")
         if not parameters.is_file():
@@ -160,7 +174,7 @@ class PaddlePredictor:
             if unsafe:
                 config.disable_mkldnn()
         else:
-            _use_gpu(config, paddle_inference.PrecisionType, device.index, precision)
+            _use_gpu(config, paddle_inference.PrecisionType, device.index, precision, gpu_memory_mb)
         try:
             self._predictor = paddle_inference.create_predictor(config)
         except Exception as error:
@@ -225,7 +239,7 @@ def _try_in_a_child(program: Path, parameters: Path) -> None:
         )
 
 
-def _use_gpu(config: Any, kinds: Any, index: int, precision: str) -> None:
+def _use_gpu(config: Any, kinds: Any, index: int, precision: str, memory_mb: int | None) -> None:
     """Unverified: written from Paddle's documentation."""
     import paddle
 
@@ -233,7 +247,10 @@ def _use_gpu(config: Any, kinds: Any, index: int, precision: str) -> None:
         raise ModelError("the installed Paddle knows no GPU: install crosscam[gpu], or set device to cpu")
     if index >= paddle.device.cuda.device_count():
         raise ModelError(f"there is no GPU {index}: this machine has {paddle.device.cuda.device_count()}")
-    pool_mb = 256
+    if memory_mb is not None:
+        # Of the process, and heeded from its first allocation on.
+        paddle.set_flags({"FLAGS_gpu_memory_limit_mb": memory_mb})
+    pool_mb = min(_POOL_MB, memory_mb or _POOL_MB)
     config.enable_use_gpu(pool_mb, index, kinds.Half if precision == "fp16" else kinds.Float32)
     if precision.startswith("trt-"):
         kind = {"trt-fp32": kinds.Float32, "trt-fp16": kinds.Half, "trt-int8": kinds.Int8}[precision]
@@ -247,7 +264,7 @@ def _use_gpu(config: Any, kinds: Any, index: int, precision: str) -> None:
 class OnnxPredictor:
     """A network under ONNX Runtime. The CUDA provider has not been run: there was no GPU at hand."""
 
-    def __init__(self, file: Path, device: _Device, threads: int) -> None:
+    def __init__(self, file: Path, device: _Device, threads: int, gpu_memory_mb: int | None = None) -> None:
         self.name = str(file)
         try:
             import onnxruntime
@@ -264,7 +281,8 @@ class OnnxPredictor:
                 raise ModelError(
                     "the installed ONNX Runtime knows no GPU: install onnxruntime-gpu, or set device to cpu"
                 )
-            providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index}))
+            limit = {} if gpu_memory_mb is None else {"gpu_mem_limit": gpu_memory_mb << 20}
+            providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index, **limit}))
         try:
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         except Exception as error:

@@ -75,6 +75,7 @@ def build_detector(site: Site) -> Detector:
         device=device_of(site),
         threads=site.resources.threads,
         precision=site.resources.precision,
+        gpu_memory_mb=site.resources.gpu_memory_mb,
         score_threshold=site.detector.score_threshold,
         classes=site.classes,
     )
@@ -92,6 +93,7 @@ def build_embedder(site: Site) -> Embedder | None:
         device=device_of(site),
         threads=site.resources.threads,
         precision=site.resources.precision,
+        gpu_memory_mb=site.resources.gpu_memory_mb,
     )
 
 
@@ -112,6 +114,7 @@ def build_describers(site: Site) -> list[Describer]:
             device=device_of(site),
             threads=site.resources.threads,
             precision=site.resources.precision,
+            gpu_memory_mb=site.resources.gpu_memory_mb,
         )
         if (kind == "person") != ("person" in reader.classes):
             other = "vehicle" if kind == "person" else "person"

@@ -237,13 +237,22 @@ class Resources(Model):
         cameras_per_worker: cameras chained in one actor, batched into one predictor call.
         gpus_per_worker: share of a GPU; 0 runs on the CPU.
         threads: CPU threads of a worker's predictor.
-        precision: fp32, or fp16 on a GPU.
+        precision: fp32; on a GPU also fp16, and trt-fp32, trt-fp16 or trt-int8 through TensorRT.
+        gpu_memory_mb: most memory of its GPU that a worker's models take; no limit if not given.
     """
 
     cameras_per_worker: Annotated[int, Field(ge=1)] = 8
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     threads: Annotated[int, Field(ge=1)] = 1
-    precision: Literal["fp32", "fp16"] = "fp32"
+    precision: Literal["fp32", "fp16", "trt-fp32", "trt-fp16", "trt-int8"] = "fp32"
+    gpu_memory_mb: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _gpu_for_what_needs_one(self) -> Resources:
+        for name, wanted in (("precision", self.precision != "fp32"), ("gpu_memory_mb", self.gpu_memory_mb)):
+            if wanted and not self.gpus_per_worker:
+                raise ValueError(f"{name}: {getattr(self, name)} needs a GPU: set gpus_per_worker, e.g. to 0.25")
+        return self
 
 
 class Health(Model):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from operators.detect import BUNDLED
-from operators.inference import ModelError, find_model_file, open_predictor
+from operators.inference import ModelError, _use_gpu, find_model_file, open_predictor
 
 
 def field(number: int, value: int | bytes) -> bytes:
@@ -188,6 +189,8 @@ def test_a_damaged_onnx_file_is_told(tmp_path: Path) -> None:
         ({"precision": "fp8"}, "there is no precision 'fp8': choose one of fp32, fp16"),
         ({"precision": "fp16"}, "precision fp16 needs a GPU"),
         ({"threads": 0}, "cannot run on 0 threads"),
+        ({"gpu_memory_mb": 500}, "a limit of 500 MB of GPU memory needs a GPU"),
+        ({"device": "gpu", "gpu_memory_mb": 0}, "a limit of 0 MB"),
     ],
 )
 def test_what_cannot_be_had_is_refused_before_loading(options: dict[str, object], message: str) -> None:
@@ -202,6 +205,87 @@ def test_a_gpu_that_paddle_was_not_built_for_is_refused() -> None:
         pytest.skip("this Paddle knows GPUs")
     with pytest.raises(ModelError, match=r"install crosscam\[gpu\], or set device to cpu"):
         open_predictor(BUNDLED, device="gpu:0")
+
+
+class Asked:
+    """Stands for Paddle's `Config`, and keeps what it is asked for."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *values, **named: self.calls.__setitem__(name, (values, named))
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """A Paddle that says it knows GPUs and has two; the flags that it is given."""
+    import paddle
+
+    flags: dict[str, object] = {}
+    monkeypatch.setattr(paddle, "is_compiled_with_cuda", lambda: True)
+    monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(paddle, "set_flags", flags.update)
+    return flags
+
+
+@pytest.mark.parametrize(
+    ("precision", "computes", "engine"),
+    [
+        ("fp32", "Float32", None),
+        ("fp16", "Half", None),
+        ("trt-fp32", "Float32", ("Float32", False)),
+        ("trt-fp16", "Float32", ("Half", False)),
+        ("trt-int8", "Float32", ("Int8", True)),
+    ],
+)
+def test_a_gpu_is_configured_as_paddles_documentation_says(
+    precision: str, computes: str, engine: tuple[str, bool] | None, two_gpus: dict[str, object]
+) -> None:
+    from paddle.inference import PrecisionType
+
+    asked = Asked()
+    _use_gpu(asked, PrecisionType, 1, precision, None)
+    assert asked.calls["enable_use_gpu"] == ((256, 1, getattr(PrecisionType, computes)), {})
+    assert two_gpus == {}
+    assert ("enable_tensorrt_engine" in asked.calls) == (engine is not None)
+    if engine is not None:
+        (_, told), kind = asked.calls["enable_tensorrt_engine"], getattr(PrecisionType, engine[0])
+        assert (told["precision_mode"], told["use_calib_mode"]) == (kind, engine[1])
+        assert asked.calls["enable_tuned_tensorrt_dynamic_shape"] == (("", True), {})
+
+
+def test_gpu_memory_has_a_limit(two_gpus: dict[str, object]) -> None:
+    from paddle.inference import PrecisionType
+
+    asked = Asked()
+    _use_gpu(asked, PrecisionType, 0, "fp32", 100)
+    assert two_gpus == {"FLAGS_gpu_memory_limit_mb": 100}
+    assert asked.calls["enable_use_gpu"][0][0] == 100, "and what is taken at the start is no more"
+
+
+def test_a_gpu_that_is_not_there_is_refused(two_gpus: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match="there is no GPU 2: this machine has 2"):
+        open_predictor(BUNDLED, device="gpu:2")
+
+
+@pytest.mark.parametrize(("limit", "told"), [(None, {}), (100, {"gpu_mem_limit": 100 * 2**20})])
+def test_an_onnx_file_goes_to_its_gpu_with_the_limit(
+    limit: int | None, told: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    asked: list[object] = []
+
+    def session(file: str, options: object, providers: list[object]) -> object:
+        asked.extend(providers)
+        raise RuntimeError("no GPU here")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    with pytest.raises(ModelError, match="no GPU here"):
+        open_predictor(onnx_doubling(tmp_path / "d.onnx"), device="gpu:1", gpu_memory_mb=limit)
+    assert asked == [("CUDAExecutionProvider", {"device_id": 1, **told}), "CPUExecutionProvider"]
 
 
 def test_an_onnx_file_keeps_its_precision(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def test_parameters_of_a_tracker_and_settings_of_kafka_pass_through() -> None:
             MINIMAL + "    homography: [[1,0,0],[0,1,0],[0,0,0]]\n",
             "line 5: cameras[0].homography: this homography is degenerate (it maps the picture onto a line)",
         ),
+        (MINIMAL + "resources: {precision: trt-fp16}\n", "precision: trt-fp16 needs a GPU: set gpus_per_worker, e.g."),
+        (MINIMAL + "resources: {gpu_memory_mb: 500}\n", "gpu_memory_mb: 500 needs a GPU: set gpus_per_worker"),
         ("site: plaza\n", "plaza.yaml: cameras: this field is missing; add `cameras:`"),
         ("site: plaza\ncameras: []\n", "plaza.yaml, line 2: cameras:"),
         ("site: Plaza One\ncameras: [{id: a, source: b}]\n", "line 1: site:"),
