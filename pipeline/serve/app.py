@@ -16,7 +16,7 @@ from pipeline.address import Place
 from pipeline.serve import analysis_routes, figure_routes, identity_routes, live_routes, problems, site_routes
 from pipeline.serve.analyses import Analyses
 from pipeline.serve.answers import HealthAnswer
-from pipeline.serve.context import Served
+from pipeline.serve.context import Remembered, Served
 from pipeline.serve.feed import Feed
 from pipeline.serve.guard import Guard
 from pipeline.serve.looks import Looks
@@ -79,7 +79,8 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
     app.state.served = served
     app.state.analyses = Analyses(options.work)
     app.state.largest = options.largest
-    app.state.texts = {}
+    app.state.portions = live_routes.Portions()
+    app.state.remembered = Remembered()
     problems.install(app)
     _add_health(app, feed)
     for routes in (site_routes, identity_routes, figure_routes, analysis_routes, live_routes):

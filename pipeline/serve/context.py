@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -27,6 +29,7 @@ from pipeline.serve.site_file import replace, rewrite
 from pipeline.serve.view import SiteView
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Callable[..., Any])
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Served:
     Attributes:
         place: its ledger. site: its file, None if it was not named by it.
         searches: how often anybody may search.
+        changes: how often the site's file was changed from here.
     """
 
     place: Place
@@ -44,6 +48,7 @@ class Served:
     shots: Shots
     looks: Looks
     searches: Rate = field(default_factory=lambda: Rate(per_s=5.0, burst=20))
+    changes: int = 0
 
     @property
     def view(self) -> SiteView:
@@ -101,7 +106,12 @@ class Served:
                 raise UnfitError(str(error).replace(str(file), file.name)) from None
             raise
         self.site = changed
+        self.changes += 1
         self.shots.configure(changed)
+
+    def state(self) -> Hashable:
+        """Equal as long as nothing of it has changed."""
+        return self.view.version, self.changes, self.feed.error
 
     def running(self) -> bool:
         """Whether a run of it can be reached from here."""
@@ -114,18 +124,66 @@ def served(request: Request) -> Served:
     return site
 
 
+class Remembered:
+    """The newest answers that follow from what has been read of the ledger, to be given again until more is read.
+
+    Args:
+        size: bytes of answers, at most.
+        age_s: no older ones are given: whether a site is running does not stand in its ledger.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, size: int = 32_000_000, age_s: float = 2.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size, self._age_s, self._clock = size, age_s, clock
+        self._held: OrderedDict[str, tuple[float, Hashable, Response]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, question: str, state: Hashable) -> Response | None:
+        """The answer to it in that state of things."""
+        found = self._held.get(question)
+        if found is None or found[1] != state or self._clock() - found[0] > self._age_s:
+            return None
+        return found[2]
+
+    def put(self, question: str, state: Hashable, answer: Response) -> None:
+        """Keep an answer."""
+        before = self._held.pop(question, None)
+        self._bytes += len(answer.body) - (0 if before is None else len(before[2].body))
+        self._held[question] = self._clock(), state, answer
+        while self._bytes > self._size:
+            self._bytes -= len(self._held.popitem(last=False)[1][2].body)
+
+
+def from_view(endpoint: E) -> E:
+    """Mark a GET whose answer is the same until more of the ledger is read, or the site's file changes."""
+    endpoint.from_view = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 class Etagged(APIRoute):
-    """Answers to GET carry an ETag, and `304 Not Modified` where the asker has the answer already."""
+    """Answers to GET carry an ETag, and `304 Not Modified` where the asker has the answer already.
+
+    Of endpoints that are marked `from_view`, answers are remembered.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
+        remember = getattr(self.endpoint, "from_view", False)
 
         async def handler(request: Request) -> Response:
-            response = await answer(request)
-            if request.method != "GET" or response.status_code != 200 or not getattr(response, "body", b""):
-                return response
-            tag = f'"{hashlib.blake2b(response.body, digest_size=12).hexdigest()}"'
-            response.headers["ETag"] = tag
+            if request.method != "GET":
+                return await answer(request)
+            remembered: Remembered = request.app.state.remembered
+            question, state = f"{request.url.path}?{request.url.query}", served(request).state() if remember else None
+            response = remembered.get(question, state) if remember else None
+            if response is None:
+                response = await answer(request)
+                if response.status_code != 200 or not getattr(response, "body", b""):
+                    return response
+                response.headers["ETag"] = f'"{hashlib.blake2b(response.body, digest_size=12).hexdigest()}"'
+                if remember:
+                    remembered.put(question, state, response)
+            tag = response.headers["ETag"]
             if tag in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
                 return Response(status_code=304, headers={"ETag": tag})
             return response

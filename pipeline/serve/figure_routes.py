@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from operators.records import Image
 from pipeline.serve.answers import Page
-from pipeline.serve.context import Etagged, Served, page, served
+from pipeline.serve.context import Etagged, Served, from_view, page, served
 from pipeline.serve.problems import NotFoundError
 from pipeline.serve.shots import NoPictureError
 from pipeline.whereabouts import Whereabouts, camera_heat, camera_trails, whereabouts
@@ -26,6 +26,7 @@ PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 
 
 @router.get("/counts")
+@from_view
 def counts(
     of: Site,
     camera: Annotated[str | None, Query(description="Of this camera; of the whole site if not given.")] = None,
@@ -42,6 +43,7 @@ def counts(
 
 
 @router.get("/incidents")
+@from_view
 def incidents(
     of: Site,
     camera: str | None = None,
@@ -81,6 +83,7 @@ def incident_picture(of: Site, camera: str, number: int) -> Response:
 
 
 @router.get("/journeys")
+@from_view
 def journeys(of: Site, after: After = None, limit: Limit = 100) -> Page[dict[str, Any]]:
     """Where identities were, of those that are gone, by their end."""
     some, following = page(of.view.journeys(), lambda value: str(value["identity"]), after, limit)
@@ -88,6 +91,7 @@ def journeys(of: Site, after: After = None, limit: Limit = 100) -> Page[dict[str
 
 
 @router.get("/heatmap.png", response_class=Response, responses=PNG)
+@from_view
 def heat_map(
     of: Site,
     camera: str,

@@ -12,7 +12,7 @@ from mtmct.search import Found
 from pipeline.erase import erase_identity
 from pipeline.explain import correction, reason
 from pipeline.serve.answers import ErasedAnswer, FoundAnswer, IdentityAnswer, IdentityDetail, Page, VisitAnswer
-from pipeline.serve.context import Etagged, Served, page, served
+from pipeline.serve.context import Etagged, Served, from_view, page, served
 from pipeline.serve.known import Summary, Visit
 from pipeline.serve.problems import NotFoundError, UnfitError
 
@@ -24,6 +24,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.get("/identities")
+@from_view
 def identities(
     of: Site,
     state: Annotated[str | None, Query(description="open, closed, merged or retracted.")] = None,
@@ -49,6 +50,7 @@ def identities(
 
 
 @router.get("/identities/{identity}")
+@from_view
 def identity(of: Site, identity: IdentityName) -> IdentityDetail:
     """One identity: its visits with the evidence of each link, corrections, and its journey."""
     summary = _find(of, identity)

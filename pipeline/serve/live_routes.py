@@ -21,7 +21,7 @@ from operators.records import CrosscamError
 from pipeline.ledger.base import Stored
 from pipeline.nvidia import behaviors, frames
 from pipeline.serve.context import Served
-from pipeline.serve.feed import TooFarBehindError
+from pipeline.serve.feed import Numbered, TooFarBehindError
 
 router = APIRouter()
 
@@ -47,11 +47,9 @@ async def live(socket: WebSocket) -> None:
     if asked.get("schema", "crosscam") not in WRITTEN:
         await socket.close(REFUSED, f"schemas are {', '.join(WRITTEN)}")
         return
-    schema = asked.get("schema", "crosscam")
-    texts = socket.app.state.texts
-    write = texts.setdefault(schema, OnceForAll(WRITTEN[schema]))
+    wanted = asked.get("schema", "crosscam"), camera
     positions = {topic: asked[topic] for topic in topics if topic in asked}
-    sender = asyncio.create_task(_send(socket, of, topics, camera, positions, start, write))
+    sender = asyncio.create_task(_send(socket, of, topics, wanted, positions, start))
     try:
         while True:
             await socket.receive_text()  # nothing is expected; this is how one learns that the watcher has left
@@ -67,18 +65,16 @@ async def _send(
     socket: WebSocket,
     of: Served,
     topics: tuple[str, ...],
-    camera: str | None,
+    wanted: tuple[str, str | None],
     positions: dict[str, str],
     start: Start,
-    write: Callable[[list[Stored]], str],
 ) -> None:
     try:
-        async for some in _records(of, topics, positions, start):
-            for stored in some:
-                positions[stored.topic] = stored.position
-            chosen = [one for one in some if camera is None or one.value.get("camera", camera) == camera]
-            if chosen:
-                await socket.send_text(f'{{"records":{write(chosen)},"positions":{json.dumps(positions)}}}')
+        async for portion in _portions(of, socket.app.state.portions, topics, positions, start):
+            positions |= portion.reached
+            text = portion.text(*wanted)
+            if text is not None:
+                await socket.send_text(f'{{"records":{text},"positions":{json.dumps(positions)}}}')
     except TooFarBehindError as error:
         await socket.close(TRY_AGAIN, str(error)[:120])
     except CrosscamError as error:
@@ -87,37 +83,82 @@ async def _send(
         return  # the watcher has left
 
 
-async def _records(
-    of: Served, topics: tuple[str, ...], positions: Mapping[str, str], start: Start
-) -> AsyncIterator[list[Stored]]:
-    """Batches of records after the positions: from the ledger if the ring does not reach back so far, then live."""
+class Portion:
+    """Records that are sent together, and their texts, each written once however many watchers get it."""
+
+    def __init__(self, records: list[Stored]) -> None:
+        self.records = records
+        self.reached = {stored.topic: stored.position for stored in records}
+        self._texts: dict[tuple[str, str | None], str | None] = {}
+
+    def text(self, schema: str, camera: str | None) -> str | None:
+        """Those of a camera, or of all, as a JSON list in that schema; None if there are none."""
+        key = schema, camera
+        if key not in self._texts:
+            some = [one for one in self.records if camera is None or one.value.get("camera", camera) == camera]
+            self._texts[key] = WRITTEN[schema](some) if some else None
+        return self._texts[key]
+
+
+class Portions:
+    """The newest portions. Watchers who live in the present get the very same."""
+
+    def __init__(self, kept: int = 8) -> None:
+        self._kept = kept
+        self._held: OrderedDict[tuple[int, int, tuple[str, ...]], Portion] = OrderedDict()
+
+    def of(self, numbered: list[Numbered], topics: tuple[str, ...]) -> Portion:
+        """What these records of the ring are to whoever wants these topics."""
+        key = numbered[0].number, numbered[-1].number, topics
+        if key not in self._held:
+            self._held[key] = Portion([one.stored for one in numbered if one.stored.topic in topics])
+            if len(self._held) > self._kept:
+                self._held.popitem(last=False)
+        return self._held[key]
+
+
+async def _portions(
+    of: Served, shared: Portions, topics: tuple[str, ...], positions: Mapping[str, str], start: Start
+) -> AsyncIterator[Portion]:
+    """Records after the positions: from the ledger if the ring does not reach back so far, then live."""
     ring = of.feed.ring
     number, read_by_ring = start
     had = ring.numbers(positions)
     waiting: dict[str, str] = {}
-    some: list[Stored]
     if had is not None:
         number = min(had.values(), default=number - 1) + 1
     else:
         had, seen = {}, dict(positions)
         past = _past(of, positions)
-        while some := await asyncio.to_thread(next, past, []):
-            seen |= {stored.topic: stored.position for stored in some}
-            yield some
+        while page := await asyncio.to_thread(next, past, None):
+            seen |= {stored.topic: stored.position for stored in page}
+            yield Portion(page)
         # Of each topic the ring brings first what the ledger has given already: up to and including that position.
         waiting = {topic: position for topic, position in seen.items() if read_by_ring.get(topic) != position}
+    newest_had = max(had.values(), default=-1)
     while True:
         await ring.news(number)
-        some = []
-        for one in ring.since(number):
-            number, topic = one.number + 1, one.stored.topic
-            if topic in waiting:
-                if waiting[topic] == one.stored.position:
-                    del waiting[topic]
-            elif topic in topics and one.number > had.get(topic, -1):
-                some.append(one.stored)
-        if some:
-            yield some
+        numbered = ring.since(number)
+        if not waiting and number > newest_had:
+            portion = shared.of(numbered, topics)
+        else:
+            portion = Portion(list(_not_given(numbered, topics, had, waiting)))
+        number = numbered[-1].number + 1
+        if portion.records:
+            yield portion
+
+
+def _not_given(
+    numbered: list[Numbered], topics: tuple[str, ...], had: Mapping[str, int], waiting: dict[str, str]
+) -> Iterator[Stored]:
+    """Those of the topics that the watcher has not got yet; of `waiting` is taken away what has been reached."""
+    for one in numbered:
+        topic = one.stored.topic
+        if topic in waiting:
+            if waiting[topic] == one.stored.position:
+                del waiting[topic]
+        elif topic in topics and one.number > had.get(topic, -1):
+            yield one.stored
 
 
 def _past(of: Served, positions: Mapping[str, str]) -> Iterator[list[Stored]]:
@@ -141,25 +182,6 @@ def as_nvidia(some: list[Stored]) -> str:
         if one.topic == EVENTS and one.value["type"] == "journey":
             said += behaviors(one.value)
     return json.dumps(said, separators=(",", ":"))
-
-
-class OnceForAll:
-    """Writes records once, however many watchers get the same ones: the newest few texts are kept.
-
-    Watchers who live in the present get the very same records, told by their topics and positions.
-    """
-
-    def __init__(self, write: Callable[[list[Stored]], str], kept: int = 8) -> None:
-        self._write, self._kept = write, kept
-        self._texts: OrderedDict[tuple[object, ...], str] = OrderedDict()
-
-    def __call__(self, some: list[Stored]) -> str:
-        key = tuple((one.topic, one.position) for one in some)
-        if key not in self._texts:
-            self._texts[key] = self._write(some)
-            if len(self._texts) > self._kept:
-                self._texts.popitem(last=False)
-        return self._texts[key]
 
 
 WRITTEN: Mapping[str, Callable[[list[Stored]], str]] = {"crosscam": as_stored, "nvidia": as_nvidia}

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from pipeline.serve.answers import CameraAnswer, CameraFields, InViewAnswer, SiteAnswer
-from pipeline.serve.context import Etagged, Served, served
+from pipeline.serve.context import Etagged, Served, from_view, served
 from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.known import CameraState
 from pipeline.serve.problems import NotFoundError
@@ -26,6 +26,7 @@ BOUNDARY = "picture"
 
 
 @router.get("/site")
+@from_view
 def site(of: Site) -> SiteAnswer:
     """The site as a whole."""
     view = of.view
@@ -44,12 +45,14 @@ def site(of: Site) -> SiteAnswer:
 
 
 @router.get("/cameras")
+@from_view
 def cameras(of: Site) -> list[CameraAnswer]:
     """All cameras, those of the site's file that have said nothing yet included."""
     return [_camera(of, name) for name in of.camera_names()]
 
 
 @router.get("/cameras/{camera}")
+@from_view
 def camera(of: Site, camera: CameraId) -> CameraAnswer:
     """One camera."""
     _check(of, camera)
@@ -71,6 +74,7 @@ def remove(of: Site, camera: CameraId) -> None:
 
 
 @router.get("/cameras/{camera}/tracks")
+@from_view
 def in_view_of(of: Site, camera: CameraId) -> list[InViewAnswer]:
     """Who is in its picture now."""
     _check(of, camera)
@@ -78,6 +82,7 @@ def in_view_of(of: Site, camera: CameraId) -> list[InViewAnswer]:
 
 
 @router.get("/tracks")
+@from_view
 def in_view(of: Site) -> list[InViewAnswer]:
     """Who is in any picture now."""
     return [InViewAnswer.model_validate(one) for one in of.view.in_view()]

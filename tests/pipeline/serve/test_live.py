@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,28 @@ def test_one_who_comes_back_misses_nothing_and_gets_nothing_twice(
         while len(heard) + before < len(everything(ledger, "tracks")):
             heard += [one["record"] for one in json.loads(socket.receive_text())["records"]]
     assert heard == everything(ledger, "tracks")[before:]
+
+
+def test_a_question_is_answered_anew_once_more_has_been_read(client: TestClient, running: Running) -> None:
+    first = client.get("/v1/tracks")
+    again = client.get("/v1/tracks", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    with client.websocket_connect("/v1/live?topics=tracks") as socket:
+        running.commit()
+        socket.receive_text()
+    newer = client.get("/v1/tracks", headers={"If-None-Match": first.headers["etag"]})
+    assert newer.status_code == 200
+    assert newer.json()[0]["time"] > first.json()[0]["time"]
+
+
+def test_watchers_of_one_camera_and_of_all_are_each_sent_theirs(client: TestClient, running: Running) -> None:
+    asked = ("topics=tracks", "topics=tracks,identities", "topics=tracks&camera=east", "topics=tracks&schema=nvidia")
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(client.websocket_connect(f"/v1/live?{one}")) for one in asked * 2]
+        running.commit()
+        said = [socket.receive_text() for socket in sockets]
+    assert said[:4] == said[4:]
+    assert [len(json.loads(text)["records"]) for text in said[:4]] == [2, 2, 2, 10]
 
 
 def test_only_the_camera_that_was_asked_for(client: TestClient, running: Running) -> None:
