@@ -37,9 +37,14 @@ def connect(site: Site, workers: int) -> bool:
         options["address"] = site.ray_address
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = site.ray_address or "this machine"
-        raise LaunchError(f"Ray on {where} does not answer ({error}); check ray_address, or leave it out") from None
+    except Exception as error:  # what did not come up in time is a bare Exception to Ray
+        if site.ray_address is None:
+            raise LaunchError(
+                f"Ray does not start on this machine ({error}); run it again once it is less busy or has more memory"
+            ) from None
+        raise LaunchError(
+            f"Ray on {site.ray_address} does not answer ({error}); check ray_address, or leave it out"
+        ) from None
     return site.ray_address is None
 
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import ray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ray import serve
-from ray.exceptions import RayError
 from rich.console import Console
 
 from operators.draw import Privacy
@@ -155,7 +154,9 @@ def _run(
         serve.run(app, name=name, route_prefix="/")
         ready()
         (until or threading.Event()).wait()
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+    except CrosscamError:
+        raise
+    except Exception as error:  # what did not come up in time is a bare Exception to Ray
         raise CrosscamError(f"this cannot be served on Ray ({_first_line(error)}); look at Ray's logs") from None
     finally:
         _end()
