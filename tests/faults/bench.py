@@ -14,6 +14,8 @@ from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_enable_worker_prestart", "0")  # processes in store that nobody asks for
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 
 from ray.cluster_utils import Cluster
 
@@ -37,8 +39,8 @@ from recorded_site import FPS, Contents, contents, parent_of, sqlite, write_walk
 
 CAMERAS = ("east", "west")
 ACTORS = 1 + len(CAMERAS)
-# Long enough for a run to be still going on when it has come back from what is done to it.
-EVENT_S = 400
+# Long enough for a run to be still going on when something is done to it: a commit to a file takes a few milliseconds.
+EVENT_S = {"sqlite": 400, "kafka": 200}
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,13 @@ class Result:
 Fault = Callable[["Bench", Path, Any], Recovery]
 
 
-def write_site(folder: Path, name: str, seed: int, ledger: str, address: str | None = None) -> Path:
-    """A site of two cameras, a worker each. Its text is the same for all names, the ledger apart."""
+def write_site(folder: Path, name: str, seed: int, seconds: int, ledger: str, address: str | None = None) -> Path:
+    """A site of two cameras, a worker each, with so many seconds of boxes; the same ones for the same seed."""
     cameras = ""
     for number, camera in enumerate(CAMERAS):
-        file = folder / f"{camera}-{seed}.txt"
+        file = folder / f"{camera}-{seed}-{seconds}.txt"
         if not file.exists():
-            write_walkers(file, 10 * seed + number, EVENT_S)
+            write_walkers(file, 10 * seed + number, seconds)
         cameras += f"  - {{id: {camera}, source: 'detections:{file.name}', fps: {FPS}, "
         cameras += (
             f"homography: [[0.01,0,{3 * number}],[0,0.01,0],[0,0,1]], lines: {{door: [[300, 0], [300, 500]]}}}}\n"
@@ -95,9 +97,9 @@ def write_site(folder: Path, name: str, seed: int, ledger: str, address: str | N
     return site
 
 
-def undisturbed(folder: Path, seed: int) -> Contents:
+def undisturbed(folder: Path, seed: int, seconds: int) -> Contents:
     """What is to be written: the same site in this process, without Ray and without a fault."""
-    site = load(write_site(folder, "whole", seed, sqlite(folder / f"whole-{seed}.sqlite")))
+    site = load(write_site(folder, "whole", seed, seconds, sqlite(folder / f"whole-{seed}-{seconds}.sqlite")))
     with contextlib.closing(LocalFusion(lambda: build_service(site))) as fusion:
         shards = [build_shard(site, (camera,), LocalLink(fusion)) for camera in CAMERAS]
         threads = [threading.Thread(target=shard.run) for shard in shards]
@@ -127,7 +129,7 @@ class Bench:
         extra = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
         made = kafka.KafkaServer(folder / "kafka", detour=kafka.free_port(), extra=extra) if with_kafka else None
         self.kafka = made and made.start()
-        self._whole: dict[int, Contents] = {}
+        self._whole: dict[tuple[int, int], Contents] = {}
         self._runs = 0
         self._open: list[Run] = []
 
@@ -171,7 +173,8 @@ class Bench:
         if ledger == "kafka":
             servers = f"127.0.0.1:{self.kafka.detour}" if detour else self.kafka.bootstrap
             where = f"{{kafka: {{bootstrap_servers: '{servers}', request_timeout_ms: 2000}}}}"
-        file = write_site(self.folder, name, seed, where, self.cluster.address)
+        kept = seed, EVENT_S[ledger]
+        file = write_site(self.folder, name, *kept, where, self.cluster.address)
         try:
             with self._line(detour) as line:
                 recovery = fault(self, file, line)
@@ -179,9 +182,9 @@ class Bench:
         finally:
             while self._open:
                 self._open.pop().close()
-        if seed not in self._whole:
-            self._whole[seed] = undisturbed(self.folder, seed)
-        whole = self._whole[seed]
+        if kept not in self._whole:
+            self._whole[kept] = undisturbed(self.folder, *kept)
+        whole = self._whole[kept]
         expected = Counter((topic, *row) for topic in TOPICS for row in whole[topic])
         got = Counter((topic, *row) for topic in TOPICS for row in found[topic])
         lost, duplicated = (expected - got).total(), (got - expected).total()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import ray
+from command_line import crosscam, refused
 
 from operators.records import CrosscamError
 from pipeline.address import Place
@@ -33,14 +34,14 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-def site(folder: Path, cameras: int) -> Site:
+def site(folder: Path, cameras: int, address: str = "auto") -> Site:
     listed = "".join(
         f"  - {{id: c{n}, source: 'simulated:people=2,cameras=2,seconds=0,paced=1,tracks=1,camera={n}', fps: 5}}\n"
         for n in range(1, cameras + 1)
     )
     file = folder / "plaza.yaml"
     file.write_text(
-        f"site: plaza\nray_address: auto\ncameras:\n{listed}interval: 200ms\nidle_timeout: 2s\n"
+        f"site: plaza\nray_address: '{address}'\ncameras:\n{listed}interval: 200ms\nidle_timeout: 2s\n"
         f"ledger: {{sqlite: {{path: {folder / 'ledger.sqlite'}}}}}\n"
     )
     return load(file)
@@ -79,6 +80,19 @@ def test_it_lives_on_through_a_change_and_a_kill_and_ends_when_it_is_told_to(tmp
     assert wait_until_stopped(place, again["pid"], 60, time.sleep)
     with pytest.raises(NotRunningError):
         ask(place, "status")
+
+
+def test_the_command_that_started_it_may_end_and_others_find_it(tmp_path: Path) -> None:
+    address = ray.get_runtime_context().gcs_address
+    place = Place.of(site(tmp_path, 1, address))
+    started = crosscam("run", "plaza.yaml", "--detach", cwd=tmp_path)
+    assert started.returncode == 0 and "plaza: runs" in started.stdout, started.stderr
+    begun = until(lambda status: status.get("commits", 0) > 2, place)
+    until(lambda status: status["commits"] > begun["commits"], place)
+    assert "site 'plaza' runs already" in refused(crosscam("run", "plaza.yaml", cwd=tmp_path))
+    stopped = crosscam("stop", "plaza.yaml", cwd=tmp_path)
+    assert stopped.returncode == 0 and "plaza: stopped" in stopped.stdout, stopped.stderr
+    assert crosscam("status", "plaza.yaml", cwd=tmp_path).returncode == 3
 
 
 def test_one_that_cannot_run_stays_to_say_why_and_is_replaced_by_the_next(tmp_path: Path) -> None:
