@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import ray
 
-from pipeline.config_file import parse
 from pipeline.cluster import LaunchError, connect
+from pipeline.config_file import parse
 
 
 @pytest.mark.parametrize(
