@@ -1,12 +1,13 @@
 """Second thoughts: what a commit takes back of earlier ones, with all the evidence of the window.
 
-Three moves on the clustering of tracks into identities, each applied only if it improves the score by a margin,
+Moves on the clustering of tracks into identities, each applied only if it improves the score by a margin,
 so that they do not undo each other (a local search for the correlation clustering, cf. Keuper et al., "Efficient
 decomposition of image and mesh graphs by lifted multicuts", 2015):
 
 - a track leaves an identity that it cannot or does not belong to (two tracks of one camera at once; positions at
   the same time that contradict each other);
 - a track goes over to another identity that explains its positions better;
+- a track that stops looking like itself, as its tracker has mistaken one for another, is cut there;
 - two identities become one.
 """
 
@@ -30,6 +31,7 @@ from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Int64
 
 _ONE_MOMENT_NS = 3 * SECOND_NS
+_STRAYED_LOOKS, _ONE_LOOK_NS = 3, SECOND_NS  # fewer may be one who passed in front
 _NUMBER_BITS = 40  # of an identity's number beside that of a track in one key
 
 
@@ -170,6 +172,16 @@ class Reviewer:
                 continue
             contradiction = score.total if score.total < -self._settings.split_odds else 0.0
             found.append(Misfit(track, contradiction, "appearance"))
+        return found
+
+    def taken_over(self, live: Iterable[LocalTrack]) -> list[Misfit]:
+        """Linked tracks that have not looked like themselves for some pictures: they went over to somebody else."""
+        found = []
+        for track in live:
+            since = track.strayed_ns + track.ahead_ns
+            lasting = track.strayed_looks >= _STRAYED_LOOKS and track.last_ns - track.strayed_ns > _ONE_LOOK_NS
+            if track.strayed_ns and lasting and _within(track, since):
+                found.append(Misfit(track, -self._settings.split_odds, "appearance", since))
         return found
 
     def _pulled(self) -> dict[int, int]:

@@ -141,19 +141,27 @@ class Judge:
         total = sum(math.exp(score) for score in rivals.values())
         if not serious:
             return total
-        subject = self._subject(self._book[best], without)
-        if subject is None:
-            return total
-        mutual = self.scores(subject, [self._book[number] for number in serious], without)
+        identity, others = self._book[best], [self._book[number] for number in serious]
+        if identity.uids and without.isdisjoint(identity.uids):
+            mutual = [score.total for score in self.scores(Subject.of_identity(identity, self._book), others, without)]
+        else:
+            mutual = self._remembered(self._gathered.of(identity, without), others, without)
         for number, score in zip(serious, mutual, strict=True):
-            one = 1 / (1 + math.exp(-max(min(score.total, 30.0), -30.0))) if score.total != NEVER else 0.0
+            one = 1 / (1 + math.exp(-max(min(score, 30.0), -30.0))) if score != NEVER else 0.0
             total -= one * math.exp(rivals[number])
         return max(total, 0.0)
 
-    def _subject(self, identity: Identity, without: frozenset[int]) -> Subject | None:
-        if without.isdisjoint(identity.uids):
-            return Subject.of_identity(identity, self._book) if identity.uids else None
-        return None
+    def _remembered(self, known: Known, others: Sequence[Identity], without: frozenset[int]) -> list[float]:
+        """What looks and whereabouts say for an identity of which no track is in memory being each of others, nats."""
+        gathered = [self._gathered.of(other, without) for other in others]
+        spans = [(camera, start, end) for camera, times in known.spans.items() for start, end in times]
+        subject = Subject(known.cls, known.tracks, spans, known.looks, known.kept)
+        said = self._appearance(subject, gathered) if subject.looks else [math.nan] * len(gathered)
+        prior = self._settings.returns - math.log(max(len(self._book), 1))
+        return [
+            NEVER if self._agreement(subject, other) == NEVER else prior + (looks if math.isfinite(looks) else 0.0)
+            for other, looks in zip(gathered, said, strict=True)
+        ]
 
     def resembles(self, subject: Subject, candidate: Identity, without: frozenset[int]) -> float:
         """What the looks alone say for a candidate, nats; NaN where there are none to compare."""

@@ -98,6 +98,30 @@ def due(offered: int) -> bool:
     return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
 
 
+def is_another(
+    vectors: Float32, weights: Float32, looks: Exemplars, calibration: AppearanceCalibration, unlike: float
+) -> bool:
+    """Whether new embeddings of a track are rather another's than theirs whose looks are known.
+
+    Their mean looks like somebody else, and far less like the looks than these do like each other: by how much they
+    differ depends on the model, the light and the pose.
+
+    Args:
+        vectors: (K, D) float32, L2-normalised.
+        weights: (K,) float32.
+        looks: of the track so far; not empty.
+        calibration: of the cosines.
+        unlike: how much less, nats.
+    """
+    mean = (vectors * weights[:, None]).sum(axis=0)
+    length = float(np.linalg.norm(mean))
+    if not length > 0:
+        return False
+    cosine = float(looks.middle @ mean) / length
+    usual = float(np.linalg.norm(looks.sums.sum(axis=0)) / looks.weights.sum())
+    return calibration.llr(cosine) < 0 and calibration.slope * (usual - cosine) > unlike
+
+
 @dataclass(frozen=True)
 class Impression:
     """What somebody looks like over several occasions (tracks): the mean of the mean look of each.

@@ -193,6 +193,7 @@ class FusionEngine:
             if item.track.uid not in found
         }
         found |= {item.track.uid: item for item in reviewer.misfits(touched)}
+        found |= {item.track.uid: item for item in reviewer.taken_over(track for track in live if track.identity)}
         severed: dict[int, Misfit] = {}
         reviewed: dict[int, Misfit] = {}
         for misfit in at_one_time([found[uid] for uid in sorted(found)]):
@@ -202,6 +203,9 @@ class FusionEngine:
             else:
                 part = self._cut(misfit.track, misfit.since_ns)
                 severed[part.uid] = misfit
+                for item in placed:
+                    if item.uid == uid:
+                        self._tracks.look(part, item.tracklet, self._settings)
                 placed = [replace(item, uid=part.uid) if item.uid == uid else item for item in placed]
         self._positions.write_cuts()
         waiting = [t for t in self._tracks.tracks.values() if not t.identity and self._ready(t, flush)]

@@ -114,6 +114,8 @@ class FusionSettings:
         second_look_odds: it is then merged if the best of them beats all others, and the newcomer, by this much.
         split_odds: simultaneous positions contradict a link when they score below minus this over some seconds
         drift_m: and lie farther apart than this on average.
+    unlike: a track is another's from where it looks like somebody else, and less like itself by this much than it
+        usually does (nats of the calibration's slope).
     move_odds: a linked track moves to another identity that explains its positions better by this much.
         shortlist: candidates that appearance may bring in per track.
         exemplars: embeddings kept per identity.
@@ -165,6 +167,7 @@ class FusionSettings:
     second_look_odds: float = 0.0
     split_odds: float = 5.0
     drift_m: float = 1.5
+    unlike: float = 8.0
     move_odds: float = 4.0
     shortlist: int = 16
     exemplars: int = 8

@@ -167,6 +167,7 @@ def pack_track(track: LocalTrack) -> bytes:
             "travelled": track.travelled,
             **({"ahead": track.ahead_ns} if track.ahead_ns else {}),
             **({"attributes": track.attributes} if track.attributes else {}),
+            **({"strayed": [track.strayed_ns, track.strayed_looks]} if track.strayed_ns else {}),
             "filed": [track.filed_shard, track.filed_looks, track.looked_at],
             **pack_looks(track.looks),
         }
@@ -194,6 +195,8 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
         travelled=value.get("travelled", False),
         ahead_ns=value.get("ahead", 0),
         attributes=value.get("attributes", {}),
+        strayed_ns=value.get("strayed", [0, 0])[0],
+        strayed_looks=value.get("strayed", [0, 0])[1],
         filed_shard=value["filed"][0],
         filed_looks=value["filed"][1],
         looked_at=value["filed"][2],

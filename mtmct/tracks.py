@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtmct.attributes import Population, Tally, add
-from mtmct.exemplars import Exemplars, due
+from mtmct.exemplars import Exemplars, due, is_another
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
@@ -19,6 +19,7 @@ from operators.records import SECOND_NS, Int64
 
 # Columns of a sight: where a track stood at one moment.
 X, Y, XX, XY, YY, U, V, H = range(8)
+_KNOWN_LOOKS = 4  # embeddings after which it is known what a track looks like
 NOT_FILED = -(2**62)
 _MIN_SPAN_S = 0.15  # a velocity fitted over less is noise
 
@@ -47,6 +48,8 @@ class LocalTrack:
         since_ns, until_ns: the part of the local track that this is, where the track was cut because it had gone
             over to somebody else: event time from (0: its beginning) and to (exclusive; 0: still open).
         travelled: the times between views have learned from it.
+        strayed_ns: event time since when it has not looked like itself any more; 0: it does. `strayed_looks` counts
+            the embeddings that say so.
         ahead_ns: by how much its camera's clock is taken to be ahead: `start_ns` and `last_ns` are that much less
             than the camera said, `since_ns` and `until_ns` are as it said.
         attributes: what it is like, in votes, see `mtmct.attributes`.
@@ -76,6 +79,8 @@ class LocalTrack:
     since_ns: int = 0
     until_ns: int = 0
     travelled: bool = False
+    strayed_ns: int = 0
+    strayed_looks: int = 0
     ahead_ns: int = 0
     attributes: Tally = field(default_factory=dict)
     held: list[Tracklet] = field(default_factory=list)
@@ -182,6 +187,7 @@ class TrackMemory:
             if track.camera == camera:
                 later = track.ahead_ns - ahead_ns
                 track.start_ns, track.last_ns, track.ahead_ns = track.start_ns + later, track.last_ns + later, ahead_ns
+                track.strayed_ns += later if track.strayed_ns else 0
                 self.changed.add(track.uid)
 
     def cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
@@ -206,6 +212,8 @@ class TrackMemory:
             filed_shard=NOT_FILED,
             filed_looks=0,
             looked_at=0,
+            strayed_ns=0,
+            strayed_looks=0,
             since_ns=since_ns,
             attributes={},
             held=[],
@@ -283,12 +291,27 @@ class TrackMemory:
             self.population.add(tracklet.attributes)
             self.changed.add(track.uid)
         if tracklet.embeddings is not None:
-            vectors, qualities = tracklet.embeddings, tracklet.qualities
-            for row in range(len(vectors)):
-                if due(track.offered):
-                    self.changed.add(track.uid)
-                    track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
-                track.offered += 1
+            self.look(track, tracklet, settings)
+
+    def look(self, track: LocalTrack, tracklet: Tracklet, settings: FusionSettings) -> None:
+        """Learn what a track looks like, unless it no longer looks like itself: then note since when."""
+        vectors, qualities = tracklet.embeddings, tracklet.qualities
+        if vectors is None or not len(vectors):
+            return
+        known = track.offered >= _KNOWN_LOOKS
+        if known and is_another(vectors, qualities, track.looks, settings.appearance, settings.unlike):
+            track.strayed_ns = track.strayed_ns or int(tracklet.times_ns[0])
+            track.strayed_looks += len(vectors)
+            self.changed.add(track.uid)
+            return
+        if track.strayed_ns:
+            track.strayed_ns = track.strayed_looks = 0
+            self.changed.add(track.uid)
+        for row in range(len(vectors)):
+            if due(track.offered):
+                self.changed.add(track.uid)
+                track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
+            track.offered += 1
 
 
 def _corrected(tracklet: Tracklet, ahead_ns: Mapping[str, int]) -> Tracklet:
