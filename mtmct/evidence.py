@@ -155,7 +155,7 @@ class Judge:
         """What looks and whereabouts say for an identity of which no track is in memory being each of others, nats."""
         gathered = [self._gathered.of(other, without) for other in others]
         spans = [(camera, start, end) for camera, times in known.spans.items() for start, end in times]
-        subject = Subject(known.cls, known.tracks, spans, known.looks, known.kept)
+        subject = Subject(known.cls, known.tracks, spans, known.looks, known.kept, known.earlier)
         said = self._appearance(subject, gathered) if subject.looks else [math.nan] * len(gathered)
         prior = self._settings.returns - math.log(max(len(self._book), 1))
         return [
