@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mtmct.coincidence import PairWindow
+from mtmct.columns import TrackTable
 from mtmct.evidence import Judge, Score
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.movement import NEVER
-from mtmct.reach import nearest_within_reach
+from mtmct.reach import identities_beside, latest_of_each, recently_left, within_reach
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
 from mtmct.topology import Float64, Topology
-from mtmct.tracks import LocalTrack, TrackMemory, X, Y
+from mtmct.tracks import LocalTrack, TrackMemory, X
 from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
 
@@ -42,31 +44,7 @@ class Verdict:
     promise: float
 
 
-_NO_ROWS = np.zeros(0, np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """Where identities were seen last.
-
-    Attributes:
-        numbers: (N,) int64, their numbers.
-        x, y: (N,) metres, NaN where unknown. last_ns: (N,) event time, as floats.
-        by_x, sorted_x: rows of those whose place is known, by X, and that X.
-        rows_of_camera: rows by the camera.
-        in_view: identities in view on the ground now.
-        earliest_ns: the least of `last_ns`.
-    """
-
-    numbers: Int64
-    x: Float64
-    y: Float64
-    last_ns: Float64
-    by_x: Int64
-    sorted_x: Float64
-    rows_of_camera: Mapping[str, Int64]
-    in_view: frozenset[int]
-    earliest_ns: int
+_LARGE = 4096  # looks in the gallery from which it pays to leave out beforehand who is in view
 
 
 class Candidates:
@@ -98,16 +76,31 @@ class Candidates:
         self._alike: dict[int, set[int]] = {}
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
-        self._left = self._recently_left()
+        table, columns = tracks.columns.table(tracks.tracks), tracks.columns
+        rows = np.fromiter(columns.rows.values(), np.int64, len(columns.rows))
+        latest = latest_of_each(table, rows)
+        self._left = recently_left(table, latest, now_ns - round(2 * settings.position_memory_s * SECOND_NS))
+        now_seen = (table.heard_ns[latest] > now_ns - 2 * SECOND_NS) & ~table.ended[latest]
+        self._in_view: Int64 = table.identity[latest[now_seen & np.isfinite(table.last[latest, X])]]
+        self._in_view_set = frozenset(self._in_view.tolist())
 
     def look_up(self, tracks: Sequence[LocalTrack]) -> None:
         """Search the gallery for all these tracks in one go."""
         seen = [track for track in tracks if len(track.looks)]
-        if not seen or not len(self._gallery):
+        if len(self._gallery) < _LARGE:
+            self._look_up(seen, None)
             return
-        looks = np.stack([track.looks.heaviest for track in seen])
-        owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist)
-        for track, row in zip(seen, owners.tolist(), strict=True):
+        calibrated = [self._topology.calibrated(track.camera) for track in seen]
+        self._look_up([track for track, placed in zip(seen, calibrated, strict=True) if not placed], None)
+        # Nobody in view elsewhere is asked about, see `all_of`; so do not look at their many looks either.
+        self._look_up([track for track, placed in zip(seen, calibrated, strict=True) if placed], self._in_view)
+
+    def _look_up(self, tracks: Sequence[LocalTrack], without: Int64 | None) -> None:
+        if not tracks or not len(self._gallery):
+            return
+        looks = np.stack([track.looks.heaviest for track in tracks])
+        owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist, without)
+        for track, row in zip(tracks, owners.tolist(), strict=True):
             known = [owner for owner in dict.fromkeys(row) if owner in self._book]
             self._alike[track.uid] = set(known[: self._settings.shortlist])
 
@@ -118,14 +111,37 @@ class Candidates:
 
     def of(self, track: LocalTrack) -> list[Identity]:
         """Identities to score for a track, by number."""
-        partners = {self._tracks[uid].identity for uid in self._window.partners(track.uid) if uid in self._tracks}
-        numbers = (
-            self._alike.get(track.uid, set()) | self._near(track) | self._new_ones(track) | self._on_the_way(track)
+        return self.all_of([track])[0]
+
+    def all_of(self, tracks: Sequence[LocalTrack]) -> list[list[Identity]]:
+        """Identities to score for each of some tracks, by number."""
+        if not tracks:
+            return []
+        table, columns = self._tracks.columns.table(self._tracks.tracks), self._tracks.columns
+        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
+        speeds = np.array([self._settings.motion(track.cls).max_speed for track in tracks])
+        near = within_reach(self._left, table, rows, speeds, self._settings)
+        found = []
+        for track, reached, partners in zip(tracks, near, self._beside(table, rows), strict=True):
+            numbers = self._alike.get(track.uid, set()) | set(reached)
+            numbers |= self._new_ones(track) | self._on_the_way(track)
+            if self._topology.calibrated(track.camera):
+                # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
+                numbers -= self._in_view_set
+            found.append([self._book[number] for number in sorted(numbers | partners) if number in self._book])
+        return found
+
+    def _beside(self, table: TrackTable, rows: Int64) -> list[set[int]]:
+        """Identities of the tracks that have stood near each of some tracks."""
+        columns, pairs = self._tracks.columns, self._window.table
+        known = np.fromiter(columns.rows.keys(), np.int64, len(columns.rows))
+        owners = table.identity[np.fromiter(columns.rows.values(), np.int64, len(columns.rows))]
+        order = np.argsort(known, kind="stable")
+        numbers, begins = identities_beside(
+            table.uid[rows], pairs.names, pairs.heads, pairs.partners, known[order], owners[order]
         )
-        if self._topology.calibrated(track.camera):
-            # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
-            numbers -= self._left.in_view
-        return [self._book[number] for number in sorted(numbers | partners) if number in self._book]
+        bounds, flat = begins.tolist(), numbers.tolist()
+        return [set(flat[low:high]) for low, high in pairwise(bounds)]
 
     def _on_the_way(self, track: LocalTrack) -> set[int]:
         """Identities likeliest to come into the view of the track's camera when it did."""
@@ -156,6 +172,8 @@ class Candidates:
 
     def _new_ones(self, track: LocalTrack) -> set[int]:
         """New identities that look alike; where both cameras are calibrated, positions have found them already."""
+        if not self._new and not self._new_placed:
+            return set()
         new = self._new if self._topology.calibrated(track.camera) else self._new + self._new_placed
         seen = [other for other in new if other.camera != track.camera]
         if not seen or not len(track.looks):
@@ -163,56 +181,6 @@ class Candidates:
         cosines = np.stack([other.looks.heaviest for other in seen]) @ track.looks.heaviest
         best = np.argsort(-cosines, kind="stable")[: self._settings.shortlist]
         return {seen[row].identity for row in best.tolist()}
-
-    def _recently_left(self) -> _Left:
-        horizon = self._now_ns - round(2 * self._settings.position_memory_s * SECOND_NS)
-        just_now = self._now_ns - 2 * SECOND_NS
-        latest: dict[int, LocalTrack] = {}
-        for track in self._book.linked():
-            if track.identity not in latest or track.last_ns >= latest[track.identity].last_ns:
-                latest[track.identity] = track
-        left = [latest[number] for number in sorted(latest) if latest[number].last_ns > horizon]
-        in_view = frozenset(
-            number
-            for number, track in latest.items()
-            if track.heard_ns > just_now and track.grounded and not track.ended
-        )
-        x, y = np.ascontiguousarray(np.array([track.last[:2] for track in left]).reshape(-1, 2).T)
-        cameras: dict[str, list[int]] = {}
-        for row, track in enumerate(left):
-            cameras.setdefault(track.camera, []).append(row)
-        by_x = np.argsort(x, kind="stable")[: np.count_nonzero(~np.isnan(x))]
-        return _Left(
-            np.array([track.identity for track in left], np.int64),
-            x,
-            y,
-            np.array([track.last_ns for track in left], np.float64),
-            by_x,
-            x[by_x],
-            {name: np.asarray(rows) for name, rows in cameras.items()},
-            in_view,
-            min((track.last_ns for track in left), default=0),
-        )
-
-    def _near(self, track: LocalTrack) -> set[int]:
-        left = self._left
-        if len(left.numbers) == 0:
-            return set()
-        speed, x, y = self._settings.motion(track.cls).max_speed, track.first[X], track.first[Y]
-        rows = left.rows_of_camera.get(track.camera, _NO_ROWS)
-        if not math.isnan(x):
-            rows = rows[np.isnan(left.x[rows])]
-            longest = max(track.start_ns - left.earliest_ns, 0) / SECOND_NS
-            farthest = speed * longest + self._settings.near_m + 1.0
-            low, high = left.sorted_x.searchsorted((x - farthest, x + farthest))
-            rows = np.concatenate([rows, left.by_x[low:high]])
-            rows.sort()
-        settings = self._settings
-        nearest = nearest_within_reach(
-            rows, left.x, left.y, left.last_ns, (float(x), float(y)), float(track.start_ns), speed,
-            settings.near_m, settings.window_s, settings.shortlist,
-        )  # fmt: skip
-        return set(left.numbers[nearest].tolist())
 
 
 def assign(
@@ -232,9 +200,9 @@ def assign(
     column = {number: index for index, number in enumerate(numbers)}
     table = np.full((len(tracks), len(numbers)), NEVER)
     details: dict[tuple[int, int], Score] = {}
-    for row, track in enumerate(tracks):
-        offered = candidates[track.uid]
-        for identity, score in zip(offered, judge.scores(Subject.of_track(track), offered, without), strict=True):
+    asked = judge.all_scores([(Subject.of_track(track), candidates[track.uid]) for track in tracks], without)
+    for row, (track, scores) in enumerate(zip(tracks, asked, strict=True)):
+        for identity, score in zip(candidates[track.uid], scores, strict=True):
             table[row, column[identity.number]] = score.total
             details[row, column[identity.number]] = score
     matches = _best_sum(table)

@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from mtmct import pairing
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64
 from mtmct.tracks import Samples
 from operators.records import SECOND_NS, Int64
 
-_FAR = 1e6  # metres between neighbouring time slots in the search tree: slots never meet
 _RECENT_NS = 3 * SECOND_NS
 _UID_BITS = 31  # two uids make one key
 
@@ -46,34 +45,33 @@ class PairRows:
         """(R,) int64, ascending: the two uids of each pair as one number."""
         return pair_keys(self.pairs)
 
-    @cached_property
-    def _by_higher(self) -> tuple[NDArray[np.intp], Int64]:
-        order = np.argsort(self.pairs[:, 1], kind="stable")
-        return order, self.pairs[order, 1]
+    def of(self, pairs: Int64) -> NDArray[np.intp]:
+        """The rows of those of some pairs ((P, 2) uids, ascending, the lower first) that are there, in order."""
+        wanted = pair_keys(pairs)
+        places = self.keys.searchsorted(wanted)
+        there = places < len(self.keys)
+        places, wanted = places[there], wanted[there]
+        found: NDArray[np.intp] = places[self.keys[places] == wanted]
+        return found
 
-    def of(self, uid: int) -> tuple[NDArray[np.intp], Int64]:
-        """The rows of a track, ascending, and its partner in each."""
-        order, higher = self._by_higher
-        first, last = higher.searchsorted((uid, uid + 1))
-        low, high = self.keys.searchsorted((uid << _UID_BITS, (uid + 1) << _UID_BITS))
-        as_higher = order[first:last]
-        partners = np.concatenate([self.pairs[as_higher, 0], self.pairs[low:high, 1]])
-        return np.concatenate([as_higher, np.arange(low, high)]), partners
+    def handed_over(self, old: Int64, new: Int64) -> tuple[PairRows, Int64] | None:
+        """The same with other tracks in the place of some.
 
-    def handed_over(self, old: int, new: int) -> PairRows:
-        """The same with track `new`, younger than all others, in the place of `old`."""
-        moved, partners = self.of(old)
-        pairs = np.stack([partners, np.full_like(partners, new)], axis=1)
-        order = np.argsort(partners, kind="stable")
-        pairs, slots, llr, distance = pairs[order], self.slots[moved], self.llr[moved], self.distance[moved]
-        rest = np.delete(self.pairs, moved, axis=0)
-        at = pair_keys(rest).searchsorted(pair_keys(pairs))
-        return PairRows(
-            np.insert(rest, at, pairs, axis=0),
-            np.insert(np.delete(self.slots, moved), at, slots[order]),
-            np.insert(np.delete(self.llr, moved), at, llr[order]),
-            np.insert(np.delete(self.distance, moved), at, distance[order]),
-        )
+        Args:
+            old: (K,) uids, ascending. new: (K,) uids in their place.
+
+        Returns:
+            The rows, and the uids of all tracks in those that have changed; None if none has.
+        """
+        places = np.minimum(old.searchsorted(self.pairs), len(old) - 1)
+        moved = old[places] == self.pairs
+        changed = moved.any(axis=1)
+        if not changed.any():
+            return None
+        pairs = np.sort(np.where(moved, new[places], self.pairs), axis=1)
+        order = np.argsort(pair_keys(pairs), kind="stable")
+        rows = PairRows(pairs[order], self.slots[order], self.llr[order], self.distance[order])
+        return rows, np.unique(pairs[changed])
 
 
 def pair_keys(pairs: Int64) -> Int64:
@@ -105,27 +103,23 @@ def compare(
     """
     if len(samples) == 0:
         return no_rows()
-    one, two = _neighbours(samples, cameras, settings.near_m)
-    if len(bound):
-        more_one, more_two = _simultaneous(samples, bound)
-        one, two = np.concatenate([one, more_one]), np.concatenate([two, more_two])
-    if fresh is not None:
-        either = fresh[one] | fresh[two]
-        one, two = one[either], two[either]
-    if len(one) == 0:
-        return no_rows()
-    swap = samples.uids[one] > samples.uids[two]
-    one, two = np.where(swap, two, one), np.where(swap, one, two)
-    one, two = np.divmod(np.unique(one * len(samples) + two), len(samples))
-    delta = samples.points[one] - samples.points[two]
-    llr = position_llr(delta, samples.covariances[one] + samples.covariances[two], settings)
-    distance = np.hypot(delta[:, 0], delta[:, 1])
-    pairs = np.stack([samples.uids[one], samples.uids[two]], axis=1)
-    order = np.lexsort((samples.slots[one], pairs[:, 1], pairs[:, 0]))
-    pairs, llr, distance = pairs[order], llr[order], distance[order]
-    heads = _heads(pairs)
-    counts = np.diff(np.append(heads, len(pairs))).astype(np.int64)
-    return PairRows(pairs[heads], counts, np.add.reduceat(llr, heads), np.add.reduceat(distance, heads))
+    order = np.argsort(samples.uids, kind="stable")
+    ordered = samples.uids[order]
+    heads = np.flatnonzero(np.diff(ordered, prepend=-1))
+    uids = ordered[heads]
+    places = np.searchsorted(uids, bound)
+    places = places[(uids[np.minimum(places, len(uids) - 1)] == bound).all(axis=1)]
+    stood = pairing.Stood(
+        np.append(heads, len(samples)),
+        cameras[order[heads]],
+        samples.slots[order],
+        samples.points[order],
+        samples.covariances[order],
+        np.ones(len(samples), bool) if fresh is None else fresh[order],
+    )
+    density = pairing.Density(settings.near_m, settings.surprise, settings.area_per_person_m2)
+    pairs, slots, llr, distance = pairing.beside(stood, places[np.lexsort(places.T[::-1])], density)
+    return PairRows(uids[pairs], slots, llr, distance)
 
 
 def position_llr(delta: Float64, covariances: Float64, settings: FusionSettings) -> Float64:
@@ -138,39 +132,6 @@ def position_llr(delta: Float64, covariances: Float64, settings: FusionSettings)
     gain = np.maximum(settings.area_per_person_m2, extent) / extent
     density: Float64 = (1 - settings.surprise) * gain * np.exp(-mahalanobis / 2)
     return np.log(density + settings.surprise)
-
-
-def _neighbours(samples: Samples, cameras: Int64, radius: float) -> tuple[Int64, Int64]:
-    depth = (samples.slots - samples.slots.min()) * _FAR
-    # Positions far beyond any site (a foot just under the horizon) would cost the tree its precision.
-    near = np.flatnonzero((np.abs(samples.points) < _FAR / 4).all(axis=1))
-    tree = cKDTree(np.column_stack([samples.points[near], depth[near]]))
-    found = near[tree.query_pairs(radius, output_type="ndarray")]
-    apart = cameras[found[:, 0]] != cameras[found[:, 1]]
-    return found[apart, 0], found[apart, 1]
-
-
-def _simultaneous(samples: Samples, bound: Int64) -> tuple[Int64, Int64]:
-    """Rows of the samples at which both tracks of a bound pair were seen."""
-    by_uid = np.argsort(samples.uids, kind="stable")
-    uids = samples.uids[by_uid]
-    low, high = np.searchsorted(uids, bound[:, 0], "left"), np.searchsorted(uids, bound[:, 0], "right")
-    lengths = high - low
-    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    first = by_uid[np.repeat(low, lengths) + within]
-    span = int(samples.slots.max() - samples.slots.min()) + 1
-    keys = samples.uids * span + (samples.slots - samples.slots.min())
-    wanted = np.repeat(bound[:, 1], lengths) * span + (samples.slots[first] - samples.slots.min())
-    by_key = np.argsort(keys, kind="stable")
-    second = by_key[np.minimum(np.searchsorted(keys[by_key], wanted), len(keys) - 1)]
-    hit = keys[second] == wanted
-    return first[hit], second[hit]
-
-
-def _heads(pairs: Int64) -> NDArray[np.intp]:
-    new = np.ones(len(pairs), bool)
-    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return np.flatnonzero(new)
 
 
 class Beside(NamedTuple):
@@ -191,24 +152,25 @@ class PairTable:
     """What is known of all pairs over the window, every pair both ways, sorted by uid, then by partner.
 
     Attributes:
-        uids, partners: (R,) int64.
+        names: (U,) int64, the uids, ascending. heads: (U + 1,) where the rows of each begin.
+        partners: (R,) int64. places: (R,) where the partner stands in `names`.
         llr, recent, distance: (R,) float64, as in `Beside`.
     """
 
-    uids: Int64
+    names: Int64
+    heads: Int64
     partners: Int64
+    places: Int64
     llr: Float64
     recent: Float64
     distance: Float64
 
-    def spans(self) -> dict[int, tuple[int, int]]:
-        """First and last row (exclusive) by uid."""
-        heads = np.flatnonzero(np.diff(self.uids, prepend=-1))
-        uids, ends = self.uids[heads].tolist(), [*heads[1:].tolist(), len(self.uids)]
-        return {uid: (low, high) for uid, low, high in zip(uids, heads.tolist(), ends, strict=False)}
-
-
-_NOBODY: Mapping[int, Beside] = {}
+    def span(self, uid: int) -> tuple[int, int]:
+        """First and last row (exclusive) of a track."""
+        place = int(self.names.searchsorted(uid))
+        if place == len(self.names) or self.names[place] != uid:
+            return 0, 0
+        return int(self.heads[place]), int(self.heads[place + 1])
 
 
 @dataclass(slots=True)
@@ -232,34 +194,26 @@ class PairWindow:
     settings: FusionSettings
     commits: deque[CommitPairs] = field(default_factory=deque)
     _table: PairTable | None = None
-    _spans: dict[int, tuple[int, int]] = field(default_factory=dict)
-    _beside: dict[int, Mapping[int, Beside]] = field(default_factory=dict)
 
     @property
     def table(self) -> PairTable:
         """All pairs of the window as they stand."""
         if self._table is None:
             self._table = self._summed()
-            self._spans, self._beside = self._table.spans(), {}
         return self._table
 
     def of(self, uid: int) -> Mapping[int, Beside]:
         """The neighbours of a track by their uid, ascending."""
         table = self.table
-        known = self._beside.get(uid)
-        if known is None:
-            low, high = self._spans.get(uid, (0, 0))
-            columns = (table.llr, table.recent, table.distance)
-            said = map(Beside, *(column[low:high].tolist() for column in columns))
-            known = dict(zip(table.partners[low:high].tolist(), said, strict=True)) if high else _NOBODY
-            self._beside[uid] = known
-        return known
+        low, high = table.span(uid)
+        said = map(Beside, *(column[low:high].tolist() for column in (table.llr, table.recent, table.distance)))
+        return dict(zip(table.partners[low:high].tolist(), said, strict=True))
 
     def partners(self, uid: int) -> list[int]:
         """The uids of the neighbours of a track, ascending."""
-        table = self.table
-        low, high = self._spans.get(uid, (0, 0))
-        return table.partners[low:high].tolist() if high else []
+        low, high = self.table.span(uid)
+        partners: list[int] = self.table.partners[low:high].tolist()
+        return partners
 
     def add(self, commit: CommitPairs) -> None:
         """Append a commit's rows."""
@@ -306,25 +260,26 @@ class PairWindow:
 
     @staticmethod
     def _with(rows: PairRows, uid: int, partners: Sequence[int]) -> float:
-        mine, others = rows.of(uid)
-        wanted = set(partners)
-        chosen = [row for row, other in zip(mine.tolist(), others.tolist(), strict=True) if other in wanted]
-        return float(rows.llr[chosen].sum())
+        others = np.array(sorted(set(partners)), np.int64)
+        pairs = np.stack([np.minimum(others, uid), np.maximum(others, uid)], axis=1)
+        return float(rows.llr[rows.of(pairs)].sum())
 
-    def hand_over(self, old: int, new: int, since_ns: int) -> list[tuple[CommitPairs, list[int]]]:
-        """From `since_ns` on the rows of track `old` are those of `new`, the youngest of all.
+    def hand_over(self, cuts: Sequence[tuple[int, int, int]]) -> list[tuple[CommitPairs, Int64]]:
+        """From some time on the rows of a track are those of another, younger than all.
+
+        Args:
+            cuts: the one and the other uid, and the event time.
 
         Returns:
-            The commits that this changes, and the partners that the track has in each.
+            The commits that this changes, and the uids of the tracks in the rows that change.
         """
         changed = []
         for commit in self.commits:
-            if commit.since_ns < since_ns:
-                continue
-            _, partners = commit.rows.of(old)
-            if len(partners):
-                commit.rows = commit.rows.handed_over(old, new)
-                changed.append((commit, partners.tolist()))
+            moved = np.array([cut[:2] for cut in sorted(cuts) if commit.since_ns >= cut[2]], np.int64).reshape(-1, 2)
+            handed = commit.rows.handed_over(moved[:, 0], moved[:, 1]) if len(moved) and len(commit.rows) else None
+            if handed is not None:
+                commit.rows, uids = handed
+                changed.append((commit, uids))
         self._table = None
         return changed
 
@@ -333,27 +288,26 @@ class PairWindow:
         if not kept:
             nothing = np.zeros(0)
             none = np.zeros(0, np.int64)
-            return PairTable(none, none, nothing, nothing, nothing)
+            return PairTable(none, np.zeros(1, np.int64), none, none, nothing, nothing, nothing)
         now = self.commits[-1].time_ns
-        pairs = np.concatenate([rows.pairs for _, rows in kept])
-        slots = np.concatenate([rows.slots for _, rows in kept])
-        llr = np.concatenate([rows.llr for _, rows in kept])
-        distance = np.concatenate([rows.distance for _, rows in kept])
-        late = np.concatenate([np.full(len(rows), time_ns > now - _RECENT_NS) for time_ns, rows in kept])
-        # Sorted runs, one a commit: a stable sort merges them.
-        order = np.argsort(np.concatenate([rows.keys for _, rows in kept]), kind="stable")
-        pairs, slots, llr, distance, late = pairs[order], slots[order], llr[order], distance[order], late[order]
-        heads = _heads(pairs)
-        counts = np.add.reduceat(slots, heads)
-        recent_counts = np.add.reduceat(slots * late, heads)
+        starts = np.cumsum([0, *(len(rows) for _, rows in kept)])
+        late = np.array([time_ns > now - _RECENT_NS for time_ns, _ in kept])
+        keys, counts, recent_counts, llr, recent_llr, metres = pairing.summed(
+            np.concatenate([rows.keys for _, rows in kept]),
+            np.concatenate([rows.slots for _, rows in kept]),
+            np.concatenate([rows.llr for _, rows in kept]),
+            np.concatenate([rows.distance for _, rows in kept]),
+            starts,
+            late,
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
-            metres = np.add.reduceat(distance * late, heads) / np.where(recent_counts > 0, recent_counts, np.nan)
-        evidence = self._independent(np.add.reduceat(llr, heads), counts)
-        recent = self._independent(np.add.reduceat(llr * late, heads), recent_counts)
-        both = np.concatenate([pairs[heads], pairs[heads][:, ::-1]])
-        order = np.argsort(pair_keys(both), kind="stable")
+            metres = metres / np.where(recent_counts > 0, recent_counts, np.nan)
+        evidence, recent = self._independent(llr, counts), self._independent(recent_llr, recent_counts)
+        lower, higher = keys >> _UID_BITS, keys & ((1 << _UID_BITS) - 1)
+        names = np.unique(np.concatenate([lower, higher]))
+        order, heads, places = pairing.both_ways(lower, higher, names)
         columns = (np.concatenate([values, values])[order] for values in (evidence, recent, metres))
-        return PairTable(both[order, 0], both[order, 1], *columns)
+        return PairTable(names, heads, np.concatenate([higher, lower])[order], places, *columns)
 
     def _independent(self, total: Float64, counts: Int64) -> Float64:
         """Sums over slots as sums over independent observations: errors closer in time than that are one error."""

@@ -22,9 +22,10 @@ import numpy as np
 
 from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
-from mtmct.evidence import Judge
+from mtmct.evidence import Judge, Question
 from mtmct.identities import Identity, IdentityBook, Why
 from mtmct.movement import NEVER
+from mtmct.pull import attracted, contradicted, doubled, pulled
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
 from mtmct.tracks import LocalTrack, TrackMemory
@@ -32,7 +33,6 @@ from operators.records import SECOND_NS, Int64
 
 _ONE_MOMENT_NS = 3 * SECOND_NS
 _STRAYED_LOOKS, _ONE_LOOK_NS = 3, SECOND_NS  # fewer may be one who passed in front
-_NUMBER_BITS = 40  # of an identity's number beside that of a track in one key
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,10 @@ class Reviewer:
     def misfits(self, touched: Iterable[int]) -> list[Misfit]:
         """Tracks that cannot be what they are taken for, at most one of each conflicting pair, by uid."""
         found: dict[int, Misfit] = {}
-        contradictions = self._contradictions()
+        contradictions, doubtful = self._contradictions()
         for number in touched:
+            if number not in doubtful:
+                continue
             tracks = self._book.tracks_of(self._book[number])
             for one, other, said, term in self._conflicts(tracks, contradictions):
                 if one.uid not in found and other.uid not in found:
@@ -92,12 +94,27 @@ class Reviewer:
                     found[leaver.uid] = Misfit(leaver, said, term, self._went_over(leaver, tracks))
         return [found[uid] for uid in sorted(found)]
 
-    def _contradictions(self) -> dict[tuple[int, int], float]:
-        """What speaks against pairs of tracks that have lately stood too far apart to be one, by their uids."""
-        table = self._window.table
-        rows = (table.recent < -self._settings.split_odds) & (table.distance > self._settings.drift_m)
-        pairs = zip(table.uids[rows].tolist(), table.partners[rows].tolist(), strict=True)
-        return dict(zip(pairs, table.recent[rows].tolist(), strict=True))
+    def _contradictions(self) -> tuple[dict[tuple[int, int], float], set[int]]:
+        """What speaks against pairs of tracks of one identity that have lately stood too far apart, by their uids.
+
+        And all identities with such a pair, or with two tracks of one camera at once.
+        """
+        table, owners, settings = self._window.table, self._owners(), self._settings
+        pairs = contradicted(
+            table.heads, table.places, table.recent, table.distance, owners, settings.split_odds, settings.drift_m
+        )
+        said = {(one, other): self._window.of(one)[other].recent for one, other in table.names[pairs].tolist()}
+        columns = self._tracks.columns
+        tracks = columns.table(self._tracks.tracks)
+        rows = np.fromiter(columns.rows.values(), np.int64, len(columns.rows))
+        rows = rows[tracks.identity[rows] > 0]
+        twice = doubled(tracks, rows[np.argsort(tracks.identity[rows], kind="stable")])
+        return said, {*owners[pairs[:, 0]].tolist(), *twice.tolist()}
+
+    def _owners(self) -> Int64:
+        """The identities of all tracks in the window's table, 0 for none."""
+        names, known = self._window.table.names, self._tracks.tracks
+        return np.array([known[uid].identity if uid in known else 0 for uid in names.tolist()], np.int64)
 
     def _conflicts(
         self, tracks: list[LocalTrack], contradictions: Mapping[tuple[int, int], float]
@@ -159,19 +176,24 @@ class Reviewer:
 
         Asked whenever the pictures of a track have tripled, and at its end.
         """
-        found = []
+        asked = []
         for track in live:
             own = self._book[track.identity]
-            if not self._looked_up(track) or (own.uids == [track.uid] and not own.past):
-                continue
-            subject, without = Subject.of_track(track), frozenset({track.uid})
-            if not judge.resembles(subject, own, without) < 0:
-                continue
-            score = judge.scores(subject, [own], without)[0]
-            if score.total == NEVER or score.total >= 0:
-                continue
-            contradiction = score.total if score.total < -self._settings.split_odds else 0.0
-            found.append(Misfit(track, contradiction, "appearance"))
+            if self._looked_up(track) and (own.uids != [track.uid] or own.past):
+                asked.append((Subject.of_track(track), [own]))
+        # Each is left out of its own identity: two of one identity would miss each other, so one pass for each of them.
+        found = []
+        for together in _one_of_each_identity(asked):
+            without = frozenset(subject.tracks[0].uid for subject, _ in together)
+            unlike = [
+                question
+                for question, said in zip(together, judge.resemblances(together, without).tolist(), strict=True)
+                if said < 0
+            ]
+            for (subject, _), (score,) in zip(unlike, judge.all_scores(unlike, without), strict=True):
+                if score.total != NEVER and score.total < 0:
+                    contradiction = score.total if score.total < -self._settings.split_odds else 0.0
+                    found.append(Misfit(subject.tracks[0], contradiction, "appearance"))
         return found
 
     def taken_over(self, live: Iterable[LocalTrack]) -> list[Misfit]:
@@ -187,36 +209,8 @@ class Reviewer:
     def _pulled(self) -> dict[int, int]:
         """Tracks whose positions of the last seconds are those of another identity, and of which, by uid."""
         table = self._window.table
-        own, others = self._identities()
-        rows = np.flatnonzero((own > 0) & (others > 0))
-        if not len(rows):
-            return {}
-        # One group a track and identity beside it, sorted by track; sums in the order of the table's rows.
-        track = np.cumsum(np.diff(table.uids[rows], prepend=-1) != 0) - 1
-        groups, group = np.unique((track << _NUMBER_BITS) | others[rows], return_inverse=True)
-        sums = np.bincount(group, table.recent[rows], len(groups))
-        tracks, numbers = groups >> _NUMBER_BITS, groups & ((1 << _NUMBER_BITS) - 1)
-        first = np.flatnonzero(np.diff(track, prepend=-1))
-        uids, mine = table.uids[rows[first]], own[rows[first]]
-        home = numbers == mine[tracks]
-        held = np.zeros(len(uids))
-        held[tracks[home]] = np.maximum(sums[home], 0.0)
-        away = np.flatnonzero(~home & (sums > held[tracks] + self._settings.move_odds))
-        # The most of each track; of equals the oldest identity.
-        away = away[np.lexsort((numbers[away], -sums[away], tracks[away]))]
-        best = away[np.diff(tracks[away], prepend=-1) != 0]
-        return dict(zip(uids[tracks[best]].tolist(), numbers[best].tolist(), strict=True))
-
-    def _identities(self) -> tuple[Int64, Int64]:
-        """The identities of the two tracks of every row of the window's table, 0 where there is none."""
-        table = self._window.table
-        heads = np.flatnonzero(np.diff(table.uids, prepend=-1))
-        uids = table.uids[heads]
-        known = self._tracks.tracks
-        numbers = [known[uid].identity if uid in known else 0 for uid in uids.tolist()]
-        identities = np.array(numbers, np.int64)
-        of_row = np.repeat(identities, np.diff(np.append(heads, len(table.uids))))
-        return of_row, identities[np.searchsorted(uids, table.partners)]
+        places, numbers = pulled(table.heads, table.places, table.recent, self._owners(), self._settings.move_odds)
+        return dict(zip(table.names[places].tolist(), numbers.tolist(), strict=True))
 
     def _could_merge(self, track: LocalTrack, number: int, judge: Judge) -> bool:
         subject = Subject.of_identity(self._book[track.identity], self._book)
@@ -245,13 +239,11 @@ class Reviewer:
     ) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
         table = self._window.table
-        own, others = self._identities()
-        rows = np.flatnonzero((table.llr > 0) & (own > 0) & (others > 0) & (own != others))
-        rows = rows[np.isin(table.uids[rows], [track.uid for track in live])]
-        one, other = own[rows], others[rows]
-        pairs = set(zip(np.maximum(one, other).tolist(), np.minimum(one, other).tolist(), strict=True))
+        uids = np.array(sorted(track.uid for track in live), np.int64)
+        there = np.flatnonzero(np.isin(table.names, uids, assume_unique=True))
+        pairs = attracted(table.heads, table.places, table.llr, self._owners(), there).tolist()
         found = []
-        for younger, partners in groupby(sorted(pairs), key=lambda pair: pair[0]):
+        for younger, partners in groupby(pairs, key=lambda pair: pair[0]):
             gone = self._book[younger]
             if gone.created_ns < young and not gone.uids:
                 continue
@@ -275,13 +267,15 @@ class Reviewer:
             self._tracks.changed.add(track.uid)
         ripe = [track for track in due if self._book[track.identity].created_ns >= young]
         candidates.look_up(ripe)
-        found = []
-        for track in ripe:
+        asked: list[Question] = []
+        for track, offered in zip(ripe, candidates.all_of(ripe), strict=True):
             subject = self._book[track.identity]
-            others = [identity for identity in candidates.of(track) if identity.number != subject.number]
-            if not others:
-                continue
-            scores = judge.scores(Subject.of_identity(subject, self._book), others)
+            others = [identity for identity in offered if identity is not subject]
+            if others:
+                asked.append((Subject.of_identity(subject, self._book), others))
+        found = []
+        for (who, compared), scores in zip(asked, judge.all_scores(asked), strict=True):
+            subject, others = self._book[who.tracks[0].identity], list(compared)
             order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
             if scores[order[0]].total == NEVER:
                 continue
@@ -296,3 +290,15 @@ class Reviewer:
     def _looked_up(self, track: LocalTrack) -> bool:
         """Whether it is time for a second look: each time the number of pictures has tripled, and at the end."""
         return len(track.looks) > 0 and (track.ended or track.looked_at * 3 < track.offered)
+
+
+def _one_of_each_identity(asked: Sequence[Question]) -> list[list[Question]]:
+    """Questions about tracks and their own identities in turns, in which no identity comes twice."""
+    turns: list[list[Question]] = []
+    times: dict[int, int] = {}
+    for subject, (own,) in asked:
+        turn = times[own.number] = times.get(own.number, -1) + 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append((subject, [own]))
+    return turns

@@ -3,6 +3,8 @@
 Each ratio compares "the same" with "somebody else", in nats. The prior of any one of K known identities is 1/K;
 where a position is known it takes the place of that prior, because the density of people, 1/area, is K over the
 site's area: so "near enough that few others would fit" and "one of few" are the same currency.
+
+The terms are worked out in `mtmct.scoring`, for all pairs that are asked for at once.
 """
 
 from __future__ import annotations
@@ -10,25 +12,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mtmct.attributes import Population, agreement
-from mtmct.coincidence import Beside, PairWindow
-from mtmct.exemplars import alike, repeated
+from mtmct import scoring
+from mtmct.attributes import Population, Votes, agreement, together
+from mtmct.coincidence import PairWindow
+from mtmct.columns import MIXED, PeopleColumns, PeopleTable, TrackTable
+from mtmct.exemplars import MOST_GAIN, MOST_SAID, REPEATED
 from mtmct.identities import Identity, IdentityBook
-from mtmct.movement import NEVER, transitions
+from mtmct.likeness import Belief, likeness
+from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.settings import FusionSettings
-from mtmct.subjects import Gathered, Known, Subject, alone_in_each_camera
-from mtmct.topology import Topology
-from mtmct.tracks import LocalTrack
+from mtmct.subjects import Subject, course
+from mtmct.topology import Float64, Topology
 from mtmct.travel import Stay, TravelTimes
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Int64
 
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
-_LN2 = math.log(2)
 _NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
-_PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
+_NUMBER_BITS = 40  # of an identity's number beside that of a camera in one key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +45,7 @@ class Score:
 
 
 FORBIDDEN = Score(NEVER, {})
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A subject, and what does not depend on the candidate.
-
-    Attributes:
-        first, last: which of its tracks began first and was seen last.
-        identities: numbers of the identities its tracks have, 0 for none.
-        grounded: those of its spans in calibrated cameras of which positions are forgotten already.
-        rivals: how many open identities it could be.
-    """
-
-    subject: Subject
-    first: LocalTrack
-    last: LocalTrack
-    identities: frozenset[int]
-    grounded: Sequence[tuple[str, int, int]]
-    rivals: int
+Question = tuple[Subject, Sequence[Identity]]  # somebody, and whom it could be
 
 
 class Judge:
@@ -70,7 +57,7 @@ class Judge:
         topology: which cameras are calibrated.
         settings: densities, priors and calibrations.
         now_ns: the commit's event time.
-        gathered: what an earlier judge of the same commit has gathered.
+        people: the identities as columns, if they have been asked for before.
         travel: times between views; None if they do not count.
         population: how common attributes are; None if they do not count.
     """
@@ -82,7 +69,7 @@ class Judge:
         topology: Topology,
         settings: FusionSettings,
         now_ns: int,
-        gathered: Gathered | None = None,
+        people: PeopleColumns | None = None,
         travel: TravelTimes | None = None,
         population: Population | None = None,
     ) -> None:
@@ -94,38 +81,56 @@ class Judge:
         self._settings = settings
         self._now_ns = now_ns
         self._away: dict[str, int] | None = None
-        self._gathered = gathered or Gathered(book)
+        self._people = people or PeopleColumns(book.columns, settings.exemplars)
+        self._beliefs: scoring.Beliefs | None = None
 
     def scores(
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
     ) -> list[Score]:
         """One score a candidate; `without` names uids to be left out of the candidates (a track under review)."""
-        gathered = [self._gathered.of(candidate, without) for candidate in candidates]
-        allowed = [self._agreement(subject, known) for known in gathered]
-        if all(agreement == NEVER for agreement in allowed):
-            return [FORBIDDEN] * len(candidates)
-        question = self._question(subject)
-        found = [
-            None if agreement == NEVER else self._terms(question, candidate, known, agreement)
-            for candidate, known, agreement in zip(candidates, gathered, allowed, strict=True)
-        ]
-        possible = [known for known, terms in zip(gathered, found, strict=True) if terms is not None]
-        said = iter(self._appearance(subject, possible) if possible else ())
-        attributes = iter(self._likeness(subject, possible))
-        scores = []
-        for terms in found:
-            if terms is None:
-                scores.append(FORBIDDEN)
-                continue
-            appearance = next(said)
-            if math.isfinite(appearance):
-                terms["appearance"] = appearance
-            likeness = next(attributes)
-            if likeness is not None:
-                terms["attributes"] = likeness
-            # Rounded, so that a last bit never decides.
-            scores.append(Score(round(sum(terms.values()), 6), terms))
+        return self.all_scores([(subject, candidates)], without)[0]
+
+    def all_scores(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[list[Score]]:
+        """The same for many subjects at once: for each of them one score a candidate."""
+        if not any(candidates for _, candidates in questions):
+            return [[] for _ in questions]
+        tracks, people, asked = self._asked(questions, without)
+        table = self._window.table
+        pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
+        status, terms = scoring.score(tracks, people, pairs, self._believed(), asked)
+        terms[:, scoring.APPEARANCE] = likeness(tracks, people, self._belief(), asked, status != scoring.FORBIDDEN)
+        # From left to right: each has its terms in this order.
+        totals = sum(np.where(np.isnan(terms), 0.0, terms).T, np.zeros(len(terms))).tolist()
+        comes_to = status.tolist()
+        row, scores = 0, []
+        for subject, candidates in questions:
+            of_subject = []
+            own = subject.attributes if self._population is not None else {}
+            for candidate in candidates:
+                said, summed, of_pair = comes_to[row], totals[row], {}
+                if said == scoring.SCORED:
+                    named = zip(scoring.TERMS, terms[row].tolist(), strict=True)
+                    of_pair = {name: term for name, term in named if not math.isnan(term)}
+                elif said == scoring.TIMED:
+                    of_pair = self._timed(subject, candidate, without, terms[row].tolist())
+                    summed = sum(of_pair.values())
+                if own and of_pair:
+                    alike = self._alike(own, candidate, without)
+                    if alike is not None:
+                        of_pair["attributes"] = alike
+                        summed += alike
+                # Rounded, so that a last bit never decides.
+                of_subject.append(Score(round(summed, 6), of_pair) if of_pair else FORBIDDEN)
+                row += 1
+            scores.append(of_subject)
         return scores
+
+    def _alike(self, own: Votes, candidate: Identity, without: frozenset[int]) -> float | None:
+        """What the attributes say for a candidate, nats; None where there are none in common."""
+        assert self._population is not None, "attributes count only where it is known how common they are"
+        tracks = self._book.tracks_of(candidate)
+        theirs = together([candidate.attributes, *(track.attributes for track in tracks if track.uid not in without)])
+        return agreement(own, theirs, self._population, self._settings.attributes)
 
     def rivalry(self, best: int, rivals: Mapping[int, float], without: frozenset[int] = frozenset()) -> float:
         """How much the other identities speak against the best: the sum of their ratios.
@@ -145,141 +150,135 @@ class Judge:
         if identity.uids and without.isdisjoint(identity.uids):
             mutual = [score.total for score in self.scores(Subject.of_identity(identity, self._book), others, without)]
         else:
-            mutual = self._remembered(self._gathered.of(identity, without), others, without)
+            mutual = self._remembered(identity, others, without)
         for number, score in zip(serious, mutual, strict=True):
             one = 1 / (1 + math.exp(-max(min(score, 30.0), -30.0))) if score != NEVER else 0.0
             total -= one * math.exp(rivals[number])
         return max(total, 0.0)
 
-    def _remembered(self, known: Known, others: Sequence[Identity], without: frozenset[int]) -> list[float]:
+    def _remembered(self, identity: Identity, others: Sequence[Identity], without: frozenset[int]) -> list[float]:
         """What looks and whereabouts say for an identity of which no track is in memory being each of others, nats."""
-        gathered = [self._gathered.of(other, without) for other in others]
-        spans = [(camera, start, end) for camera, times in known.spans.items() for start, end in times]
-        subject = Subject(known.cls, known.tracks, spans, known.looks, known.kept, known.earlier)
-        said = self._appearance(subject, gathered) if subject.looks else [math.nan] * len(gathered)
+        left = [track for track in self._book.tracks_of(identity) if track.uid not in without]
+        subject = Subject(self._book.cls(identity), left, identity)
+        tracks, people, asked = self._asked([(subject, others)], without)
+        possible = scoring.possible(tracks, people, self._believed().llr, asked)
+        said = likeness(tracks, people, self._belief(), asked, possible)
         prior = self._settings.returns - math.log(max(len(self._book), 1))
         return [
-            NEVER if self._agreement(subject, other) == NEVER else prior + (looks if math.isfinite(looks) else 0.0)
-            for other, looks in zip(gathered, said, strict=True)
+            prior + (looks if math.isfinite(looks) else 0.0) if can_be else NEVER
+            for can_be, looks in zip(possible.tolist(), said.tolist(), strict=True)
         ]
 
-    def resembles(self, subject: Subject, candidate: Identity, without: frozenset[int]) -> float:
-        """What the looks alone say for a candidate, nats; NaN where there are none to compare."""
-        return self._appearance(subject, [self._gathered.of(candidate, without)])[0]
-
-    def _question(self, subject: Subject) -> _Question:
-        tracks, settings = subject.tracks, self._settings
-        # Longer ago than positions are kept, and for long enough to have been found near somebody.
-        latest = self._now_ns - round(settings.window_s * SECOND_NS) - 2 * settings.slot_ns
-        return _Question(
-            subject,
-            min(tracks, key=lambda track: (track.start_ns, track.uid)),
-            max(tracks, key=lambda track: (track.last_ns, track.uid)),
-            frozenset(track.identity for track in tracks),
-            [span for span in subject.spans if span[1] < latest and self._topology.calibrated(span[0])],
-            self._rivals(subject),
-        )
-
-    def _appearance(self, subject: Subject, candidates: Sequence[Known]) -> list[float]:
-        """What the looks say for each candidate, nats; NaN where there are none to compare.
-
-        Half of it is said by the mean looks, half by single occasions: who comes back to a camera in the same light
-        looks more like that one time than like the mean of all.
-        """
-        calibration = self._settings.appearance
-        means, gains = alike(subject.looks, [known.looks for known in candidates])
-        once = repeated(subject.occasions, [known.occasions for known in candidates], calibration)
-        said = []
-        for mean, gain, one in zip(means.tolist(), gains.tolist(), once.tolist(), strict=True):
-            if not math.isfinite(mean):
-                said.append(math.nan)
-                continue
-            together = calibration.llr(mean, gain)
-            if math.isfinite(one):
-                together = min(float(np.logaddexp(together, one)) - _LN2, calibration.clip)
-            said.append(together)
+    def resemblances(self, questions: Sequence[Question], without: frozenset[int]) -> Float64:
+        """What the looks alone say for each candidate of each subject, (P,) nats; NaN where none can be compared."""
+        tracks, people, asked = self._asked(questions, without)
+        said: Float64 = likeness(tracks, people, self._belief(), asked, np.ones(len(asked.slots), bool))
         return said
 
-    def _likeness(self, subject: Subject, candidates: Sequence[Known]) -> list[float | None]:
-        """What the attributes say for each candidate, nats; None where there are none in common."""
-        own = subject.attributes if self._population is not None else {}
-        if self._population is None or not own:
-            return [None] * len(candidates)
-        beliefs = self._settings.attributes
-        return [agreement(own, known.attributes, self._population, beliefs) for known in candidates]
+    # --- the columns -----------------------------------------------------------------------------------------------
 
-    def _agreement(self, subject: Subject, known: Known) -> float:
-        """What the classes say; never, where these rule it out, or a camera that shows both at once."""
-        said = self._settings.class_llr(subject.cls, known.cls)
-        return said if said == NEVER or alone_in_each_camera(subject, known) else NEVER
+    def _asked(
+        self, questions: Sequence[Question], without: frozenset[int]
+    ) -> tuple[TrackTable, PeopleTable, scoring.Asked]:
+        """The questions by rows and slots, and the columns in which these are."""
+        self._book.track_table()
+        rows, slot, number_of = self._book.columns.rows, self._people.slot, self._book.columns.number_of
+        slots = np.array([slot(one) for _, candidates in questions for one in candidates], np.int64)
+        mine = np.array([-1 if who.identity is None else slot(who.identity) for who, _ in questions], np.int64)
+        # Only now: looks that only identities have may have widened the tracks' columns.
+        tracks, people = self._book.track_table(), self._people.table()
+        asked = scoring.Asked(
+            _bounds([len(who.tracks) for who, _ in questions]),
+            np.array([rows[track.uid] for who, _ in questions for track in who.tracks], np.int64),
+            mine,
+            np.array([number_of(who.cls) for who, _ in questions], np.int64),
+            np.array([self._rivals(who) for who, _ in questions], np.int64),
+            _bounds([len(candidates) for _, candidates in questions]),
+            slots,
+            self._classes(tracks, people, slots, questions),
+            np.array([rows[uid] for uid in without if uid in rows], np.int64),
+        )
+        return tracks, people, asked
 
-    def _terms(
-        self, question: _Question, candidate: Identity, known: Known, agreement: float
-    ) -> dict[str, float] | None:
-        settings, subject = self._settings, question.subject
-        if question.grounded and candidate.number not in question.identities and self._were_apart(question, known):
-            return None
-        ground, compared, unseen = 0.0, False, False
-        for track in subject.tracks:
-            start, last = track.start_ns, track.last_ns
-            overlapping = [other for other in known.tracks if other.last_ns >= start and last >= other.start_ns]
-            beside = self._window.of(track.uid) if overlapping else {}
-            for other in overlapping:
-                said = self._simultaneous(track, other, beside.get(other.uid))
-                if said == NEVER:
-                    return None
-                if said is None:
-                    unseen = unseen or not self._comparable(track, other)
-                else:
-                    ground, compared = ground + said, True
-        terms = {}
-        if compared:
-            terms["ground"] = ground
-        elif unseen:
-            terms["overlap"] = settings.unseen_overlap
-        if self._travel is not None and not compared and self._timed(self._travel, question.first.camera):
-            return self._travelled(self._travel, question, known, agreement)
-        rivals = question.rivals
-        motion = transitions(question.first, question.last, known.tracks, rivals, settings)
-        if motion == NEVER:
-            return None
-        if motion is not None:
-            # What positions seen at the same time say leaves nothing to add for where it came from.
-            if not compared:
-                terms["motion"] = motion
-        elif not compared:
-            terms["crowd"] = -math.log(rivals)
-        if agreement:
-            terms["class"] = agreement
-        terms["arrival"] = settings.returns + (0.0 if question.first.at_border else settings.inside)
-        return terms
+    def _classes(self, tracks: TrackTable, people: PeopleTable, slots: Int64, questions: Sequence[Question]) -> Int64:
+        """The class of every candidate; counted out where points of several classes were seen."""
+        classes: Int64 = scoring.sole_classes(tracks, people, slots)
+        mixed = np.flatnonzero(classes == MIXED).tolist()
+        if mixed:
+            candidates = [one for _, of_subject in questions for one in of_subject]
+            for row in mixed:
+                classes[row] = self._book.columns.number_of(self._book.cls(candidates[row]))
+        return classes
 
-    def _timed(self, travel: TravelTimes, camera: str) -> bool:
-        return not self._topology.calibrated(camera) or travel.given(camera)
+    def _believed(self) -> scoring.Beliefs:
+        """The settings as plain numbers, and what depends on classes and cameras by their numbers."""
+        columns, settings = self._book.columns, self._settings
+        known = self._beliefs
+        if known is not None and (len(known.llr), len(known.timed)) == (len(columns.classes), len(columns.cameras)):
+            return known
+        motions = [settings.motion(name) for name in columns.classes]
+        calibrated = np.array([self._topology.calibrated(name) for name in columns.cameras], bool)
+        timed = np.zeros(len(calibrated), bool)
+        if self._travel is not None:
+            timed = ~calibrated | np.array([self._travel.given(name) for name in columns.cameras], bool)
+        self._beliefs = scoring.Beliefs(
+            self._now_ns,
+            round(settings.window_s * SECOND_NS),
+            settings.slot_ns,
+            settings.split_odds,
+            settings.apart_m,
+            settings.unseen_overlap,
+            settings.returns,
+            settings.inside,
+            settings.velocity_memory_s,
+            settings.position_memory_s,
+            settings.surprise,
+            settings.area_per_person_m2,
+            BODY_M,
+            np.array([[settings.class_llr(one, other) for other in columns.classes] for one in columns.classes]),
+            np.array([motion.max_speed for motion in motions]),
+            np.array([motion.wander for motion in motions]),
+            np.array([motion.unsteady for motion in motions]),
+            calibrated,
+            timed,
+        )
+        return self._beliefs
 
-    def _travelled(
-        self, travel: TravelTimes, question: _Question, known: Known, agreement: float
-    ) -> dict[str, float] | None:
+    def _belief(self) -> Belief:
+        calibration = self._settings.appearance
+        return Belief(calibration.slope, calibration.offset, calibration.clip, MOST_GAIN, MOST_SAID, REPEATED)
+
+    # --- times between views ---------------------------------------------------------------------------------------
+
+    def _timed(
+        self, subject: Subject, candidate: Identity, without: frozenset[int], said: Sequence[float]
+    ) -> dict[str, float]:
         """Time in the place of positions: for who comes from a view into one without calibration.
 
         The rates of coming hold the rivals and the newcomers already. Within one camera the place at which a
-        track was lost counts, for as long as it is remembered.
+        track was lost counts, for as long as it is remembered. Nothing is said where nobody could come so.
         """
-        stays = question.subject.stays
-        course = _around(known.course, stays)
-        said = travel.joined(stays, course) if course else 0.0
-        if said == NEVER:
-            return None
-        terms = {"travel": said}
-        motion = transitions(question.first, question.last, known.tracks, None, self._settings)
-        if motion == NEVER and any(stay.camera == stays[0].camera for stay in known.course):
+        settings, travel = self._settings, self._travel
+        assert travel is not None, "times count only where they are learned"
+        first = min(subject.tracks, key=lambda track: (track.start_ns, track.uid))
+        last = max(subject.tracks, key=lambda track: (track.last_ns, track.uid))
+        stays = subject.stays
+        known = course(candidate, self._book, without)
+        nearby = _around(known, stays)
+        time = travel.joined(stays, nearby) if nearby else 0.0
+        if time == NEVER:
+            return {}
+        terms = {"travel": time}
+        tracks = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
+        motion = transitions(first, last, tracks, None, settings)
+        if motion == NEVER and any(stay.camera == stays[0].camera for stay in known):
             motion = None
         if motion is not None:
-            settings = self._settings
-            begun = settings.returns + (0.0 if question.first.at_border else settings.inside)
-            terms["motion"] = float(np.logaddexp(said, motion + begun)) - said
-        if agreement:
-            terms["class"] = agreement
+            begun = settings.returns + (0.0 if first.at_border else settings.inside)
+            terms["motion"] = float(np.logaddexp(time, motion + begun)) - time
+        for term in (scoring.CLASS, scoring.APPEARANCE):
+            if not math.isnan(said[term]):
+                terms[scoring.TERMS[term]] = said[term]
         return terms
 
     def travellers(
@@ -289,10 +288,12 @@ class Judge:
         came = subject.stays[0]
         found: list[Stay | None] = []
         for candidate in candidates:
-            course = self._gathered.of(candidate, without).course
-            before = [stay for stay in course if stay.start_ns <= came.start_ns and stay.camera != came.camera]
+            stays = course(candidate, self._book, without)
+            before = [stay for stay in stays if stay.start_ns <= came.start_ns and stay.camera != came.camera]
             found.append(before[-1] if before else None)
         return found
+
+    # --- rivals ----------------------------------------------------------------------------------------------------
 
     def _rivals(self, subject: Subject) -> int:
         """How many open identities the subject could be for all that the cameras show now.
@@ -303,6 +304,8 @@ class Judge:
         """
         if self._away is None:
             self._away = self._presence()
+        if not subject.tracks:
+            return 1
         camera = subject.tracks[0].camera
         away = self._away.get(camera)
         if away is None:
@@ -311,52 +314,24 @@ class Judge:
 
     def _presence(self) -> dict[str, int]:
         """How many identities whoever is in a camera cannot be, as they are in view elsewhere or beside it."""
-        horizon = self._now_ns - 2 * SECOND_NS
-        by_camera: dict[str, set[int]] = {}
-        for track in self._book.linked():
-            if track.heard_ns >= horizon:
-                by_camera.setdefault(track.camera, set()).add(track.identity)
-        calibrated = {camera: self._topology.calibrated(camera) for camera in by_camera}
-        on_the_ground = set().union(*(seen for camera, seen in by_camera.items() if calibrated[camera]))
-        away = {camera: len(on_the_ground if calibrated[camera] else seen) for camera, seen in by_camera.items()}
-        return {**away, _ON_THE_GROUND: len(on_the_ground)}
+        tracks, columns = self._book.track_table(), self._book.columns
+        rows = np.fromiter(columns.rows.values(), np.int64, len(columns.rows))
+        rows = rows[(tracks.heard_ns[rows] >= self._now_ns - 2 * SECOND_NS) & (tracks.identity[rows] > 0)]
+        seen = np.unique((tracks.camera[rows] << _NUMBER_BITS) | tracks.identity[rows])
+        cameras, numbers = seen >> _NUMBER_BITS, seen & ((1 << _NUMBER_BITS) - 1)
+        names = list(columns.cameras)
+        calibrated: NDArray[np.bool_] = np.array([self._topology.calibrated(name) for name in names], bool)
+        on_the_ground = len(np.unique(numbers[calibrated[cameras]])) if len(cameras) else 0
+        found, counts = np.unique(cameras, return_counts=True)
+        away = {
+            names[camera]: on_the_ground if calibrated[camera] else count
+            for camera, count in zip(found.tolist(), counts.tolist(), strict=True)
+        }
+        return {**away, _ON_THE_GROUND: on_the_ground}
 
-    def _comparable(self, one: LocalTrack, other: LocalTrack) -> bool:
-        return self._topology.calibrated(one.camera) and self._topology.calibrated(other.camera)
 
-    def _simultaneous(self, track: LocalTrack, other: LocalTrack, beside: Beside | None) -> float | None:
-        """What the common positions of two tracks say; None where there are none to compare."""
-        settings = self._settings
-        if beside is not None:
-            if beside.llr < -settings.split_odds and beside.distance > settings.apart_m:
-                return NEVER
-            return min(beside.llr, _PAIR_LIMIT)
-        if not (self._comparable(track, other) and track.grounded and other.grounded):
-            return None
-        since = max(track.start_ns, other.start_ns, self._now_ns - round(settings.window_s * SECOND_NS))
-        until = min(track.last_ns, other.last_ns)
-        # Both were on the ground at once, and yet never near enough to be compared.
-        return NEVER if until - since > 2 * settings.slot_ns else None
-
-    def _were_apart(self, question: _Question, known: Known) -> bool:
-        """Whether both were on the ground at once, longer ago than positions are kept, and were not found to be one.
-
-        What was seen of the two is forgotten then, but not what was concluded from it.
-        """
-        settings, calibrated, mine = self._settings, self._topology.calibrated, question.grounded
-        horizon, least = self._now_ns - round(settings.window_s * SECOND_NS), 2 * settings.slot_ns
-        earliest = min(since for _, since, _ in mine)
-        for camera, spans in known.spans.items():
-            if not calibrated(camera):
-                continue
-            for start, end in spans:
-                if min(end, horizon) - max(start, earliest) <= least:
-                    continue
-                for elsewhere, since, until in mine:
-                    common = min(end, until, horizon) - max(start, since)
-                    if elsewhere != camera and common > least:
-                        return True
-        return False
+def _bounds(counts: Sequence[int]) -> Int64:
+    return np.array([0, *accumulate(counts)], np.int64)
 
 
 def _around(course: Sequence[Stay], stays: Sequence[Stay]) -> list[Stay]:

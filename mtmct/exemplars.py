@@ -13,10 +13,10 @@ from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Float64
 from operators.records import Float32
 
-_MOST_GAIN = 8.0  # what is seen again and again says at most this much more than what is seen once
-_MOST_SAID = 12.0  # by one pair of occasions, nats
-_REPEATED = 0.9  # cosine from which one occasion repeats another
-_HALF_TOLD = 1.0  # pictures after which half is known of what an occasion can tell
+MOST_GAIN = 8.0  # what is seen again and again says at most this much more than what is seen once
+MOST_SAID = 12.0  # by one pair of occasions, nats
+REPEATED = 0.9  # cosine from which one occasion repeats another
+HALF_TOLD = 1.0  # pictures after which half is known of what an occasion can tell
 
 
 def _nothing() -> Float32:
@@ -159,7 +159,7 @@ class Impression:
             return self
         middles, told = zip(*(each.occasion for each in seen), strict=True)
         pictures = np.array(told, np.float32)
-        weights = pictures / (pictures + np.float32(_HALF_TOLD))
+        weights = pictures / (pictures + np.float32(HALF_TOLD))
         return self + Impression(weights @ np.array(middles), float(weights.sum()))
 
 
@@ -185,7 +185,7 @@ def alike(one: Impression, others: Sequence[Impression]) -> tuple[Float64, Float
     mine = one.total.astype(np.float64) / one.weight
     centres, lengths = zip(*(others[row].centre for row in rows), strict=True)
     cosines[rows] = np.array(centres) @ mine
-    gains[rows] = 1 / np.clip(np.array(lengths) * (mine @ mine), 1 / _MOST_GAIN, 1.0)
+    gains[rows] = 1 / np.clip(np.array(lengths) * (mine @ mine), 1 / MOST_GAIN, 1.0)
     return cosines, gains
 
 
@@ -218,8 +218,8 @@ def repeated(one: Float32, others: Sequence[Float32], calibration: AppearanceCal
         return said
     counts = np.array([len(others[row]) for row in rows])
     cosines = (np.concatenate([others[row] for row in rows]) @ one.T).astype(np.float64)
-    ratios = np.exp(np.minimum(calibration.slope * cosines + calibration.offset, _MOST_SAID))
-    ratios = np.where(cosines >= _REPEATED, ratios, 0.0).mean(axis=1)
+    ratios = np.exp(np.minimum(calibration.slope * cosines + calibration.offset, MOST_SAID))
+    ratios = np.where(cosines >= REPEATED, ratios, 0.0).mean(axis=1)
     with np.errstate(divide="ignore"):
         said[rows] = np.log(np.add.reduceat(ratios, np.cumsum(counts) - counts) / counts)
     return said

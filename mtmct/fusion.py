@@ -16,6 +16,7 @@ from mtmct.association import Candidates, Verdict, assign
 from mtmct.attributes import Population
 from mtmct.clocks import Clocks
 from mtmct.coincidence import PairWindow
+from mtmct.columns import PeopleColumns
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Judge
@@ -30,7 +31,6 @@ from mtmct.publication import Link, publish
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.skew import Skew
-from mtmct.subjects import Gathered
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, Placed, TrackMemory, in_order
 from mtmct.travel import TravelTime, TravelTimes
@@ -66,7 +66,7 @@ class FusionEngine:
         self._tracks = TrackMemory()
         self._book = IdentityBook(self._site, self._tracks, settings)
         self._expiry = Expiry(self._book)
-        self._gathered = Gathered(self._book)
+        self._people = PeopleColumns(self._tracks.columns, settings.exemplars)
         self._window = PairWindow(settings)
         self._filing = Filing(settings)
         self._travel = TravelTimes(self._topology.cameras, settings)
@@ -114,7 +114,7 @@ class FusionEngine:
         self._dim = intake.dim
         placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings, self._clocks.ahead_ns)
         letters = [*intake.letters, *beyond_horizon(placed, self._topology, self._site)]
-        self._gathered = Gathered(self._book)
+        self._people.tidy(self._book.identities)
         since_ns = self._now_ns
         latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
         self._now_ns = max(self._now_ns, latest, 0 if flush else watermark_ns)
@@ -147,7 +147,7 @@ class FusionEngine:
         for camera, track_id in ended:
             track = self._tracks.find(camera, track_id)
             if track is not None:
-                track.ended = True
+                self._tracks.end(track)
                 self._stale_cameras.add(camera)
                 done.append(track.uid)
         return done
@@ -168,9 +168,8 @@ class FusionEngine:
 
     def _judge(self) -> Judge:
         travel = self._travel if self._settings.travel else None
-        population = self._tracks.population
         memory = (self._book, self._window, self._topology, self._settings)
-        return Judge(*memory, self._now_ns, self._gathered, travel, population)
+        return Judge(*memory, self._now_ns, self._people, travel, self._tracks.population)
 
     def _decide(
         self, placed: Sequence[Placed], done: Sequence[int], flush: bool
@@ -195,6 +194,7 @@ class FusionEngine:
         found |= {item.track.uid: item for item in reviewer.misfits(touched)}
         found |= {item.track.uid: item for item in reviewer.taken_over(track for track in live if track.identity)}
         severed: dict[int, Misfit] = {}
+        cuts: list[tuple[int, int, int]] = []
         reviewed: dict[int, Misfit] = {}
         for misfit in at_one_time([found[uid] for uid in sorted(found)]):
             uid = misfit.track.uid
@@ -203,11 +203,14 @@ class FusionEngine:
             else:
                 part = self._cut(misfit.track, misfit.since_ns)
                 severed[part.uid] = misfit
-                for item in placed:
-                    if item.uid == uid:
-                        self._tracks.look(part, item.tracklet, self._settings)
-                placed = [replace(item, uid=part.uid) if item.uid == uid else item for item in placed]
-        self._positions.write_cuts()
+                cuts.append((uid, part.uid, misfit.since_ns))
+        if cuts:
+            self._positions.cut(cuts)
+            parts = {uid: part for uid, part, _ in cuts}
+            placed = [replace(item, uid=parts[item.uid]) if item.uid in parts else item for item in placed]
+            for item in placed:
+                if item.uid in severed:
+                    self._tracks.look(self._tracks[item.uid], item.tracklet, self._settings)
         waiting = [t for t in self._tracks.tracks.values() if not t.identity and self._ready(t, flush)]
         asked = in_order([*waiting, *(self._tracks[uid] for uid in reviewed)])
         links: dict[int, Link] = {}
@@ -219,7 +222,7 @@ class FusionEngine:
         judge = self._judge()
         for _, together in groupby(asked, key=lambda track: track.camera):
             group = list(together)
-            offered = {track.uid: candidates.of(track) for track in group}
+            offered = dict(zip([track.uid for track in group], candidates.all_of(group), strict=True))
             verdicts = assign(group, offered, judge, without)
             # Those who go first: whether there is room to stay is known only then.
             for track in sorted(group, key=lambda track: not self._accepted(verdicts[track.uid])):
@@ -235,9 +238,7 @@ class FusionEngine:
 
     def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         part = self._tracks.cut(track, since_ns)
-        self._gathered = Gathered(self._book)
         self._clocks.hand_over(track.uid, part.uid, since_ns)
-        self._positions.cut(track, part, since_ns)
         self._stale_cameras.add(track.camera)
         return part
 
@@ -337,7 +338,7 @@ class FusionEngine:
         old = self._now_ns - round(settings.memory_s * SECOND_NS)
         for track in list(self._tracks.tracks.values()):
             if not track.ended and track.last_ns < silent:
-                track.ended = True
+                self._tracks.end(track)
                 self._stale_cameras.add(track.camera)
             if track.identity and (flush or (track.ended and track.last_ns < old)):
                 self._forget_track(track)

@@ -20,7 +20,38 @@ _TRAINED_ON = 32  # vectors a cell; more make training slower and the cells no b
 class _Shard:
     index: Any
     cells: bool = False
-    owners: list[int] = field(default_factory=list)
+    numbers: Int64 = field(default_factory=lambda: np.zeros(256, np.int64))
+    count: int = 0
+
+    @property
+    def owners(self) -> Int64:
+        return self.numbers[: self.count]
+
+    def own(self, owners: Int64) -> None:
+        while self.count + len(owners) > len(self.numbers):
+            self.numbers = np.concatenate([self.numbers, np.zeros_like(self.numbers)])
+        self.numbers[self.count : self.count + len(owners)] = owners
+        self.count += len(owners)
+
+    def search(self, queries: Float32, count: int, without: Int64 | None) -> tuple[Float32, Int64]:
+        """Cosines and rows of the vectors most like each query, (Q, up to `count`); row -1 where one is missing."""
+        count = min(count, self.count)
+        if without is None:
+            near, rows = self.index.search(queries, count)
+            return near, rows
+        kept = np.flatnonzero(~np.isin(self.owners, without))
+        if self.cells:
+            parameters: Any = faiss.SearchParametersIVF
+            chosen = parameters(nprobe=self.index.nprobe, sel=faiss.IDSelectorBatch(kept))
+            near, rows = self.index.search(queries, count, params=chosen)
+            return near, rows
+        # The flat index compares chosen vectors one by one; put together they are a product of matrices.
+        if not len(kept):
+            return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+        dim = queries.shape[1]
+        vectors = faiss.rev_swig_ptr(self.index.get_xb(), self.count * dim).reshape(-1, dim)[kept]
+        near, places = faiss.knn(queries, vectors, min(count, len(kept)), metric=faiss.METRIC_INNER_PRODUCT)
+        return near, kept[places]
 
 
 class Gallery:
@@ -50,7 +81,7 @@ class Gallery:
         self._shards: dict[int, _Shard] = {}
 
     def __len__(self) -> int:
-        return sum(len(shard.owners) for shard in self._shards.values())
+        return sum(shard.count for shard in self._shards.values())
 
     @property
     def shards(self) -> tuple[int, ...]:
@@ -70,15 +101,15 @@ class Gallery:
             self._shards[shard] = _Shard(faiss.IndexFlatIP(vectors.shape[1]))
         held = self._shards[shard]
         held.index.add(np.ascontiguousarray(vectors, np.float32))
-        held.owners.extend(int(owner) for owner in owners)
+        held.own(owners)
 
     def _divide(self, before: int) -> None:
         """Put the large shards before one that begins into cells."""
         for key in self.shards:
             held = self._shards[key]
-            if self._ivf_from is None or held.cells or key >= before or len(held.owners) < self._ivf_from:
+            if self._ivf_from is None or held.cells or key >= before or held.count < self._ivf_from:
                 continue
-            vectors = held.index.reconstruct_n(0, len(held.owners))
+            vectors = held.index.reconstruct_n(0, held.count)
             cells = max(round(len(vectors) ** 0.5), 1)
             index = faiss.IndexIVFFlat(
                 faiss.IndexFlatIP(vectors.shape[1]), vectors.shape[1], cells, faiss.METRIC_INNER_PRODUCT
@@ -98,12 +129,13 @@ class Gallery:
             del self._shards[shard]
         return gone
 
-    def search(self, queries: Float32, count: int) -> tuple[Int64, Float32]:
+    def search(self, queries: Float32, count: int, without: Int64 | None = None) -> tuple[Int64, Float32]:
         """The owners of the vectors most like each query.
 
         Args:
             queries: (Q, D) float32, L2-normalised.
             count: vectors to return a query; an owner may appear more than once.
+            without: owners whose vectors are left out.
 
         Returns:
             owners (Q, count) int64, -1 where there are fewer, and cosines (Q, count) float32; best first.
@@ -112,10 +144,10 @@ class Gallery:
         cosines = np.zeros((len(queries), 0), np.float32)
         for key in self.shards:
             shard = self._shards[key]
-            near, rows = shard.index.search(np.ascontiguousarray(queries, np.float32), min(count, len(shard.owners)))
+            near, rows = shard.search(np.ascontiguousarray(queries, np.float32), count, without)
             # Cells may hold fewer vectors than are asked for; FAISS marks those that are missing by row -1.
             near[rows < 0] = -1.0
-            found = np.where(rows < 0, _NOBODY, np.asarray(shard.owners, np.int64)[rows])
+            found = np.where(rows < 0, _NOBODY, shard.owners[rows])
             owners = np.concatenate([owners, found], axis=1)
             cosines = np.concatenate([cosines, near], axis=1)
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]

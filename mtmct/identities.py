@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mtmct.attributes import Tally, Votes, add, held, together
+from mtmct.columns import TrackColumns, TrackTable
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
@@ -48,6 +49,7 @@ class Identity:
         past: its tracks that are no longer in memory.
         last_ns: when it was last seen, as far as `past` knows.
         looks: exemplars of the tracks in `past`; impression: the mean of their looks; attributes: their votes.
+        version: counts the changes of all this.
     """
 
     number: int
@@ -60,6 +62,7 @@ class Identity:
     looks: Exemplars = field(default_factory=Exemplars)
     impression: Impression = field(default_factory=Impression)
     attributes: Tally = field(default_factory=dict)
+    version: int = 0
 
 
 class IdentityBook:
@@ -96,6 +99,15 @@ class IdentityBook:
     def name(self, number: int) -> str:
         """`plaza-000017`."""
         return f"{self._site}-{number:06d}"
+
+    @property
+    def columns(self) -> TrackColumns:
+        """The tracks in memory as columns."""
+        return self._tracks.columns
+
+    def track_table(self) -> TrackTable:
+        """The columns, up to date."""
+        return self._tracks.columns.table(self._tracks.tracks)
 
     def tracks_of(self, identity: Identity) -> list[LocalTrack]:
         """Its tracks in memory, in order of first sight."""
@@ -161,7 +173,7 @@ class IdentityBook:
         """Link a track that waits."""
         self._assign(track, identity, now_ns)
         identity.uids = sorted([*identity.uids, track.uid])
-        self.changed.add(identity.number)
+        self._touch(identity)
 
     def settle(self, track: LocalTrack, why: Why, now_ns: int) -> None:
         """A track is linked now: if it was published as somebody else while it waited, say so."""
@@ -195,7 +207,7 @@ class IdentityBook:
         survivor.revision += 1
         gone.revision += 1
         del self.identities[gone.number]
-        self.changed |= {gone.number, survivor.number}
+        self._touch(gone, survivor)
         self._say("merged", gone, now_ns, moved, into=survivor, why=why, cls=self.cls(survivor))
 
     def move(self, track: LocalTrack, target: Identity | None, why: Why, now_ns: int) -> Identity:
@@ -210,7 +222,7 @@ class IdentityBook:
         target.uids = sorted([*target.uids, track.uid])
         source.revision += 1
         target.revision += 1
-        self.changed |= {source.number, target.number}
+        self._touch(source, target)
         names = [track.name]
         self._say("split", source, now_ns, names, into=target, why=why, cls=cls, part=track)
         return target
@@ -223,7 +235,7 @@ class IdentityBook:
         self.join(part, target, now_ns)
         source.revision += 1
         target.revision += 1
-        self.changed |= {source.number, target.number}
+        self._touch(source, target)
         self._say("split", source, now_ns, [part.name], into=target, why=why, cls=self.cls(source), part=part)
         return target
 
@@ -239,7 +251,7 @@ class IdentityBook:
         identity.last_ns = max(identity.last_ns, track.last_ns)
         identity.impression = identity.impression.with_looks([track.looks])
         identity.looks.absorb(track.looks.vectors, track.looks.weights, self._settings.exemplars)
-        self.changed.add(identity.number)
+        self._touch(identity)
 
     def retime(self, camera: str, later_ns: int) -> None:
         """What is remembered of a camera's earlier tracks moves in time."""
@@ -251,7 +263,7 @@ class IdentityBook:
                     else member
                     for member in identity.past
                 ]
-                self.changed.add(identity.number)
+                self._touch(identity)
 
     def close(self, identity: Identity, now_ns: int) -> None:
         """The identity will not be found again; its tracks in memory are the caller's to forget."""
@@ -273,6 +285,12 @@ class IdentityBook:
         track.linked_ns = linked_ns
         track.filed_shard = NOT_FILED  # the gallery holds it under its former identity, if at all
         self._tracks.changed.add(track.uid)
+        self._tracks.columns.moved(track.uid)
+
+    def _touch(self, *identities: Identity) -> None:
+        for identity in identities:
+            identity.version += 1
+            self.changed.add(identity.number)
 
     def _names(self, identity: Identity) -> list[tuple[str, int]]:
         past = [(member.camera, member.track) for member in identity.past]

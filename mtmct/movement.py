@@ -10,8 +10,8 @@ from mtmct.tracks import XX, XY, YY, H, LocalTrack, U, V, X, Y
 from operators.records import SECOND_NS
 
 NEVER = float("-inf")
-_BODY_M = 1.7  # height of a body: the yardstick in pictures without calibration
-_NOTHING = 1e-30  # keeps a logarithm finite
+BODY_M = 1.7  # height of a body: the yardstick in pictures without calibration
+NOTHING = 1e-30  # keeps a logarithm finite
 
 
 def transitions(
@@ -54,7 +54,7 @@ def _step(gone: LocalTrack, come: LocalTrack, rivals: int | None, settings: Fusi
         dx, dy, vx, vy = begin[X] - end[X], begin[Y] - end[Y], speed[0], speed[1]
         xx, xy, yy = end[XX] + begin[XX], end[XY] + begin[XY], end[YY] + begin[YY]
     elif gone.camera == come.camera and math.isfinite(end[U] + begin[U]):
-        metre = 2 * _BODY_M / max(end[H] + begin[H], 2.0)
+        metre = 2 * BODY_M / max(end[H] + begin[H], 2.0)
         dx, dy = (begin[U] - end[U]) * metre, (begin[V] - end[V]) * metre
         vx, vy = speed[2] * metre, speed[3] * metre
         xx, xy, yy = 0.1, 0.0, 0.1
@@ -73,5 +73,5 @@ def _step(gone: LocalTrack, come: LocalTrack, rivals: int | None, settings: Fusi
     trust = math.exp(-seconds / settings.position_memory_s) * (1 - settings.surprise)
     near = trust * area * math.exp(-mahalanobis / 2)
     if rivals is None:
-        return math.log(near / extent + _NOTHING)
+        return math.log(near / extent + NOTHING)
     return math.log(near / min(extent, rivals * area) + (1 - trust) / rivals)

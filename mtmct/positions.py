@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from mtmct import state as stored
 from mtmct.clocks import Clocks
-from mtmct.coincidence import CommitPairs, PairRows, PairWindow, compare
+from mtmct.coincidence import CommitPairs, PairRows, PairWindow, compare, no_rows
+from mtmct.pairing import same_owner
 from mtmct.settings import FusionSettings
-from mtmct.tracks import LocalTrack, Samples, TrackMemory
+from mtmct.tracks import Samples, TrackMemory
 from operators.records import Int64
 
 
@@ -34,7 +35,6 @@ class Positions:
         self._journal = journal
         self._settings = settings
         self._keys: dict[int, set[str]] = {}  # by commit
-        self._stale: dict[int, tuple[CommitPairs, set[str]]] = {}  # by commit: cameras whose tracks were cut
 
     def compare(self, sequence: int, samples: Samples, since_ns: int, now_ns: int) -> None:
         """Compare a commit's positions, those of event time from `since_ns` to `now_ns`; drop what is too old."""
@@ -55,17 +55,10 @@ class Positions:
                 self._drop(commit.sequence)
                 self._write(commit)
 
-    def cut(self, track: LocalTrack, part: LocalTrack, since_ns: int) -> None:
-        """What was compared of `track` from `since_ns` on was compared of `part`; `write_cuts` writes it."""
-        for commit, partners in self._window.hand_over(track.uid, part.uid, since_ns):
-            cameras = {track.camera, *(self._tracks[uid].camera for uid in partners)}
-            self._stale.setdefault(commit.sequence, (commit, set()))[1].update(cameras)
-
-    def write_cuts(self) -> None:
-        """Write what cuts have changed."""
-        for commit, cameras in self._stale.values():
-            self._write(commit, frozenset(cameras))
-        self._stale.clear()
+    def cut(self, cuts: Sequence[tuple[int, int, int]]) -> None:
+        """What was compared of a track from some time on was compared of another: the two uids, and the time."""
+        for commit, uids in self._window.hand_over(cuts):
+            self._write(commit, frozenset(self._tracks[uid].camera for uid in uids.tolist()))
 
     def restore(self, parts: Iterable[tuple[str, bytes]]) -> None:
         """Go on from what was written: keys and values."""
@@ -80,14 +73,11 @@ class Positions:
             self._journal.drop(key)
 
     def _beside_each_other(self, samples: Samples) -> PairRows:
-        cameras, bound = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
-        if len(samples):
-            uids, rows = np.unique(samples.uids, return_inverse=True)
-            number: dict[str, int] = {}
-            of_track = [number.setdefault(self._tracks[uid].camera, len(number)) for uid in uids.tolist()]
-            cameras = np.asarray(of_track, np.int64)[rows]
-            bound = self._bound(uids)
-        return compare(samples, cameras, bound, self._settings)
+        if not len(samples):
+            return no_rows()
+        uids, rows = np.unique(samples.uids, return_inverse=True)
+        cameras = self._tracks.columns.table(self._tracks.tracks).camera[self._rows(uids)]
+        return compare(samples, cameras[rows], self._bound(uids), self._settings)
 
     def _beside_others(self, samples: Samples, before: int | None = None) -> PairRows:
         """The same where clocks are corrected: positions of one moment then come in different commits."""
@@ -117,17 +107,13 @@ class Positions:
                 self._journal.drop(key)
                 keys.discard(key)
 
+    def _rows(self, uids: Int64) -> Int64:
+        rows = self._tracks.columns.rows
+        return np.array([rows[uid] for uid in uids.tolist()], np.int64)
+
     def _bound(self, uids: Int64) -> Int64:
         """Pairs of tracks seen in this commit that one identity has in different cameras."""
-        of_identity: dict[int, list[int]] = {}
-        for uid in uids.tolist():
-            if self._tracks[uid].identity:
-                of_identity.setdefault(self._tracks[uid].identity, []).append(uid)
-        pairs = [
-            (one, other)
-            for members in of_identity.values()
-            for row, one in enumerate(members)
-            for other in members[row + 1 :]
-            if self._tracks[one].camera != self._tracks[other].camera
-        ]
-        return np.asarray(pairs, np.int64).reshape(-1, 2)
+        table = self._tracks.columns.table(self._tracks.tracks)
+        rows = self._rows(uids)
+        bound: Int64 = uids[same_owner(table.identity[rows], table.camera[rows])]
+        return bound

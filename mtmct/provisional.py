@@ -35,7 +35,8 @@ def guess(tracks: Sequence[LocalTrack], candidates: Candidates, judge: Judge, bo
     candidates.look_up(tracks)
     for _, together in groupby(in_order(tracks), key=lambda track: track.camera):
         group = list(together)
-        verdicts = assign(group, {track.uid: candidates.of(track) for track in group}, judge)
+        offered = dict(zip([track.uid for track in group], candidates.all_of(group), strict=True))
+        verdicts = assign(group, offered, judge)
         for track in group:
             verdict = verdicts[track.uid]
             if verdict.identity is not None and verdict.odds > 0:

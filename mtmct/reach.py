@@ -1,54 +1,185 @@
-"""Who could have come here from where he was seen last, compiled: asked for every track that is to be linked."""
+"""Who could have come here from where he was seen last, and who stands beside: for many tracks at once, compiled."""
 
-# mypy: disable-error-code="untyped-decorator, unused-ignore"
+# mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from mtmct.columns import TrackTable
+from mtmct.settings import FusionSettings
 from mtmct.topology import Float64
-from operators.records import Int64
+from mtmct.tracks import X, Y
+from operators.records import SECOND_NS, Int64
+
+_compiled = numba.njit(cache=True, nogil=True)
 
 
-@numba.njit(cache=True, nogil=True)
-def nearest_within_reach(
-    rows: Int64,
+class Left(NamedTuple):
+    """Where identities were seen last, by number.
+
+    Attributes:
+        numbers: (N,) int64, ascending. cameras: (N,) int64, numbers of the cameras.
+        x, y: (N,) metres, NaN where unknown. last_ns: (N,) event time, as floats.
+        by_camera: (N,) rows by camera, then number.
+        by_x, sorted_x: rows of those whose place is known, by X, and that X.
+        earliest_ns: the least of `last_ns`.
+    """
+
+    numbers: Int64
+    cameras: Int64
+    x: Float64
+    y: Float64
+    last_ns: Float64
+    by_camera: Int64
+    by_x: Int64
+    sorted_x: Float64
+    earliest_ns: int
+
+
+def latest_of_each(tracks: TrackTable, rows: Int64) -> Int64:
+    """Of some rows of tracks that of each identity which was seen last, of equals the younger; by identity."""
+    rows = rows[tracks.identity[rows] > 0]
+    order = rows[np.lexsort((tracks.uid[rows], tracks.last_ns[rows], tracks.identity[rows]))]
+    return order[np.flatnonzero(np.diff(tracks.identity[order], append=-1))]
+
+
+def recently_left(tracks: TrackTable, latest: Int64, since_ns: int) -> Left:
+    """Those of `latest_of_each` who were seen after an event time."""
+    rows = latest[tracks.last_ns[latest] > since_ns]
+    x, y = np.ascontiguousarray(tracks.last[rows, X]), np.ascontiguousarray(tracks.last[rows, Y])
+    by_x = np.argsort(x, kind="stable")[: np.count_nonzero(~np.isnan(x))]
+    last, cameras = tracks.last_ns[rows], tracks.camera[rows]
+    return Left(
+        tracks.identity[rows], cameras, x, y, last.astype(np.float64), np.argsort(cameras, kind="stable"), by_x,
+        x[by_x], int(last.min()) if len(last) else 0,
+    )  # fmt: skip
+
+
+def within_reach(
+    left: Left, tracks: TrackTable, rows: Int64, speeds: Float64, settings: FusionSettings
+) -> list[list[int]]:
+    """For each of some tracks the numbers of the nearest who could have come to where it began, nearest first.
+
+    Args:
+        left: who was seen where.
+        tracks, rows: the tracks. speeds: (R,) metres a second, the most of their classes.
+        settings: bounds.
+    """
+    if not len(left.numbers) or not len(rows):
+        return [[] for _ in rows]
+    first = tracks.first[rows]
+    numbers, counts = _nearest(
+        left, tracks.camera[rows], np.ascontiguousarray(first[:, X]), np.ascontiguousarray(first[:, Y]),
+        tracks.start_ns[rows], speeds, settings.near_m, settings.window_s, settings.shortlist,
+    )  # fmt: skip
+    return [row[:count] for row, count in zip(numbers.tolist(), counts.tolist(), strict=True)]
+
+
+@_compiled
+def _nearest(
+    left: Left,
+    cameras: Int64,
     x: Float64,
     y: Float64,
-    last_ns: Float64,
-    at: tuple[float, float],
-    start_ns: float,
-    speed: float,
+    start_ns: Int64,
+    speeds: Float64,
     near_m: float,
     before_s: float,
     limit: int,
-) -> Int64:
-    """Those of `rows` from whose last place somebody at `speed` gets here in time, nearest first.
-
-    Args:
-        rows: (R,) int64, ascending; rows of the next three to be looked at.
-        x, y: (N,) float64, metres, NaN where unknown: as near as can be. last_ns: (N,) event time, as floats.
-        at: place of the track's beginning, metres, NaN where unknown. start_ns: when it was.
-        speed: metres a second. near_m: metres that are within reach at any time.
-        before_s: seconds by which the track may have begun before the other was seen last.
-        limit: rows to return at the most.
+) -> tuple[Int64, Int64]:
+    """See `within_reach`; `before_s`: by so much a track may have begun before the other was seen last.
 
     Returns:
-        (K,) int64, some of `rows`; of equals the lower first.
+        (R, limit) int64 numbers, and how many there are in each row.
     """
-    found = np.empty(len(rows), np.int64)
-    metres = np.empty(len(rows), np.float64)
+    numbers, counts = np.zeros((len(x), limit), np.int64), np.zeros(len(x), np.int64)
+    best, metres = np.empty(limit + 1, np.int64), np.empty(limit + 1)
+    of_camera = left.cameras[left.by_camera]
+    for track in range(len(x)):
+        count = 0
+        low, high = np.searchsorted(of_camera, cameras[track]), np.searchsorted(of_camera, cameras[track], side="right")
+        placed = not math.isnan(x[track])
+        for at in range(low, high):
+            row = left.by_camera[at]
+            # No metres, but one picture: its pixels will do.
+            if not placed or math.isnan(left.x[row]):
+                count = _consider(
+                    left, row, 0.0, start_ns[track], speeds[track], near_m, before_s, best, metres, count, limit
+                )
+        if placed:
+            longest = max(start_ns[track] - left.earliest_ns, 0) / SECOND_NS
+            farthest = speeds[track] * longest + near_m + 1.0
+            low = np.searchsorted(left.sorted_x, x[track] - farthest)
+            high = np.searchsorted(left.sorted_x, x[track] + farthest)
+            for at in range(low, high):
+                row = left.by_x[at]
+                far = math.hypot(left.x[row] - x[track], left.y[row] - y[track])
+                if count == limit and far > metres[limit - 1]:
+                    continue
+                count = _consider(
+                    left, row, far, start_ns[track], speeds[track], near_m, before_s, best, metres, count, limit
+                )
+        counts[track] = count
+        numbers[track, :count] = left.numbers[best[:count]]
+    return numbers, counts
+
+
+@_compiled
+def _consider(
+    left: Left,
+    row: int,
+    far: float,
+    start_ns: int,
+    speed: float,
+    near_m: float,
+    before_s: float,
+    best: Int64,
+    metres: Float64,
+    count: int,
+    limit: int,
+) -> int:
+    """Put somebody among the nearest, if he gets here in time: by distance, of equals the lower row first."""
+    seconds = (np.float64(start_ns) - left.last_ns[row]) / 1e9
+    if not (far <= speed * max(seconds, 0.0) + near_m and seconds > -before_s):
+        return count
+    place = count
+    while place > 0 and (metres[place - 1] > far or (metres[place - 1] == far and best[place - 1] > row)):
+        best[place], metres[place] = best[place - 1], metres[place - 1]
+        place -= 1
+    best[place], metres[place] = row, far
+    return min(count + 1, limit)
+
+
+@_compiled
+def identities_beside(
+    wanted: Int64, names: Int64, heads: Int64, partners: Int64, known: Int64, owners: Int64
+) -> tuple[Int64, Int64]:
+    """Identities of the tracks that have stood near each of some tracks.
+
+    Args:
+        wanted: (Q,) uids. names, heads, partners: see `mtmct.coincidence.PairTable`.
+        known: (U,) uids of all tracks in memory, ascending. owners: (U,) their identities, 0 for none.
+
+    Returns:
+        The identities one after another, some more than once; (Q + 1,) where those of each begin.
+    """
+    found = np.empty(256, np.int64)
+    begins = np.zeros(len(wanted) + 1, np.int64)
     count = 0
-    for row in rows:
-        seconds = (start_ns - last_ns[row]) / 1e9
-        far = math.hypot(x[row] - at[0], y[row] - at[1])
-        if math.isnan(far):
-            far = 0.0  # no metres, but one picture: its pixels will do
-        if far <= speed * max(seconds, 0.0) + near_m and seconds > -before_s:
-            found[count], metres[count] = row, far
-            count += 1
-    order = np.argsort(metres[:count], kind="mergesort")
-    return found[:count][order[:limit]]
+    for place in range(len(wanted)):
+        name = np.searchsorted(names, wanted[place])
+        there = name < len(names) and names[name] == wanted[place]
+        for row in range(heads[name] if there else 0, heads[name + 1] if there else 0):
+            at = np.searchsorted(known, partners[row])
+            if at < len(known) and known[at] == partners[row] and owners[at] > 0:
+                if count == len(found):
+                    found = np.concatenate((found, found))
+                found[count] = owners[at]
+                count += 1
+        begins[place + 1] = count
+    return found[:count].copy(), begins

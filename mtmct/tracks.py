@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtmct.attributes import Population, Tally, add
+from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, due, is_another
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
@@ -148,13 +149,18 @@ class Placed:
 
 
 class TrackMemory:
-    """All tracks that are open to linking or correction, by `uid` in order of first sight."""
+    """All tracks that are open to linking or correction, by `uid` in order of first sight.
+
+    Attributes:
+        columns: the same as columns.
+    """
 
     def __init__(self) -> None:
         self.tracks: dict[int, LocalTrack] = {}
         self.next_uid = 1
         self.changed: set[int] = set()
         self.population = Population()
+        self.columns = TrackColumns()
         self._uids: dict[tuple[str, int], int] = {}
 
     def __getitem__(self, uid: int) -> LocalTrack:
@@ -172,6 +178,8 @@ class TrackMemory:
         """Remember a track (a new one, or one restored)."""
         self.tracks[track.uid] = track
         self._uids[track.name] = track.uid
+        self.columns.moved(track.uid)
+        self.columns.looked(track.uid)
 
     def forget(self, uid: int) -> LocalTrack:
         """Drop a track; it will not be corrected any more."""
@@ -179,7 +187,13 @@ class TrackMemory:
         if self._uids[track.name] == uid:
             del self._uids[track.name]
         self.changed.discard(uid)
+        self.columns.forget(uid)
         return track
+
+    def end(self, track: LocalTrack) -> None:
+        """No more will come of a track."""
+        track.ended = True
+        self.columns.moved(track.uid)
 
     def retime(self, camera: str, ahead_ns: int) -> None:
         """From now on the clock of a camera is taken to be so much ahead: its tracks move in time."""
@@ -189,6 +203,7 @@ class TrackMemory:
                 track.start_ns, track.last_ns, track.ahead_ns = track.start_ns + later, track.last_ns + later, ahead_ns
                 track.strayed_ns += later if track.strayed_ns else 0
                 self.changed.add(track.uid)
+                self.columns.moved(track.uid)
 
     def cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         """From `since_ns` on the local track is somebody else: that part becomes a track of its own, without identity.
@@ -225,6 +240,8 @@ class TrackMemory:
         if self._uids[track.name] == track.uid:
             self._uids[rest.name] = rest.uid
         self.changed |= {track.uid, rest.uid}
+        self.columns.moved(track.uid)
+        self.columns.moved(rest.uid)
         return rest
 
     def take(
@@ -290,6 +307,7 @@ class TrackMemory:
             add(track.attributes, tracklet.attributes)
             self.population.add(tracklet.attributes)
             self.changed.add(track.uid)
+        self.columns.moved(track.uid)
         if tracklet.embeddings is not None:
             self.look(track, tracklet, settings)
 
@@ -310,6 +328,7 @@ class TrackMemory:
         for row in range(len(vectors)):
             if due(track.offered):
                 self.changed.add(track.uid)
+                self.columns.looked(track.uid)
                 track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
             track.offered += 1
 

@@ -27,9 +27,11 @@ class Told:
     def __init__(self, scores: dict[tuple[int, int], float]) -> None:
         self._scores = scores
 
-    def scores(self, subject: Subject, candidates, without=frozenset()) -> list[Score]:
-        track = subject.tracks[0].track
-        return [Score(self._scores.get((track, one.number), NEVER), {}) for one in candidates]
+    def all_scores(self, questions, without=frozenset()) -> list[list[Score]]:
+        return [
+            [Score(self._scores.get((subject.tracks[0].track, one.number), NEVER), {}) for one in candidates]
+            for subject, candidates in questions
+        ]
 
     def rivalry(self, best: int, rivals: Mapping[int, float], without=frozenset()) -> float:
         """Everybody is somebody else."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mtmct.exemplars import Exemplars, due
 from mtmct.gallery import Gallery
@@ -92,3 +93,21 @@ def test_cells_with_too_few_vectors_are_marked():
     owners, cosines = gallery.search(crowd(1, 2), 39)
     assert (owners[0] == -1).any() and (cosines[0][owners[0] == -1] == -1).all()
     assert (np.diff(cosines[0]) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_who_is_left_out_is_not_found_and_takes_nobody_elses_place(kind):
+    looks = np.random.default_rng(0).normal(size=(200, 16)).astype(np.float32)
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    gallery = Gallery(10, 100, kind, ivf_from=50)
+    for shard in range(2):
+        gallery.add(shard, np.arange(100) + 100 * shard, looks[100 * shard :][:100])
+    query = looks[7:8]
+    everybody, _ = gallery.search(query, 200)
+    away = everybody[0, :5]
+    owners, cosines = gallery.search(query, 200, without=away)
+    found = owners[0][owners[0] >= 0].tolist()
+    assert found == [owner for owner in everybody[0].tolist() if owner >= 0 and owner not in away]
+    assert not (np.diff(cosines[0]) > 0).any()
+    nobody, _ = gallery.search(query, 3, without=np.arange(200))
+    assert nobody.tolist() == [[-1, -1, -1]]

@@ -1,0 +1,172 @@
+"""What the looks say for many pairs of a subject and an identity in one pass, compiled.
+
+The same as `mtmct.exemplars.alike` and `repeated` say of one subject, from columns. Cosines are summed in double
+precision: what a pair says depends neither on the other pairs of the pass nor on the processor's width. Nothing
+compiled here calls what is compiled elsewhere: the cache of compiled code would not notice a change there.
+"""
+
+# mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmct.columns import PeopleTable, TrackTable
+from mtmct.scoring import Asked
+from mtmct.topology import Float64
+from operators.records import Float32, Int64
+
+_compiled = numba.njit(cache=True, nogil=True)
+# The order of a sum is left to the compiler: in double precision no published digit depends on it.
+_summing = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+_NONE = math.nan
+_LN2 = math.log(2)
+
+
+class Belief(NamedTuple):
+    """The calibration of cosines, and the bounds of `mtmct.exemplars`, as plain numbers."""
+
+    slope: float
+    offset: float
+    clip: float
+    most_gain: float
+    most_said: float
+    repeated: float
+
+
+@_compiled
+def likeness(
+    tracks: TrackTable, people: PeopleTable, belief: Belief, asked: Asked, wanted: NDArray[np.bool_]
+) -> Float64:
+    """What the looks say for each pair that is wanted, (P,) nats; NaN where there are none to compare.
+
+    Half of it is said by the mean looks, half by single occasions: who comes back to a camera in the same light looks
+    more like that one time than like the mean of all.
+    """
+    said = np.full(len(asked.slots), np.nan)
+    excluded = np.zeros(len(tracks.uid), np.bool_)
+    for row in asked.without:
+        excluded[row] = True
+    for subject in range(len(asked.slot)):
+        low, high = asked.pairs_at[subject], asked.pairs_at[subject + 1]
+        if not wanted[low:high].any():
+            continue
+        rows = asked.rows[asked.rows_at[subject] : asked.rows_at[subject + 1]]
+        occasions, mean, length = _looks_of_subject(tracks, people, rows, asked.slot[subject])
+        for pair in range(low, high):
+            if wanted[pair]:
+                said[pair] = _appearance(tracks, people, belief, occasions, mean, length, asked.slots[pair], excluded)
+    return said
+
+
+@_summing
+def _dot(one: Float32, other: Float32) -> float:
+    summed = 0.0
+    for column in range(len(one)):
+        summed += np.float64(one[column]) * np.float64(other[column])
+    return summed
+
+
+@_summing
+def _add(to: Float64, vector: Float32, times: float) -> None:
+    for column in range(len(to)):
+        to[column] += np.float64(vector[column]) * times
+
+
+@_summing
+def _dot_mean(mean: Float64, other: Float64) -> float:
+    summed = 0.0
+    for column in range(len(mean)):
+        summed += mean[column] * other[column]
+    return summed
+
+
+@_compiled
+def _impression(
+    tracks: TrackTable, people: PeopleTable, rows: Int64, slot: int, excluded: NDArray[np.bool_]
+) -> tuple[Float64, float]:
+    """The mean look over all occasions, and its length squared, -1 where there are none."""
+    mean = np.zeros(tracks.middle.shape[1])
+    weight = 0.0
+    if slot >= 0 and people.weight[slot] > 0:
+        weight = people.weight[slot]
+        _add(mean, people.total[slot], 1.0)
+    for row in rows:
+        if tracks.told[row] > 0 and not (len(excluded) and excluded[row]):
+            weight += np.float64(tracks.told[row])
+            _add(mean, tracks.middle[row], np.float64(tracks.told[row]))
+    if weight <= 0:
+        return mean, -1.0
+    for column in range(len(mean)):
+        mean[column] /= weight
+    return mean, _dot_mean(mean, mean)
+
+
+@_compiled
+def _looks_of_subject(tracks: TrackTable, people: PeopleTable, rows: Int64, own: int) -> tuple[Float32, Float64, float]:
+    """Single occasions, (K, D); the mean look, and its length squared, -1 where there is none."""
+    mean, length = _impression(tracks, people, rows, own, np.zeros(0, np.bool_))
+    kept = people.kept_count[own] if own >= 0 else 0
+    occasions = np.empty((len(rows) + kept, tracks.middle.shape[1]), np.float32)
+    count = 0
+    for row in rows:
+        if tracks.told[row] > 0:
+            occasions[count] = tracks.middle[row]
+            count += 1
+    for look in range(kept):
+        occasions[count] = people.kept[own, look]
+        count += 1
+    return occasions[:count], mean, length
+
+
+@_compiled
+def _appearance(
+    tracks: TrackTable,
+    people: PeopleTable,
+    belief: Belief,
+    occasions: Float32,
+    mean: Float64,
+    length: float,
+    slot: int,
+    excluded: NDArray[np.bool_],
+) -> float:
+    """What the looks say, nats; NaN where there are none to compare. See `mtmct.exemplars.alike` and `repeated`."""
+    if length < 0:
+        return _NONE
+    at = people.rows_at[slot]
+    theirs = people.rows[at : at + people.rows_count[slot]]
+    centre, extent = _impression(tracks, people, theirs, slot, excluded)
+    if extent < 0:
+        return _NONE
+    gain = 1 / min(max(extent * length, 1 / belief.most_gain), 1.0)
+    together = (belief.slope * _dot_mean(centre, mean) + belief.offset) * gain
+    together = min(max(together, -belief.clip), belief.clip)
+    ratios, count = 0.0, 0
+    for row in theirs:
+        if tracks.told[row] > 0 and not excluded[row]:
+            ratios += _repeated(belief, occasions, tracks.middle[row])
+            count += 1
+    for look in range(people.kept_count[slot]):
+        ratios += _repeated(belief, occasions, people.kept[slot, look])
+        count += 1
+    if count == 0 or len(occasions) == 0 or ratios == 0:
+        return together
+    once = math.log(ratios / (count * len(occasions)))
+    more, less = max(together, once), min(together, once)
+    return min(more + math.log1p(math.exp(less - more)) - _LN2, belief.clip)
+
+
+@_compiled
+def _repeated(belief: Belief, occasions: Float32, other: Float32) -> float:
+    """The sum of what single occasions say for one being the other, as ratios."""
+    ratios = 0.0
+    for occasion in occasions:
+        cosine = _dot(occasion, other)
+        if cosine >= belief.repeated:
+            ratios += math.exp(min(belief.slope * cosine + belief.offset, belief.most_said))
+    return ratios

@@ -1,0 +1,372 @@
+"""Pairs of tracks that stood near each other, compiled: found in one commit's positions, and summed over commits."""
+
+# mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmct.topology import Float64
+from operators.records import Int64
+
+_compiled = numba.njit(cache=True, nogil=True)
+_FAR = 2.5e5  # metres: positions beyond any site (a foot just under the horizon) are near nobody
+
+
+class Stood(NamedTuple):
+    """Positions sorted by track, then slot.
+
+    Attributes:
+        heads: (T + 1,) int64: the positions of track t are `heads[t]` to `heads[t + 1]`.
+        cameras: (T,) int64, of the tracks.
+        slots: (S,) int64. points: (S, 2) float64, metres. covariances: (S, 3) float64, square metres.
+        fresh: (S,) pairs of positions neither of which is fresh are left out.
+    """
+
+    heads: Int64
+    cameras: Int64
+    slots: Int64
+    points: Float64
+    covariances: Float64
+    fresh: NDArray[np.bool_]
+
+
+class Density(NamedTuple):
+    """How near is near, and what it says: see `mtmct.settings`."""
+
+    near_m: float
+    surprise: float
+    area: float
+
+
+@_compiled
+def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, Float64, Float64]:
+    """Compare the positions of tracks of different cameras, slot by slot.
+
+    Args:
+        stood: positions.
+        bound: (B, 2) int64, places of tracks in `stood`, ascending, the lower first: compared however far apart.
+        density: what it says.
+
+    Returns:
+        Of each pair, ascending: (R, 2) places of the tracks, the lower first; slots in which both were seen; the sum of
+        the log-likelihood ratios over these, nats; the sum of the distances, metres.
+    """
+    tracks = len(stood.cameras)
+    by_cell, cells, cell_of = _cells(stood, density.near_m)
+    room = 1024
+    pairs = np.empty((room, 2), np.int64)
+    counts, said, metres = np.empty(room, np.int64), np.empty(room), np.empty(room)
+    found = 0
+    # What one track has beside each other track: where it stands in the lists below.
+    place = np.full(tracks, -1, np.int64)
+    others = np.empty(tracks, np.int64)
+    begun = 0
+    track_of = np.empty(len(stood.slots), np.int64)
+    for track in range(tracks):
+        track_of[stood.heads[track] : stood.heads[track + 1]] = track
+    number = np.empty(tracks, np.int64)
+    first, rest, far = np.empty(tracks), np.empty(tracks), np.empty(tracks)
+    first_far = np.empty(tracks)
+    for track in range(tracks):
+        count = 0
+        ends = begun
+        while ends < len(bound) and bound[ends, 0] == track:
+            ends += 1
+        for own in range(stood.heads[track], stood.heads[track + 1]):
+            for neighbour in range(9):
+                low, high = _cell(cells, cell_of, own, neighbour)
+                for at in range(low, high):
+                    other = by_cell[at]
+                    partner = track_of[other]
+                    if partner <= track or stood.cameras[partner] == stood.cameras[track]:
+                        continue
+                    if not (stood.fresh[own] or stood.fresh[other]) or not _near(stood, own, other, density.near_m):
+                        continue
+                    count = _note(stood, density, own, other, partner, place, others, number, first, rest,
+                                  first_far, far, count)  # fmt: skip
+            for row in range(begun, ends):
+                partner = bound[row, 1]
+                other = _at_slot(stood, partner, stood.slots[own])
+                if other < 0 or _near(stood, own, other, density.near_m):
+                    continue
+                if stood.fresh[own] or stood.fresh[other]:
+                    count = _note(stood, density, own, other, partner, place, others, number, first, rest,
+                                  first_far, far, count)  # fmt: skip
+        begun = ends
+        for partner in np.sort(others[:count]):
+            at = place[partner]
+            if found == room:
+                room *= 2
+                pairs, counts = np.concatenate((pairs, pairs)), np.concatenate((counts, counts))
+                said, metres = np.concatenate((said, said)), np.concatenate((metres, metres))
+            pairs[found, 0], pairs[found, 1] = track, partner
+            counts[found] = number[at]
+            said[found], metres[found] = first[at] + rest[at], first_far[at] + far[at]
+            found += 1
+            place[partner] = -1
+    return pairs[:found].copy(), counts[:found].copy(), said[:found].copy(), metres[:found].copy()
+
+
+@_compiled
+def _note(
+    stood: Stood,
+    density: Density,
+    own: int,
+    other: int,
+    partner: int,
+    place: Int64,
+    others: Int64,
+    number: Int64,
+    first: Float64,
+    rest: Float64,
+    first_far: Float64,
+    far: Float64,
+    count: int,
+) -> int:
+    """Add what two positions say to what is known of two tracks; how many partners the track has now.
+
+    The first is kept apart, so that the sum is that of `numpy.add.reduceat` over the slots.
+    """
+    dx = stood.points[own, 0] - stood.points[other, 0]
+    dy = stood.points[own, 1] - stood.points[other, 1]
+    xx = stood.covariances[own, 0] + stood.covariances[other, 0]
+    xy = stood.covariances[own, 1] + stood.covariances[other, 1]
+    yy = stood.covariances[own, 2] + stood.covariances[other, 2]
+    determinant = max(xx * yy - xy**2, 1e-9)
+    mahalanobis = (yy * dx**2 - 2 * xy * dx * dy + xx * dy**2) / determinant
+    extent = 2 * np.pi * math.sqrt(determinant)
+    # Where the uncertainty exceeds a person's ground, a hit must say nothing rather than speak against.
+    gain = max(density.area, extent) / extent
+    llr = math.log((1 - density.surprise) * gain * math.exp(-mahalanobis / 2) + density.surprise)
+    distance = math.hypot(dx, dy)
+    at = place[partner]
+    if at < 0:
+        place[partner] = count
+        others[count] = partner
+        number[count], first[count], rest[count] = 1, llr, 0.0
+        first_far[count], far[count] = distance, 0.0
+        return count + 1
+    number[at] += 1
+    rest[at] += llr
+    far[at] += distance
+    return count
+
+
+@_compiled
+def _near(stood: Stood, one: int, other: int, radius: float) -> bool:
+    for side in range(2):
+        # So that a NaN is near nobody.
+        if not (abs(stood.points[one, side]) < _FAR and abs(stood.points[other, side]) < _FAR):
+            return False
+    dx = stood.points[one, 0] - stood.points[other, 0]
+    dy = stood.points[one, 1] - stood.points[other, 1]
+    return dx * dx + dy * dy <= radius * radius
+
+
+@_compiled
+def _at_slot(stood: Stood, track: int, slot: int) -> int:
+    """Where a track stood in a slot; -1 if it was not seen."""
+    low, high = stood.heads[track], stood.heads[track + 1]
+    place = low + np.searchsorted(stood.slots[low:high], slot)
+    return place if place < high and stood.slots[place] == slot else -1
+
+
+@_compiled
+def _cells(stood: Stood, size: float) -> tuple[Int64, Int64, Int64]:
+    """Positions by slot and square of the ground.
+
+    Returns:
+        (N,) positions, those of one cell together, ascending within it; (C, 5) the cells, ascending: slot, column, row,
+        and where their positions begin and end; (S,) the cell of each position, -1 for those beyond any site.
+    """
+    count = len(stood.slots)
+    keys = np.empty((count, 3), np.int64)
+    inside = np.empty(count, np.int64)
+    kept = 0
+    for row in range(count):
+        x, y = stood.points[row]
+        if abs(x) < _FAR and abs(y) < _FAR:
+            keys[row, 0], keys[row, 1], keys[row, 2] = stood.slots[row], math.floor(x / size), math.floor(y / size)
+            inside[kept] = row
+            kept += 1
+    by_cell = inside[:kept]
+    # Least significant first; each sort is stable.
+    for column in (2, 1, 0):
+        by_cell = by_cell[np.argsort(keys[by_cell, column], kind="mergesort")]
+    cells = np.empty((kept, 5), np.int64)
+    cell_of = np.full(count, -1, np.int64)
+    cell = -1
+    for at, row in enumerate(by_cell):
+        if (
+            cell < 0
+            or keys[row, 0] != cells[cell, 0]
+            or keys[row, 1] != cells[cell, 1]
+            or keys[row, 2] != cells[cell, 2]
+        ):
+            cell += 1
+            cells[cell, :3], cells[cell, 3] = keys[row], at
+        cells[cell, 4] = at + 1
+        cell_of[row] = cell
+    return by_cell, cells[: cell + 1], cell_of
+
+
+@_compiled
+def _cell(cells: Int64, cell_of: Int64, row: int, neighbour: int) -> tuple[int, int]:
+    """Where the positions begin and end of the cell of a position, or of one of the eight around it."""
+    own = cell_of[row]
+    if own < 0:
+        return 0, 0
+    column, line = cells[own, 1] + neighbour // 3 - 1, cells[own, 2] + neighbour % 3 - 1
+    low, high = 0, len(cells)
+    while low < high:
+        middle = (low + high) // 2
+        if (
+            cells[middle, 0] < cells[own, 0]
+            or (cells[middle, 0] == cells[own, 0] and cells[middle, 1] < column)
+            or (cells[middle, 0] == cells[own, 0] and cells[middle, 1] == column and cells[middle, 2] < line)
+        ):
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(cells) and cells[low, 0] == cells[own, 0] and cells[low, 1] == column and cells[low, 2] == line:
+        return cells[low, 3], cells[low, 4]
+    return 0, 0
+
+
+@_compiled
+def same_owner(owners: Int64, cameras: Int64) -> Int64:
+    """(B, 2) int64, ascending: places of two tracks of different cameras that one identity has.
+
+    Args:
+        owners: (T,) the identities, 0 for none. cameras: (T,).
+    """
+    order = np.argsort(owners, kind="mergesort")
+    following = np.full(len(owners), -1, np.int64)
+    for at in range(len(order) - 1):
+        if owners[order[at]] > 0 and owners[order[at]] == owners[order[at + 1]]:
+            following[order[at]] = order[at + 1]
+    count = 0
+    pairs = np.empty((64, 2), np.int64)
+    for one in range(len(owners)):
+        other = following[one]
+        while other >= 0:
+            if cameras[other] != cameras[one]:
+                if count == len(pairs):
+                    pairs = np.concatenate((pairs, pairs))
+                pairs[count, 0], pairs[count, 1] = one, other
+                count += 1
+            other = following[other]
+    return pairs[:count].copy()
+
+
+@_compiled
+def summed(
+    keys: Int64, slots: Int64, llr: Float64, distance: Float64, starts: Int64, late: NDArray[np.bool_]
+) -> tuple[Int64, Int64, Int64, Float64, Float64, Float64]:
+    """The rows of several commits as one row a pair.
+
+    Args:
+        keys: (R,) int64, pairs as one number, ascending within each commit. slots, llr, distance: (R,) of them.
+        starts: (C + 1,) where each commit's rows begin. late: (C,) which commits are of the last seconds.
+
+    Returns:
+        Of each pair, ascending: its key; slots, in all and of late; sums of `llr` in all and of late; of `distance`
+        of late. Summed in the order of the commits.
+    """
+    commits = len(late)
+    heads = starts[:-1].copy()
+    room = len(keys)
+    out_keys = np.empty(room, np.int64)
+    out_slots, out_late_slots = np.empty(room, np.int64), np.empty(room, np.int64)
+    out_llr, out_late_llr, out_far = np.empty(room), np.empty(room), np.empty(room)
+    values, late_values, far_values = np.empty(commits), np.empty(commits), np.empty(commits)
+    found = 0
+    last = np.iinfo(np.int64).max
+    while True:
+        least = last
+        for commit in range(commits):
+            if heads[commit] < starts[commit + 1]:
+                least = min(least, keys[heads[commit]])
+        if least == last:
+            break
+        count = 0
+        in_all, in_late = 0, 0
+        for commit in range(commits):
+            row = heads[commit]
+            if row < starts[commit + 1] and keys[row] == least:
+                heads[commit] += 1
+                in_all += slots[row]
+                values[count] = llr[row]
+                late_values[count] = llr[row] if late[commit] else 0.0
+                far_values[count] = distance[row] if late[commit] else 0.0
+                if late[commit]:
+                    in_late += slots[row]
+                count += 1
+        out_keys[found], out_slots[found], out_late_slots[found] = least, in_all, in_late
+        out_llr[found], out_late_llr[found] = _total(values[:count]), _total(late_values[:count])
+        out_far[found] = _total(far_values[:count])
+        found += 1
+    return (
+        out_keys[:found].copy(), out_slots[:found].copy(), out_late_slots[:found].copy(),
+        out_llr[:found].copy(), out_late_llr[:found].copy(), out_far[:found].copy(),
+    )  # fmt: skip
+
+
+@_compiled
+def _total(values: Float64) -> float:
+    """The sum, in the order in which `numpy.add.reduceat` adds up to 129 values."""
+    rest = values[1:]
+    count = len(rest)
+    total = 0.0
+    if count < 8:
+        for value in rest:
+            total += value
+        return values[0] + total
+    lanes = rest[:8].copy()
+    whole = count - count % 8
+    for at in range(8, whole):
+        lanes[at % 8] += rest[at]
+    total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    for value in rest[whole:]:
+        total += value
+    return values[0] + total
+
+
+@_compiled
+def both_ways(lower: Int64, higher: Int64, uids: Int64) -> tuple[Int64, Int64, Int64]:
+    """Every pair from both sides, sorted by the one uid, then by the other.
+
+    Args:
+        lower, higher: (P,) int64, the uids of each pair, ascending.
+        uids: (U,) all uids in them, ascending.
+
+    Returns:
+        (2 P,) int64: rows of the pairs; those seen from the higher uid have `P` added. (U + 1,): where those of each
+        uid begin. (2 P,): the place in `uids` of the other of each.
+    """
+    count = len(lower)
+    of_lower, of_higher = np.searchsorted(uids, lower), np.searchsorted(uids, higher)
+    begins = np.zeros(len(uids) + 1, np.int64)
+    for row in range(count):
+        begins[of_lower[row] + 1] += 1
+        begins[of_higher[row] + 1] += 1
+    for place in range(len(uids)):
+        begins[place + 1] += begins[place]
+    heads = begins.copy()
+    order, others = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
+    # Partners below come first; both kinds ascend as the pairs do.
+    for row in range(count):
+        order[begins[of_higher[row]]] = count + row
+        others[begins[of_higher[row]]] = of_lower[row]
+        begins[of_higher[row]] += 1
+    for row in range(count):
+        order[begins[of_lower[row]]] = row
+        others[begins[of_lower[row]]] = of_higher[row]
+        begins[of_lower[row]] += 1
+    return order, heads, others
