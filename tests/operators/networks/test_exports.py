@@ -2,62 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
+import families
 import numpy as np
 import paddle
 import pytest
+from families import FAMILIES, LABELS, ONE_SHOTS, SIDE
+from ruamel.yaml import YAML
 
 from operators.detect import open_detector
 from operators.embed import open_embedder
 from operators.looking_back import Before, heat_before
-from operators.networks import picodet
-from operators.networks.centertrack import CenterTrack
-from operators.networks.export import IMAGENET, PERMUTE, UNIT, Raw, Suppressing, letterbox, normalise, resize, save
-from operators.networks.fairmot import FairMot
+from operators.networks.export import IMAGENET, PERMUTE, UNIT, Suppressing, letterbox, normalise, resize, save
 from operators.networks.in_graph import suppress_in_graph
 from operators.networks.jde import Jde
-from operators.networks.picodet import PicoDet
-from operators.networks.ppyoloe import SIZES, PPYoloE, Size
-from operators.networks.reid import LCNetEmbedding, PyramidEmbedding
+from operators.networks.ppyoloe import SIZES, PPYoloE
 from operators.paddle_program import joins_found_rows
 from operators.records import Detections
 
 IMAGE = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (90, 160, 3), dtype=np.uint8), (9, 9), 2)
-SIDE = 64
-STEPS = [resize(SIDE, SIDE), normalise(UNIT), PERMUTE]
-TINY = picodet.Size(0.35, 32, 1)
-LABELS = ["pedestrian", "car", "bus"]
+Saved = Callable[[str], tuple[paddle.nn.Layer, Path]]
 
 
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    paddle.seed(7)
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders by family, in the format of Paddle 2."""
+    folder = tmp_path_factory.mktemp("pdmodel")
+    root = str(Path(__file__).resolve().parents[3])
+    environment = {**os.environ, "PYTHONPATH": root, "FLAGS_enable_pir_api": "0"}
+    command = [sys.executable, "-W", "ignore", families.__file__, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
-def quick_norms(network: paddle.nn.Layer) -> None:
-    for layer in network.sublayers():
-        if isinstance(layer, paddle.nn.BatchNorm2D):
-            layer._momentum = 0.3
+@pytest.fixture(params=[".json", ".pdmodel"])
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> Saved:
+    """A family's network and its export, in both of Paddle's formats."""
 
+    def save_one(name: str) -> tuple[paddle.nn.Layer, Path]:
+        family = FAMILIES[name]
+        network = family.build()
+        if request.param == ".json":
+            family.save(network, tmp_path)
+            return network, tmp_path / "model.json"
+        return network, request.getfixturevalue("old") / name / "model.pdmodel"
 
-def livened(network: paddle.nn.Layer) -> paddle.nn.Layer:
-    """Random weights say "nothing" everywhere; these say all kinds of things, of a sensible size."""
-    if isinstance(network, FairMot | CenterTrack):
-        with paddle.no_grad():
-            quick_norms(network)
-            for _ in range(4):
-                network.neck(network.backbone(paddle.rand([2, 3, 64, 64])))
-            for head in (network.heat, network.size, network.offset):
-                head.predict.weight.set_value(head.predict.weight * 0.05)
-    for name, parameter in network.named_parameters():
-        if name.endswith("bias") and ("predict" in name or "heat" in name):
-            middle = 2.0 if name == "size.predict.bias" else 0.0  # boxes have an extent
-            parameter.set_value(np.random.default_rng(3).normal(middle, 0.5, parameter.shape).astype(np.float32))
-    network.eval()
-    return network
+    return save_one
 
 
 def stretched(side: int = SIDE) -> paddle.Tensor:
@@ -77,28 +74,22 @@ def expected(rows: np.ndarray, floor: float) -> np.ndarray:
     return rows[(rows[:, 4] > rows[:, 2]) & (rows[:, 5] > rows[:, 3])]
 
 
-def test_a_detector_that_suppresses_by_itself(tmp_path: Path) -> None:
-    network = Suppressing(livened(PPYoloE(3, Size(0.1, 0.125))), floor=0.3)
-    inputs: dict[str, Sequence[int | None]] = {"image": [None, 3, SIDE, SIDE], "scale_factor": [None, 2]}
-    save(network, tmp_path, inputs=inputs, architecture="YOLO", labels=LABELS, preprocess=STEPS)
-    rows, counts = network(stretched(), paddle.to_tensor([[SIDE / 90, SIDE / 160]]))
+def test_a_detector_that_suppresses_by_itself(saved: Saved) -> None:
+    network, file = saved("PP-YOLOE")
+    rows, counts = Suppressing(network, floor=0.3)(stretched(), paddle.to_tensor([[SIDE / 90, SIDE / 160]]))
     assert int(counts) > 3
-    found, again = open_detector(tmp_path, score_threshold=0.35, max_batch=2).detect([IMAGE, IMAGE])
+    found, again = open_detector(file, score_threshold=0.35, max_batch=2).detect([IMAGE, IMAGE])
     np.testing.assert_allclose(rows_of(found), expected(rows.numpy(), 0.35), atol=2e-3)
     np.testing.assert_array_equal(rows_of(again), rows_of(found))
 
 
-@pytest.mark.parametrize("raw", [False, True])
-def test_picodet_without_suppression_and_with_raw_heads(raw: bool, tmp_path: Path) -> None:
-    network = livened(PicoDet(3, TINY))
-    steps = [resize(SIDE, SIDE), normalise(IMAGENET), PERMUTE]
-    inputs = {"image": [None, 3, SIDE, SIDE]}
-    arch = "PicoDet"
-    save(Raw(network) if raw else network, tmp_path, inputs=inputs, architecture=arch, labels=LABELS, preprocess=steps)
+@pytest.mark.parametrize("family", ["PicoDet", "PicoDet, raw heads"])
+def test_picodet_without_suppression_and_with_raw_heads(family: str, saved: Saved) -> None:
+    network, file = saved(family)
     mean, std = (np.float32(IMAGENET[key]).reshape(1, 3, 1, 1) for key in ("mean", "std"))
     image = paddle.to_tensor((stretched().numpy() - mean) / std)
     own, _ = Suppressing(network, floor=0.3, iou=0.5)(image, paddle.to_tensor([[SIDE / 90, SIDE / 160]]))
-    (found,) = open_detector(tmp_path, score_threshold=0.3, iou_threshold=0.5, classes=["bus"]).detect([IMAGE])
+    (found,) = open_detector(file, score_threshold=0.3, iou_threshold=0.5, classes=["bus"]).detect([IMAGE])
     buses = own.numpy()[own.numpy()[:, 0] == 2] * [0, 1, 1, 1, 1, 1]
     assert len(found) > 3
     np.testing.assert_allclose(rows_of(found), expected(buses, 0.3), atol=2e-3)
@@ -116,30 +107,37 @@ def boxed(height: int, width: int) -> tuple[paddle.Tensor, paddle.Tensor, paddle
     return tuple(paddle.to_tensor(value) for value in values)  # type: ignore[return-value]
 
 
-ONE_SHOTS = {
-    "FairMOT on DLA": lambda: FairMot(1, "dla34", top=30, tiny=True),
-    "MCFairMOT on HRNet": lambda: FairMot(3, "hrnet18", top=30, tiny=True),
-    "JDE": lambda: Jde(4, (1, 1, 1, 1, 1)),
-}
-
-
 @pytest.mark.parametrize("family", ONE_SHOTS)
-def test_one_shot_trackers_give_looks_with_their_boxes(family: str, tmp_path: Path) -> None:
-    network = livened(ONE_SHOTS[family]())
-    inputs = {"image": [1, 3, 64, 96], "im_shape": [1, 2], "scale_factor": [1, 2]}
-    steps = [letterbox(64, 96), normalise(UNIT), PERMUTE]
-    labels = LABELS if "MC" in family else LABELS[:1]
-    architecture = "JDE" if family == "JDE" else "FairMOT"
-    save(network, tmp_path, inputs=inputs, architecture=architecture, labels=labels, preprocess=steps)
+def test_one_shot_trackers_give_looks_with_their_boxes(family: str, saved: Saved) -> None:
+    network, file = saved(family)
     rows, looks = (output.numpy() for output in network(*boxed(64, 96)))
     floor = float(np.median(rows[:, 1]))
-    (found,) = open_detector(tmp_path, score_threshold=floor).detect([IMAGE])
+    (found,) = open_detector(file, score_threshold=floor).detect([IMAGE])
     wanted = expected(rows, floor)
     assert len(found) > 3
     np.testing.assert_allclose(rows_of(found), wanted, atol=2e-2)
     assert found.embeddings is not None
     nearest = looks[[np.abs(rows[:, 1] - score).argmin() for score in wanted[:, 1]]]
     np.testing.assert_allclose((found.embeddings * nearest).sum(axis=1), 1, atol=1e-3)
+
+
+STEP_OPTIONS = {
+    "Resize": {"target_size", "keep_ratio", "interp"},
+    "LetterBoxResize": {"target_size"},
+    "NormalizeImage": {"mean", "std", "is_scale", "norm_type"},
+    "Permute": set(),
+    "WarpAffine": {"keep_res", "pad", "input_h", "input_w", "shift"},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_paddle_detections_own_tools_find_what_they_ask_for(family: str, old: Path) -> None:
+    """They read these keys without asking whether they are there, and make each step of its options."""
+    told = YAML(typ="safe").load(old / family / "infer_cfg.yml")
+    assert told.keys() >= {"mode", "arch", "Preprocess", "min_subgraph_size", "label_list", "use_dynamic_shape"}
+    assert told.keys() >= {"draw_threshold", "metric"}
+    for step in told["Preprocess"]:
+        assert step.keys() - {"type"} <= STEP_OPTIONS[step["type"]]
 
 
 class Concatenating(paddle.nn.Layer):
@@ -158,7 +156,14 @@ class Concatenating(paddle.nn.Layer):
 
 def test_nobody_in_the_picture_ends_no_process_where_found_rows_are_concatenated(tmp_path: Path) -> None:
     inputs: dict[str, Sequence[int | None]] = {"image": [1, 3, SIDE, SIDE], "scale_factor": [1, 2]}
-    save(Concatenating(), tmp_path, inputs=inputs, architecture="YOLO", labels=LABELS[:1], preprocess=STEPS)
+    save(
+        Concatenating(),
+        tmp_path,
+        inputs=inputs,
+        architecture="YOLO",
+        labels=LABELS[:1],
+        preprocess=[resize(SIDE, SIDE), normalise(UNIT), PERMUTE],
+    )
     assert joins_found_rows(tmp_path / "model.json")
     detector = open_detector(tmp_path)
     dark, bright = detector.detect([np.zeros_like(IMAGE), np.full_like(IMAGE, 255)])
@@ -181,18 +186,14 @@ def test_an_untrained_jde_that_sees_nobody_can_be_opened_and_run(tmp_path: Path)
     assert found.embeddings is not None
 
 
-def test_centertrack_looks_at_one_picture_alone_when_there_is_no_other(tmp_path: Path) -> None:
-    network = livened(CenterTrack(3, top=20, tiny=True))
-    shape = [1, 3, SIDE, SIDE]
-    inputs = {"image": shape, "pre_image": shape, "pre_hm": [1, 1, SIDE, SIDE]}
-    steps = [{"type": "WarpAffine", "input_h": SIDE, "input_w": SIDE, "keep_res": False}, normalise(UNIT), PERMUTE]
-    save(network, tmp_path, inputs=inputs, architecture="CenterTrack", labels=LABELS, preprocess=steps)
+def test_centertrack_looks_at_one_picture_alone_when_there_is_no_other(saved: Saved) -> None:
+    network, file = saved("CenterTrack")
     ratio, top = SIDE / 160, (SIDE - 90 * SIDE / 160) / 2
     warped = cv2.warpAffine(IMAGE, np.float64([[ratio, 0, 0], [0, ratio, top]]), (SIDE, SIDE)).astype(np.float32) / 255
     image = paddle.to_tensor(np.ascontiguousarray(warped.transpose(2, 0, 1)[None]))
     rows = network(image, image, paddle.zeros([1, 1, SIDE, SIDE]))[0].numpy()
     rows[:, 2:] = (rows[:, 2:] * 4 - [0, top, 0, top]) / ratio
-    (found,) = open_detector(tmp_path, score_threshold=0.01).detect([IMAGE])
+    (found,) = open_detector(file, score_threshold=0.01).detect([IMAGE])
     assert len(found) > 3
     np.testing.assert_allclose(rows_of(found), expected(rows, 0.01), atol=2e-2)
     assert found.embeddings is None
@@ -210,36 +211,24 @@ def test_centertrack_looks_at_one_picture_alone_when_there_is_no_other(tmp_path:
     assert 0 < (heat > 0).sum() < SIDE * SIDE / 4
     rows, _, moved = (output.numpy() for output in network(image, pre, paddle.to_tensor(heat)))
     rows[:, 2:] = (rows[:, 2:] * 4 - [0, top, 0, top]) / ratio
-    (found,) = open_detector(tmp_path, score_threshold=0.01).detect([IMAGE], [Before(earlier, was)])
+    (found,) = open_detector(file, score_threshold=0.01).detect([IMAGE], [Before(earlier, was)])
     np.testing.assert_allclose(rows_of(found), expected(rows, 0.01), atol=2e-2)
     assert found.offsets is not None
     nearest = [np.abs(rows[:, 1] - score).argmin() for score in found.scores]
     np.testing.assert_allclose(found.offsets, moved[nearest] * 4 / ratio, atol=2e-2)
 
 
-@pytest.mark.parametrize(
-    ("make", "name", "shape", "dim"),
-    [
-        pytest.param(lambda: LCNetEmbedding(0.35, 64, 96), "x", [None, 3, 256, 128], 64, id="PP-LCNet"),
-        pytest.param(lambda: PyramidEmbedding(50, 8), "crops", [None, 3, 192, 64], 168, id="PCB"),
-    ],
-)
-def test_reid_networks(make: object, name: str, shape: list[int | None], dim: int, tmp_path: Path) -> None:
-    network = make()  # type: ignore[operator]
-    if isinstance(network, LCNetEmbedding):
-        with paddle.no_grad():
-            quick_norms(network)
-            for _ in range(4):  # so that norms know what they are to normalise, and something comes out
-                network(paddle.randn([2, 3, 64, 32]))
-    network.eval()
-    save(network, tmp_path, inputs={name: shape}, architecture="DeepSORT", preprocess=[normalise(IMAGENET), PERMUTE])
-    embedder = open_embedder(tmp_path)
+@pytest.mark.parametrize(("family", "dim"), [("PP-LCNet", 64), ("PCB", 168)])
+def test_reid_networks(family: str, dim: int, saved: Saved) -> None:
+    network, file = saved(family)
+    (_, _, height, width), *_ = FAMILIES[family].inputs.values()
+    embedder = open_embedder(file)
     assert embedder is not None
     assert embedder.dim == dim
     boxes = np.float32([[10, 10, 40, 80], [50, 5, 90, 85]])
     looks, _ = embedder.embed(IMAGE, boxes)
     for look, (x1, y1, x2, y2) in zip(looks, boxes.astype(int), strict=True):
-        crop = cv2.resize(IMAGE[y1:y2, x1:x2], (shape[3], shape[2]))[:, :, ::-1] / np.float32(255)
+        crop = cv2.resize(IMAGE[y1:y2, x1:x2], (width, height))[:, :, ::-1] / np.float32(255)
         crop = (crop - np.float32(IMAGENET["mean"])) / np.float32(IMAGENET["std"])
         own = network(paddle.to_tensor(np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32))).numpy()[0]
         np.testing.assert_allclose(look, own / np.linalg.norm(own), atol=1e-3)
