@@ -7,7 +7,8 @@ Needs ../shared/data/pets_s2l1: frames 1 to 99, every other one. The network is 
     best      AP50, and MOTA and IDF1 of our tracker on what the network says, on the frames it was trained on
     exported  the same, of the exported folder opened by `open_detector`, on the video's own pictures
 
-It leaves with 1 if the exported model's AP50 or IDF1 is below 0.5. That was set before a whole run was measured.
+It leaves with 1 if the exported model's AP50 is below 0.85 or its IDF1 below 0.7. Measured: 0.962 and 0.858 (MOTA
+0.912, two switches), in 461 processor seconds on busy cores; after half of the epochs it was 0.962 and 0.795.
 """
 
 from dataclasses import replace
@@ -24,4 +25,4 @@ RECIPE = Recipe(
 )
 
 if __name__ == "__main__":
-    run(RECIPE, 192, 256, __doc__, ap50=0.5, idf1=0.5)
+    run(RECIPE, 192, 256, __doc__, ap50=0.85, idf1=0.7)

@@ -103,6 +103,12 @@ def test_votes_weigh_what_a_look_is_worth_and_leave_out_the_moment() -> None:
     assert reader.votes(IMAGE, boxes, [1]) == [before], "the others hide it, asked for or not"
 
 
+def test_a_picture_of_one_pixel_is_described_like_any_other() -> None:
+    reader = AttributeReader(Network(scores(26, _0=0.9)))
+    (told,) = reader.describe(np.full((1, 1, 3), 90, np.uint8), np.float32([[0, 0, 1, 1]]))
+    assert told["hat"] == "hat"
+
+
 def test_other_networks_are_refused() -> None:
     with pytest.raises(ModelError, match=r"it gives 1x512 scores, not 26 .* or 19"):
         AttributeReader(Network(np.zeros(512, np.float32)))

@@ -236,6 +236,17 @@ def test_a_pedestrian_is_a_person(suppressing: Path, tmp_path: Path) -> None:
         open_detector(tmp_path, classes=["car"])
 
 
+def test_labels_that_end_too_soon_are_told_where_only_what_is_found_says_how_many(
+    suppressing: Path, tmp_path: Path
+) -> None:
+    for file in suppressing.glob("model.*"):
+        (tmp_path / file.name).symlink_to(file)
+    text = (suppressing / "infer_cfg.yml").read_text()
+    (tmp_path / "infer_cfg.yml").write_text(text.replace("[cyclist, tram]", "[cyclist]"))
+    with pytest.raises(ModelError, match="found class 1, but its configuration names only 1 classes: complete its lab"):
+        open_detector(tmp_path).detect([np.zeros((48, 200, 3), np.uint8)])
+
+
 def test_a_network_that_is_no_detector_is_refused() -> None:
     model = MODELS / "osnet_x0_25_msmt17.onnx"
     if not model.is_file():

@@ -264,6 +264,13 @@ class MeanOfQuarters:
         return [features.reshape(*features.shape, *self._tail)]
 
 
+@pytest.mark.parametrize("embedder", [STRIPES, NeuralEmbedder(MeanOfQuarters())], ids=["stripes", "network"])
+def test_a_picture_of_one_pixel_looks_like_something(embedder):
+    vectors, quality = embedder.embed(np.full((1, 1, 3), 90, np.uint8), np.float32([[0, 0, 1, 1], [-5, -5, 9, 9]]))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert ((quality >= np.float32(WORTHLESS)) & (quality < 0.1)).all()
+
+
 CROPS = np.array([[60, 20, 100, 120], [0, 0, 50, 100], [90, 10, 160, 140]], np.float32)
 
 

@@ -55,6 +55,11 @@ def in_order(boxes: np.ndarray) -> np.ndarray:
     return boxes[np.lexsort(boxes.T)].astype(int)
 
 
+def test_a_picture_of_one_pixel_is_a_picture() -> None:
+    (found,) = TiledDetector(Bright()).detect([np.full((1, 1, 3), 255, np.uint8)])
+    assert found.boxes.tolist() == [[0, 0, 1, 1]]
+
+
 @pytest.mark.parametrize(("height", "width"), [(1080, 1920), (2160, 3840), (1500, 5000)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_small_and_large_objects_are_found_once(height: int, width: int, seed: int) -> None:
