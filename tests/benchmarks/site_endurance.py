@@ -90,6 +90,7 @@ def main() -> int:
     parser.add_argument("--cameras", type=int, default=16)
     parser.add_argument("--people", type=int, default=12, help="in the whole place")
     parser.add_argument("--fps", type=float, default=5.0)
+    parser.add_argument("--interval", default="1s", help="event time of a commit")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--ledger", choices=("sqlite", "kafka"), default="sqlite")
     parser.add_argument("--limit", type=float, default=7200.0, help="seconds after which it tells what it has")
@@ -103,7 +104,10 @@ def main() -> int:
     ]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place, ledger_in(Path(place), given.ledger) as ledger:
-        site = write_site(Path(place), "endurance", settings, fps=given.fps, ledger=ledger, workers=given.workers)
+        site = write_site(
+            Path(place), "endurance", settings, fps=given.fps, ledger=ledger, workers=given.workers,
+            more=f"interval: {given.interval}",
+        )  # fmt: skip
         with Run(site) as run:
             looks, end = watch(run, given.workers, given.limit, given.each)
         size = sum(file.stat().st_size for file in Path(place).rglob("*") if file.is_file())
