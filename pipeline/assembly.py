@@ -33,12 +33,13 @@ from pipeline.health import HealthServer
 from pipeline.incident_pictures import IncidentPictures, Keeping
 from pipeline.ledger.base import LedgerReader, LedgerWriter
 from pipeline.link import FusionLink
+from pipeline.member import Member
 from pipeline.metrics.recorder import Recorder, Silent
 from pipeline.metrics.shard_watch import ShardWatch
 from pipeline.metrics.site_watch import SiteWatch
 from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
-from pipeline.shard import Detector, Member, OpenMember, Shard
+from pipeline.shard import Detector, OpenMember, Shard
 from pipeline.sources.base import Source, SourceError
 from pipeline.sources.detections import DetectionFile
 from pipeline.sources.factory import open_source

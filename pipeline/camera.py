@@ -14,9 +14,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.attributes import Tally, Votes, add
-from mtmct.records import CameraBatch, Record, Tracklet
-from operators.crop_quality import WORTHLESS
+from mtmct.attributes import Votes
+from mtmct.records import CameraBatch, Record
 from operators.records import (
     SECOND_NS,
     Detections,
@@ -33,12 +32,11 @@ from operators.records import (
 )
 from pipeline.analysis import CameraAnalysis
 from pipeline.notes import dead_letter, source_event
+from pipeline.pieces import Pieces
 from pipeline.sources.base import Rejected
 
 VERSION = 1
 END_OF_TIME = int(np.iinfo(np.int64).max)
-# Exemplars of one track in one interval: enough for its look to be known, few enough to travel.
-MAX_EXEMPLARS = 4
 # Ids that a source gives have no end of their own: after so long unseen a track counts as ended.
 GIVEN_TRACK_LIFE_NS = 600 * SECOND_NS
 
@@ -96,30 +94,6 @@ class Delivery:
     rejected: Sequence[Rejected] = ()
 
 
-@dataclass(slots=True)
-class _Piece:
-    """A tracklet in the making: columns as lists, one row a frame."""
-
-    cls: int
-    frames: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    boxes: list[Float32] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    embeddings: list[Float32] = field(default_factory=list)
-    qualities: list[float] = field(default_factory=list)
-    attributes: Tally = field(default_factory=dict)
-    ended: bool = False
-
-
-@dataclass(slots=True)
-class _Known:
-    """A track that has been said and may still go on."""
-
-    cls: int
-    points: int
-    last_ns: int
-
-
 class CameraChain:
     """One camera's operators and their state.
 
@@ -162,7 +136,6 @@ class CameraChain:
     ) -> None:
         self.camera = camera
         self._site = site
-        self._classes = tuple(classes)
         self._interval_ns = interval_ns
         self._tracker = tracker
         self._embedder = embedder
@@ -175,8 +148,7 @@ class CameraChain:
         self._epoch = epoch
         self._sequence = sequence
         self._interval: int | None = None
-        self._pieces: dict[int, _Piece] = {}
-        self._known: dict[int, _Known] = {}
+        self._pieces = Pieces(camera, classes)
         self._events: list[Record] = []
         self._deadletters: list[Record] = []
         self._position: bytes | None = None
@@ -269,8 +241,7 @@ class CameraChain:
     def finish(self, rejected: Sequence[Rejected] = (), counts: Mapping[str, int] | None = None) -> list[CameraBatch]:
         """The source has ended: everything that is left, as the final batch."""
         self._take_rest(rejected, counts)
-        for track in sorted(self._known):
-            self._end(track)
+        self._pieces.end_all()
         if self._analysis is not None:
             self._events += self._analysis.finish()
         return [self._close(END_OF_TIME, final=True)]
@@ -301,18 +272,17 @@ class CameraChain:
         rows = np.flatnonzero((tracks.states == TrackState.CONFIRMED) & (found >= 0))
         found, ids, boxes, scores = found[rows], tracks.ids[rows], tracks.boxes[rows], tracks.scores[rows]
         for track, cls, box, score in zip(ids.tolist(), tracks.classes[rows].tolist(), boxes, scores, strict=True):
-            self._point(track, cls, frame, box, score)
-        due = np.array([(self._known[track].points - 1) % self._embed_every == 0 for track in ids.tolist()], bool)
+            self._pieces.point(track, cls, frame, box, score)
+        due = np.array([self._pieces.is_due(track, self._embed_every) for track in ids.tolist()], bool)
         if known is not None:
-            self._exemplars(ids, known[0][found], known[1][found])
+            self._pieces.exemplars(ids, known[0][found], known[1][found])
         elif self._embedder is not None and frame.image is not None and due.any():
             # All boxes go along, though few are due: how far one hides another is part of a crop's quality.
             embeddings, qualities = self._embedder.embed(frame.image, tracks.measured[rows])
-            self._exemplars(ids[due], embeddings[due], qualities[due])
+            self._pieces.exemplars(ids[due], embeddings[due], qualities[due])
         if self._describers and frame.image is not None:
             self._describe(frame.image, ids, tracks.measured[rows])
-        for track in tracks.ended.tolist():
-            self._end(track)
+        self._pieces.end(tracks.ended.tolist())
         self._analyse(frame, ids, boxes, tracks.classes[rows], tracks.ended.tolist())
 
     def _describe(self, image: Image, ids: Int64, boxes: Float32) -> None:
@@ -321,12 +291,12 @@ class CameraChain:
             due = [
                 row
                 for row, track in enumerate(ids.tolist())
-                if (self._known[track].points - 1) % self._describe_every == 0
-                and self._classes[self._known[track].cls] in describer.classes
+                if self._pieces.is_due(track, self._describe_every)
+                and self._pieces.class_of(track) in describer.classes
             ]
             # All boxes go along: how far one hides another is part of what a look is worth.
             for row, votes in zip(due, describer.votes(image, boxes, due) if due else (), strict=True):
-                add(self._pieces[int(ids[row])].attributes, votes)
+                self._pieces.vote(int(ids[row]), votes)
 
     def _looks_before_tracking(self, frame: Frame, detections: Detections) -> tuple[Float32, Float32] | None:
         """Embedding and quality of every detection, where the source gives them or the tracker goes by them."""
@@ -339,15 +309,15 @@ class CameraChain:
 
     def _take_given(self, frame: Frame, detections: Detections) -> None:
         assert detections.ids is not None
-        for row, track in enumerate(detections.ids.tolist()):
-            self._point(track, int(detections.classes[row]), frame, detections.boxes[row], detections.scores[row])
+        ids, classes = detections.ids, detections.classes.tolist()
+        for track, cls, box, score in zip(ids.tolist(), classes, detections.boxes, detections.scores, strict=True):
+            self._pieces.point(track, cls, frame, box, score)
         if detections.embeddings is not None:
             known = np.isfinite(detections.embeddings).all(axis=1)
-            self._exemplars(detections.ids[known], detections.embeddings[known], np.ones(int(known.sum()), np.float32))
-        ended = [t for t, k in self._known.items() if frame.time_ns - k.last_ns > GIVEN_TRACK_LIFE_NS]
-        for track in ended:
-            self._end(track)
-        self._analyse(frame, detections.ids, detections.boxes, detections.classes, ended)
+            self._pieces.exemplars(ids[known], detections.embeddings[known], np.ones(int(known.sum()), np.float32))
+        ended = self._pieces.unseen_for(GIVEN_TRACK_LIFE_NS, frame.time_ns)
+        self._pieces.end(ended)
+        self._analyse(frame, ids, detections.boxes, detections.classes, ended)
 
     def _analyse(
         self, frame: Frame, ids: Int64, boxes: Float32, classes: NDArray[np.integer[Any]], ended: Sequence[int]
@@ -356,29 +326,6 @@ class CameraChain:
             self._events += self._analysis.frame(frame, ids, boxes, classes, ended)
             self._deadletters += self._analysis.letters
             self._analysis.letters = []
-
-    def _point(self, track: int, cls: int, frame: Frame, box: Float32, score: float) -> None:
-        known = self._known.setdefault(track, _Known(cls, 0, frame.time_ns))
-        known.points += 1
-        known.last_ns = frame.time_ns
-        piece = self._pieces.setdefault(track, _Piece(known.cls))
-        piece.frames.append(frame.index)
-        piece.times.append(frame.time_ns)
-        piece.boxes.append(box)
-        piece.scores.append(float(score))
-
-    def _exemplars(self, ids: Int64, embeddings: Float32, qualities: Float32) -> None:
-        # A row of NaN stands for a box without an embedding, a worthless one for a box that shows nothing.
-        good = np.isfinite(embeddings).all(axis=1) & (qualities > WORTHLESS)
-        for row in np.flatnonzero(good):
-            piece = self._pieces[int(ids[row])]
-            piece.embeddings.append(embeddings[row])
-            piece.qualities.append(float(qualities[row]))
-
-    def _end(self, track: int) -> None:
-        known = self._known.pop(track, None)
-        if known is not None:
-            self._pieces.setdefault(track, _Piece(known.cls)).ended = True
 
     def _reject(self, rejected: Rejected) -> None:
         letter = dead_letter(
@@ -402,7 +349,7 @@ class CameraChain:
             sequence=self._sequence,
             interval=self._interval,
             watermark_ns=watermark_ns,
-            tracklets=tuple(self._tracklet(track, self._pieces[track]) for track in sorted(self._pieces)),
+            tracklets=self._pieces.take(),
             events=tuple(self._events),
             deadletters=tuple(self._deadletters),
             counts=self.counts,
@@ -411,28 +358,8 @@ class CameraChain:
             failed=failed,
         )
         self._sequence += 1
-        self._pieces, self._events, self._deadletters = {}, [], []
+        self._events, self._deadletters = [], []
         return batch
-
-    def _tracklet(self, track: int, piece: _Piece) -> Tracklet:
-        embeddings, qualities = None, np.zeros(0, np.float32)
-        if piece.embeddings:
-            best = sorted(np.argsort(-np.asarray(piece.qualities), kind="stable")[:MAX_EXEMPLARS].tolist())
-            embeddings = np.stack([piece.embeddings[i] for i in best]).astype(np.float32)
-            qualities = np.asarray([piece.qualities[i] for i in best], np.float32)
-        return Tracklet(
-            camera=self.camera,
-            track=track,
-            cls=self._classes[piece.cls],
-            frames=np.asarray(piece.frames, np.int64),
-            times_ns=np.asarray(piece.times, np.int64),
-            boxes=np.asarray(piece.boxes, np.float32).reshape(-1, 4),
-            scores=np.asarray(piece.scores, np.float32),
-            embeddings=embeddings,
-            qualities=qualities,
-            ended=piece.ended,
-            attributes=piece.attributes,
-        )
 
     def _snapshot(self) -> bytes:
         return pack(
@@ -440,7 +367,7 @@ class CameraChain:
                 "version": VERSION,
                 "tracker": None if self._tracker is None else self._tracker.snapshot(),
                 "position": self._position,
-                "known": [[track, k.cls, k.points, k.last_ns] for track, k in self._known.items()],
+                "known": self._pieces.snapshot(),
                 "analysis": None if self._analysis is None else self._analysis.snapshot(),
                 "source_counts": self._source_counts,
                 "skipped": self._skipped,
@@ -461,7 +388,7 @@ class CameraChain:
         if self._analysis is not None:
             self._analysis.restore(state.get("analysis"))
         self._position = state["position"]
-        self._known = {track: _Known(cls, points, last) for track, cls, points, last in state["known"]}
+        self._pieces.restore(state["known"])
         self._source_counts = state["source_counts"]
         self._skipped = state["skipped"]
         self._tracked = state["tracked"]

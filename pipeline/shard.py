@@ -6,28 +6,26 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 
 from mtmct.records import CameraBatch
 from operators.looking_back import Before
-from operators.records import CrosscamError, Detections, Frame, Image
-from pipeline.camera import CameraChain, Delivery
+from operators.records import CrosscamError, Detections, Image
+from pipeline.camera import Delivery
 from pipeline.lane import OutOfStepError, SupersededError
 from pipeline.link import FusionLink, FusionLostError
+from pipeline.member import Member
 from pipeline.metrics.recorder import Silent
 from pipeline.metrics.shard_watch import ShardWatch
-from pipeline.reader import Ended, Note, Reader
+from pipeline.reader import Ended, Note
 from pipeline.sources.base import Rejected
 from pipeline.sources.masking import mask
 
-# Batches a camera may have on their way: bounds memory when fusion or another camera is slow.
-MAX_UNACKNOWLEDGED = 8
 # How long a live camera may be silent within an interval before the interval is closed without it.
 SILENCE_NS = 1_000_000_000
 
@@ -41,73 +39,6 @@ class Detector(Protocol):
     def looks_back(self) -> bool: ...
 
     def detect(self, images: Sequence[Image], before: Sequence[Before | None] | None = None) -> list[Detections]: ...
-
-
-@dataclass(slots=True)
-class Member:
-    """One camera of the shard.
-
-    Attributes:
-        seen: for a detector that looks back, the last picture with what was found in it, and its interval.
-        newest: the last frame that was taken, for who wants to look at it.
-    """
-
-    camera: str
-    epoch: int
-    chain: CameraChain
-    reader: Reader
-    outstanding: deque[tuple[CameraBatch, Any]] = field(default_factory=deque)
-    ended: bool = False
-    lost: bool = False
-    failure: str | None = None
-    seen: tuple[Before, int] | None = None
-    newest: Frame | None = None
-
-    @property
-    def live(self) -> bool:
-        return self.reader.source.live
-
-    @property
-    def has_room(self) -> bool:
-        return len(self.outstanding) < MAX_UNACKNOWLEDGED
-
-    @property
-    def over(self) -> bool:
-        return self.ended and not self.outstanding
-
-    @property
-    def connected(self) -> bool:
-        return not (self.lost or self.failure)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Frame accounting as of now, with what has been read and not taken."""
-        newest = self.reader.newest
-        return self.chain.counts if newest is None else self.chain.counts_with(newest)
-
-    @property
-    def frames_waiting(self) -> int:
-        return self.reader.waiting
-
-    @property
-    def unacknowledged(self) -> int:
-        return len(self.outstanding)
-
-    def before(self, delivery: Delivery) -> Before | None:
-        """What a detector that looks back is shown beside a picture.
-
-        Nothing beside the first of an interval: pictures are not kept with a worker's state, and one that takes over at
-        the beginning of an interval is to find the same as one that has been there all the time.
-        """
-        if self.seen is None or self.seen[1] != self.chain.interval_of(delivery.frame.time_ns):
-            return None
-        return self.seen[0]
-
-    def remember(self, delivery: Delivery, detections: Detections) -> None:
-        """Keep a picture for the one after it."""
-        if delivery.frame.image is not None:
-            interval = self.chain.interval_of(delivery.frame.time_ns)
-            self.seen = (Before(delivery.frame.image, detections), interval)
 
 
 OpenMember = Callable[[str, Callable[[], None]], Member | None]

@@ -21,10 +21,11 @@ from pipeline.config import Site
 from pipeline.config_file import parse
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import LedgerWriter
+from pipeline.member import MAX_UNACKNOWLEDGED, Member
 from pipeline.metrics.catalogue import BATCHES_UNACKNOWLEDGED, FRAMES_DROPPED, FRAMES_WAITING
 from pipeline.reader import READ_AHEAD
 from pipeline.schema.codec import open_codec
-from pipeline.shard import MAX_UNACKNOWLEDGED, Member, Shard
+from pipeline.shard import Shard
 from pipeline.testing import LocalFusion, LocalLink, MemoryLedger, MemoryReader, MemoryWriter, Noted
 
 WALKERS = "simulated:people=3,seconds=20,seed=1"
