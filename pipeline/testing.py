@@ -176,7 +176,10 @@ class LocalLink(FusionLink):
         return self._fusion.call(lambda service: service.submit(batch))
 
     def backpressure(self) -> str:
-        return str(self._fusion.call(lambda service: service.backpressure()).result())
+        try:
+            return str(self._fusion.call(lambda service: service.backpressure()).result())
+        except CancelledError:  # it is killed meanwhile
+            return super().backpressure()
 
     def done(self, tickets: Sequence[Any], timeout: float) -> list[Any]:
         return list(wait(tickets, timeout, FIRST_COMPLETED).done) if tickets else []

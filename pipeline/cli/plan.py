@@ -15,6 +15,8 @@ from pipeline.config_file import load
 if TYPE_CHECKING:
     from pipeline.plan import SitePlan
 
+_WAYS = ("from_source", "to_fusion", "to_ledger")
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -45,7 +47,8 @@ def _show(planned: SitePlan) -> None:
     table = Table(box=None, pad_edge=False)
     operators = ["decode", "detect", "embed", "track"]
     operators += ["describe"] * any(camera.costs.describe for camera in planned.cameras)
-    names = ("camera", "picture", "fps", *operators, "cores", "to fusion", "to ledger")
+    on_gpu = planned.gpus > 0
+    names = ("camera", "picture", "fps", *operators, "cores", *["GPU"] * on_gpu, "comes in", "to fusion", "to ledger")
     for name in names:
         table.add_column(name, justify="left" if name == "camera" else "right")
     for camera in planned.cameras:
@@ -57,17 +60,21 @@ def _show(planned: SitePlan) -> None:
             f"{camera.rate_hz:g}" + "*" * any("second" in what for what in camera.assumed),
             *(f"{1000 * getattr(costs, operator):.2f} ms" for operator in operators),
             f"{camera.cores:.2f}",
+            *[_share(camera.gpu)] * on_gpu,
+            f"{camera.from_source / 1000:.1f} kB/s",
             f"{camera.to_fusion / 1000:.1f} kB/s",
             f"{camera.to_ledger / 1000:.1f} kB/s",
         )
     console.print(table)
     if any(camera.assumed for camera in planned.cameras):
         console.print("* assumed: the camera has not been looked at; give its `fps` and `crop` to be exact")
-    total = sum(camera.to_ledger for camera in planned.cameras)
+    totals = {way: sum(getattr(camera, way) for camera in planned.cameras) / 1000 for way in _WAYS}
+    busy = f" ({_share(planned.gpus_busy)} busy)" if on_gpu else ""
     console.print(
         f"{planned.site}: {len(planned.workers)} workers, {planned.cpus:g} CPUs reserved, {planned.cores:.1f} cores "
-        f"busy, {planned.gpus:g} GPUs, {planned.memory / 1e9:.1f} GB of memory, {total / 1000:.0f} kB/s to the ledger, "
-        f"with {planned.people} people in each picture"
+        f"busy, {planned.gpus:g} GPUs{busy}, {planned.memory / 1e9:.1f} GB of memory, {totals['from_source']:.0f} kB/s "
+        f"from cameras, {totals['to_fusion']:.0f} kB/s to fusion, {totals['to_ledger']:.0f} kB/s to the ledger, with "
+        f"{planned.people} people in each picture"
     )
     there = planned.there
     console.print(f"there: {there['cpus']:g} CPUs, {there['gpus']:g} GPUs, {there['memory'] / 1e9:.1f} GB of memory")
@@ -75,3 +82,7 @@ def _show(planned: SitePlan) -> None:
         console.print(sentence, style="yellow", markup=False)
     if not planned.lacks:
         console.print("It fits.")
+
+
+def _share(of_a_gpu: float | None) -> str:
+    return "not known" if of_a_gpu is None else f"{of_a_gpu:.2f}"
