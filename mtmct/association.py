@@ -77,8 +77,7 @@ class Candidates:
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
         table, columns = tracks.columns.table(tracks.tracks), tracks.columns
-        rows = np.fromiter(columns.rows.values(), np.int64, len(columns.rows))
-        latest = latest_of_each(table, rows)
+        latest = latest_of_each(table, columns.by_uid()[1])
         self._left = recently_left(table, latest, now_ns - round(2 * settings.position_memory_s * SECOND_NS))
         now_seen = (table.heard_ns[latest] > now_ns - 2 * SECOND_NS) & ~table.ended[latest]
         self._in_view: Int64 = table.identity[latest[now_seen & np.isfinite(table.last[latest, X])]]
@@ -133,12 +132,9 @@ class Candidates:
 
     def _beside(self, table: TrackTable, rows: Int64) -> list[set[int]]:
         """Identities of the tracks that have stood near each of some tracks."""
-        columns, pairs = self._tracks.columns, self._window.table
-        known = np.fromiter(columns.rows.keys(), np.int64, len(columns.rows))
-        owners = table.identity[np.fromiter(columns.rows.values(), np.int64, len(columns.rows))]
-        order = np.argsort(known, kind="stable")
+        pairs, (known, of_known) = self._window.table, self._tracks.columns.by_uid()
         numbers, begins = identities_beside(
-            table.uid[rows], pairs.names, pairs.heads, pairs.partners, known[order], owners[order]
+            table.uid[rows], pairs.names, pairs.heads, pairs.partners, known, of_known, table.identity
         )
         bounds, flat = begins.tolist(), numbers.tolist()
         return [set(flat[low:high]) for low, high in pairwise(bounds)]

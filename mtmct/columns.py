@@ -75,6 +75,7 @@ class TrackColumns:
         self._free: list[int] = []
         self._used = 0
         self._table = _empty(_FIRST_ROWS, 0)
+        self._by_uid: tuple[Int64, Int64] | None = None
         self._moved: set[int] = set()
         self._looked: set[int] = set()
 
@@ -89,6 +90,7 @@ class TrackColumns:
     def forget(self, uid: int) -> None:
         """A track is no longer remembered."""
         row = self.rows.pop(uid, None)
+        self._by_uid = None
         if row is not None:
             self._free.append(row)
         self._moved.discard(uid)
@@ -104,6 +106,15 @@ class TrackColumns:
             self._looked.clear()
         return self._table
 
+    def by_uid(self) -> tuple[Int64, Int64]:
+        """The uids of all tracks that have been brought up to date, ascending, and their rows."""
+        if self._by_uid is None:
+            uids = np.fromiter(self.rows.keys(), np.int64, len(self.rows))
+            rows = np.fromiter(self.rows.values(), np.int64, len(self.rows))
+            order = np.argsort(uids, kind="stable")
+            self._by_uid = uids[order], rows[order]
+        return self._by_uid
+
     def _row(self, uid: int) -> int:
         row = self.rows.get(uid)
         if row is None:
@@ -115,6 +126,7 @@ class TrackColumns:
                 if row == len(self._table.uid):
                     self._table = TrackTable._make(np.concatenate([part, np.zeros_like(part)]) for part in self._table)
             self.rows[uid] = row
+            self._by_uid = None
             self._table.told[row] = 0
         return row
 
@@ -267,6 +279,8 @@ class PeopleColumns:
         number = self._tracks.cameras.setdefault
         past = [(number(one.camera, len(self._tracks.cameras)), one.start_ns, one.end_ns) for one in identity.past]
         past.sort()
+        for name in identity.votes:
+            self._tracks.number_of(name)
         cls = self._tracks.class_of(identity.votes) if identity.votes else -2
         at = self._rows.put(slot, [rows])
         before = self._past.put(slot, list(zip(*past, strict=True)) or [(), (), ()])

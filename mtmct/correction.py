@@ -106,7 +106,7 @@ class Reviewer:
         said = {(one, other): self._window.of(one)[other].recent for one, other in table.names[pairs].tolist()}
         columns = self._tracks.columns
         tracks = columns.table(self._tracks.tracks)
-        rows = np.fromiter(columns.rows.values(), np.int64, len(columns.rows))
+        rows = columns.by_uid()[1]
         rows = rows[tracks.identity[rows] > 0]
         twice = doubled(tracks, rows[np.argsort(tracks.identity[rows], kind="stable")])
         return said, {*owners[pairs[:, 0]].tolist(), *twice.tolist()}
@@ -242,13 +242,15 @@ class Reviewer:
         uids = np.array(sorted(track.uid for track in live), np.int64)
         there = np.flatnonzero(np.isin(table.names, uids, assume_unique=True))
         pairs = attracted(table.heads, table.places, table.llr, self._owners(), there).tolist()
-        found = []
+        asked: list[Question] = []
         for younger, partners in groupby(pairs, key=lambda pair: pair[0]):
             gone = self._book[younger]
-            if gone.created_ns < young and not gone.uids:
-                continue
-            subject = Subject.of_identity(gone, self._book)
-            scored = [(older, judge.scores(subject, [self._book[older]])[0]) for _, older in partners]
+            if gone.created_ns >= young or gone.uids:
+                asked.append((Subject.of_identity(gone, self._book), [self._book[older] for _, older in partners]))
+        found = []
+        for (who, olders), scores in zip(asked, judge.all_scores(asked), strict=True):
+            gone = self._book[who.tracks[0].identity]
+            scored = [(older.number, score) for older, score in zip(olders, scores, strict=True)]
             for older, score in scored:
                 if score.total > self._settings.merge_odds:
                     rivals = [(s.total, -number) for number, s in scored if number != older and s.total != NEVER]
@@ -277,7 +279,7 @@ class Reviewer:
         for (who, compared), scores in zip(asked, judge.all_scores(asked), strict=True):
             subject, others = self._book[who.tracks[0].identity], list(compared)
             order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
-            if scores[order[0]].total == NEVER:
+            if not scores[order[0]].total > self._settings.second_look_odds:
                 continue
             rest = judge.rivalry(others[order[0]].number, {others[row].number: scores[row].total for row in order[1:]})
             if scores[order[0]].total - math.log(1 + rest) > self._settings.second_look_odds:

@@ -202,6 +202,8 @@ class Judge:
 
     def _classes(self, tracks: TrackTable, people: PeopleTable, slots: Int64, questions: Sequence[Question]) -> Int64:
         """The class of every candidate; counted out where points of several classes were seen."""
+        if len(self._book.columns.classes) == 1:
+            return np.zeros(len(slots), np.int64)
         classes: Int64 = scoring.sole_classes(tracks, people, slots)
         mixed = np.flatnonzero(classes == MIXED).tolist()
         if mixed:
@@ -315,7 +317,7 @@ class Judge:
     def _presence(self) -> dict[str, int]:
         """How many identities whoever is in a camera cannot be, as they are in view elsewhere or beside it."""
         tracks, columns = self._book.track_table(), self._book.columns
-        rows = np.fromiter(columns.rows.values(), np.int64, len(columns.rows))
+        rows = columns.by_uid()[1]
         rows = rows[(tracks.heard_ns[rows] >= self._now_ns - 2 * SECOND_NS) & (tracks.identity[rows] > 0)]
         seen = np.unique((tracks.camera[rows] << _NUMBER_BITS) | tracks.identity[rows])
         cameras, numbers = seen >> _NUMBER_BITS, seen & ((1 << _NUMBER_BITS) - 1)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtmct.leaders import take_in
+from mtmct.leaders import compared, take_in
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Float64
 from operators.records import Float32
@@ -113,12 +113,7 @@ def is_another(
         calibration: of the cosines.
         unlike: how much less, nats.
     """
-    mean = (vectors * weights[:, None]).sum(axis=0)
-    length = float(np.linalg.norm(mean))
-    if not length > 0:
-        return False
-    cosine = float(looks.middle @ mean) / length
-    usual = float(np.linalg.norm(looks.sums.sum(axis=0)) / looks.weights.sum())
+    cosine, usual = compared(looks.sums, looks.weights, vectors, weights)
     return calibration.llr(cosine) < 0 and calibration.slope * (usual - cosine) > unlike
 
 

@@ -90,7 +90,7 @@ def _record(issue: Issue, frames: list[int], points: list[list[Any]], site: str,
         "link": None if issue.link is None else _link(issue.link, book),
         "ended": tracklet.ended,
     }
-    if attributes := held(issue.track.attributes):
+    if issue.track.attributes and (attributes := held(issue.track.attributes)):
         value["attributes"] = attributes
     if issue.guess:
         value["provisional"] = True

@@ -157,13 +157,14 @@ def _consider(
 
 @_compiled
 def identities_beside(
-    wanted: Int64, names: Int64, heads: Int64, partners: Int64, known: Int64, owners: Int64
+    wanted: Int64, names: Int64, heads: Int64, partners: Int64, known: Int64, rows: Int64, owners: Int64
 ) -> tuple[Int64, Int64]:
     """Identities of the tracks that have stood near each of some tracks.
 
     Args:
         wanted: (Q,) uids. names, heads, partners: see `mtmct.coincidence.PairTable`.
-        known: (U,) uids of all tracks in memory, ascending. owners: (U,) their identities, 0 for none.
+        known: (U,) uids of all tracks in memory, ascending. rows: (U,) rows of these.
+        owners: (N,) identities by row, 0 for none.
 
     Returns:
         The identities one after another, some more than once; (Q + 1,) where those of each begin.
@@ -176,10 +177,10 @@ def identities_beside(
         there = name < len(names) and names[name] == wanted[place]
         for row in range(heads[name] if there else 0, heads[name + 1] if there else 0):
             at = np.searchsorted(known, partners[row])
-            if at < len(known) and known[at] == partners[row] and owners[at] > 0:
+            if at < len(known) and known[at] == partners[row] and owners[rows[at]] > 0:
                 if count == len(found):
                     found = np.concatenate((found, found))
-                found[count] = owners[at]
+                found[count] = owners[rows[at]]
                 count += 1
         begins[place + 1] = count
     return found[:count].copy(), begins
