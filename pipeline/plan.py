@@ -219,7 +219,7 @@ def _camera(site: Site, camera: Camera, bench: Bench, people: int) -> CameraPlan
 def _from_source(
     site: Site, camera: Camera, source: Source, size: tuple[int, int] | None, people: int, rate: float
 ) -> float:
-    """Bytes a second: of a recording what it has, of rows of text as many as there are people, of a stream the usual."""
+    """Bytes a second: of a recording what it has, of rows of text one for each person, of a stream the usual."""
     file = site.base / camera.source.removeprefix("detections:").strip()
     if not file.is_file():
         return 0.0 if size is None else size[0] * size[1] * rate * _BITS_A_PIXEL / 8
