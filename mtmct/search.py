@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,8 +44,41 @@ class Found:
     open: bool = True
 
 
+class Lookbook:
+    """All looks in a state, unpacked.
+
+    Args:
+        state: all its keys.
+        before: of an earlier state of the same site: what is the same in both is not unpacked again.
+
+    Raises:
+        StateError: the state is damaged or of another version.
+    """
+
+    def __init__(self, state: Mapping[str, bytes], before: Lookbook | None = None) -> None:
+        known = {} if before is None else before._pages
+        self._pages: dict[str, _Page] = {}
+        for key in sorted(state):
+            page = known.get(key)
+            if page is None or page.stored != state[key]:
+                page = _page(key, state[key])
+            if page is not None:
+                self._pages[key] = page
+        self._open = frozenset(key for key in self._pages if key.startswith(stored.IDENTITY))
+        self._looks = _together(self._pages.values())
+
+    @property
+    def looks(self) -> _Looks:
+        """All vectors, by identity."""
+        return self._looks
+
+    def is_open(self, number: int) -> bool:
+        """Whether an identity can still be linked."""
+        return stored.identity_key(number) in self._open
+
+
 def search(
-    source: Remembering | Mapping[str, bytes],
+    source: Remembering | Mapping[str, bytes] | Lookbook,
     vector: Float32,
     k: int = 10,
     calibration: AppearanceCalibration | None = None,
@@ -57,7 +90,7 @@ def search(
     is in no state and so is never found.
 
     Args:
-        source: an engine, or all keys of its stored state.
+        source: an engine, all keys of its stored state, or these unpacked: for many questions to one state.
         vector: (D,) float32, an embedding by the site's own model; its length does not matter.
         k: identities to return at most.
         calibration: of that model; fusion's own default if None.
@@ -66,22 +99,22 @@ def search(
         SearchError: the vector is not finite, is zero, or is not of the site's dimension.
         StateError: the state is damaged or of another version.
     """
-    state = source if isinstance(source, Mapping) else source.snapshot()
+    book = _book(source)
     query = np.asarray(vector, np.float32)
     norm = float(np.linalg.norm(query))
     if query.ndim != 1 or not np.isfinite(norm) or norm == 0:
         raise SearchError(f"the example is not one finite vector other than zero (its shape is {list(query.shape)})")
-    kept = _looks(state)
+    kept = book.looks
     if kept.numbers and kept.vectors.shape[1] != len(query):
         raise SearchError(
             f"the example has {len(query)} numbers, the embeddings of this site {kept.vectors.shape[1]}: embed it with "
             "the model that the site uses"
         )
-    return _nearest(kept, (query / norm)[None], k, calibration, state)
+    return _nearest(kept, (query / norm)[None], k, calibration, book)
 
 
 def search_identity(
-    source: Remembering | Mapping[str, bytes],
+    source: Remembering | Mapping[str, bytes] | Lookbook,
     number: int,
     k: int = 10,
     calibration: AppearanceCalibration | None = None,
@@ -92,15 +125,24 @@ def search_identity(
         SearchError: nothing is kept of what the identity looks like.
         StateError: the state is damaged or of another version.
     """
-    state = source if isinstance(source, Mapping) else source.snapshot()
-    kept = _looks(state)
+    book = _book(source)
+    kept = book.looks
     if number not in kept.numbers:
         raise SearchError(
             f"nothing is kept of what identity number {number} looks like: it is unknown, was merged or erased or has "
             "been closed for too long (fusion: searchable), or the site has no embeddings"
         )
     mine = kept.vectors[kept.owners == kept.numbers.index(number)]
-    return [one for one in _nearest(kept, mine, k + 1, calibration, state) if one.number != number][:k]
+    return [one for one in _nearest(kept, mine, k + 1, calibration, book) if one.number != number][:k]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """One key of a state: whose looks it holds."""
+
+    stored: bytes
+    number: int
+    looks: Exemplars
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +155,7 @@ class _Looks:
 
 
 def _nearest(
-    kept: _Looks, queries: Float32, k: int, calibration: AppearanceCalibration | None, state: Mapping[str, bytes]
+    kept: _Looks, queries: Float32, k: int, calibration: AppearanceCalibration | None, book: Lookbook
 ) -> list[Found]:
     if not kept.numbers or k < 1:
         return []
@@ -123,23 +165,33 @@ def _nearest(
     found = []
     for row in np.argsort(-best, kind="stable")[:k].tolist():
         number, cosine = kept.numbers[row], float(best[row])
-        found.append(Found(number, cosine, calibration.llr(cosine), open=stored.identity_key(number) in state))
+        found.append(Found(number, cosine, calibration.llr(cosine), open=book.is_open(number)))
     return found
 
 
-def _looks(state: Mapping[str, bytes]) -> _Looks:
+def _book(source: Remembering | Mapping[str, bytes] | Lookbook) -> Lookbook:
+    if isinstance(source, Lookbook):
+        return source
+    return Lookbook(source if isinstance(source, Mapping) else source.snapshot())
+
+
+def _page(key: str, data: bytes) -> _Page | None:
+    if key.startswith(stored.IDENTITY):
+        identity = stored.unpack_identity(key, data)
+        return _Page(data, identity.number, identity.looks)
+    if key.startswith(CLOSED):
+        closed = unpack_closed(key, data)
+        return _Page(data, closed.number, closed.looks)
+    if key.startswith(stored.TRACK):
+        track = stored.unpack_track(key, data)
+        return _Page(data, track.identity, track.looks) if track.identity else None
+    return None
+
+
+def _together(pages: Iterable[_Page]) -> _Looks:
     kept: dict[int, list[Exemplars]] = {}
-    for key in sorted(state):
-        if key.startswith(stored.IDENTITY):
-            identity = stored.unpack_identity(key, state[key])
-            kept.setdefault(identity.number, []).append(identity.looks)
-        elif key.startswith(CLOSED):
-            closed = unpack_closed(key, state[key])
-            kept.setdefault(closed.number, []).append(closed.looks)
-        elif key.startswith(stored.TRACK):
-            track = stored.unpack_track(key, state[key])
-            if track.identity:
-                kept.setdefault(track.identity, []).append(track.looks)
+    for page in pages:
+        kept.setdefault(page.number, []).append(page.looks)
     vectors = {
         number: [looks.vectors for looks in kept[number] if len(looks)]
         for number in sorted(kept)

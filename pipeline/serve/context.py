@@ -60,16 +60,13 @@ class Served:
         configured = [camera.id for camera in self.site.cameras] if self.site is not None else []
         return list(dict.fromkeys([*configured, *self.view.cameras()]))
 
-    def records(self, camera: str) -> Iterator[Mapping[str, Any]]:
-        """Values of the `tracks` topic of a camera, up to now."""
+    def records(self, camera: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """Values of the `tracks` topic, up to now: of a camera, or of all."""
         reader = self.place.reader()
         try:
-            end = reader.end(TRACKS)
-            for stored in reader.read(TRACKS) if end is not None else ():
-                if stored.value["camera"] == camera:
+            for stored in reader.read(TRACKS):
+                if camera is None or stored.value["camera"] == camera:
                     yield stored.value
-                if stored.position == end:
-                    return
         finally:
             reader.close()
 

@@ -10,11 +10,19 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
 
 from operators.records import Image
+from pipeline.plan_view import PlanCamera
 from pipeline.serve.answers import Page
 from pipeline.serve.context import Etagged, Served, from_view, page, served
 from pipeline.serve.problems import NotFoundError
 from pipeline.serve.shots import NoPictureError
-from pipeline.whereabouts import Whereabouts, camera_heat, camera_trails, whereabouts
+from pipeline.whereabouts import (
+    FloorPictures,
+    Whereabouts,
+    WhereaboutsError,
+    camera_heat,
+    camera_trails,
+    whereabouts,
+)
 
 router = APIRouter(prefix="/v1", route_class=Etagged, tags=["figures"])
 
@@ -94,19 +102,40 @@ def journeys(of: Site, after: After = None, limit: Limit = 100) -> Page[dict[str
 @from_view
 def heat_map(
     of: Site,
-    camera: str,
+    camera: Annotated[str | None, Query(description="Of its picture; of the floor if not given.")] = None,
     half_life_s: Annotated[float | None, Query(gt=0, description="Older points count half per so long.")] = None,
     until: Since = None,
     trails: Annotated[bool, Query(description="Ways instead of heat.")] = False,
 ) -> Response:
-    """Where feet were in a camera's picture."""
-    if camera not in of.camera_names():
+    """Where feet were in a camera's picture, or on the floor of a site with calibrated cameras."""
+    if camera is not None and camera not in of.camera_names():
         raise NotFoundError(f"there is no camera {camera!r} in this site")
-    where = whereabouts(of.records(camera), of.view.number_of, None if until is None else until * 1000)
-    mine = where.cameras[camera]
-    draw = camera_trails if trails else camera_heat
-    picture = draw(mine, _ground(of, camera, mine), camera, half_life_s)
+    until_ns = None if until is None else until * 1000
+    try:
+        if camera is None:
+            picture = _floor(of, until_ns, half_life_s, trails=trails)
+        else:
+            # Of one camera's records there is one camera, or an error.
+            (where,) = whereabouts(of.records(camera), of.view.number_of, until_ns).cameras.values()
+            draw = camera_trails if trails else camera_heat
+            picture = draw(where, _ground(of, camera, where), camera, half_life_s)
+    except WhereaboutsError as error:
+        raise NotFoundError(str(error)) from None
     return Response(cv2.imencode(".png", picture)[1].tobytes(), media_type="image/png")
+
+
+def _floor(of: Served, until_ns: int | None, half_life_s: float | None, *, trails: bool) -> Image:
+    records = list(of.records())
+    where = whereabouts(records, of.view.number_of, until_ns).floor
+    if where is None:
+        raise NotFoundError("no camera of this site has a homography: there is no floor to draw on")
+    cameras = []
+    for known in () if of.site is None else of.site.cameras:
+        size = of.shots.size(known.id)
+        if known.homography is not None and size is not None:
+            cameras.append(PlanCamera(known.id, np.asarray(known.homography, np.float64), size))
+    pictures = FloorPictures(records, where, site=of.view.site, cameras=cameras, identity_of=of.view.number_of)
+    return pictures.trails(half_life_s) if trails else pictures.heat(half_life_s)
 
 
 def _ground(of: Served, camera: str, where: Whereabouts) -> Image:

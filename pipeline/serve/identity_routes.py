@@ -81,7 +81,10 @@ def thumbnail(of: Site, identity: IdentityName, camera: str, track: int) -> Resp
 def erase(of: Site, identity: IdentityName) -> ErasedAnswer:
     """Forget what it looks like, at once and for good, and retract it; also while the site is running."""
     _find(of, identity)
-    return ErasedAnswer.model_validate(erase_identity(of.place, identity))
+    try:
+        return ErasedAnswer.model_validate(erase_identity(of.place, identity))
+    finally:
+        of.looks.forget()
 
 
 @router.post("/search")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import av
@@ -13,7 +14,7 @@ import numpy as np
 
 from mtmct.corrections import number_of
 from mtmct.records import IDENTITIES, TRACKS
-from mtmct.search import Found, search, search_identity
+from mtmct.search import Found, Lookbook, search, search_identity
 from mtmct.settings import AppearanceCalibration
 from operators.crop_quality import WORTHLESS
 from operators.detect import open_detector
@@ -28,6 +29,7 @@ from pipeline.shard import Detector
 # Decoded pixels of a picture that is sent: a small file can unpack to something huge.
 _LARGEST_PIXELS = 50_000_000
 _CONFIDENT = 0.35
+_FRESH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,19 @@ class Looks:
     Args:
         place: the ledger.
         site: its file, which names the models; None: the bundled ones.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, place: Place, site: Site | None) -> None:
+    def __init__(self, place: Place, site: Site | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._place = place
         self._site = site
         self._lock = threading.Lock()
         self._embedder: Embedder | None = None
         self._detector: Detector | None = None
-        self._state: tuple[tuple[str | None, ...], dict[str, bytes]] | None = None
+        self._clock = clock
+        self._book: Lookbook | None = None
+        self._at: tuple[str | None, ...] = ()
+        self._asked = 0.0
 
     def of_identity(self, identity: str, count: int) -> list[Found]:
         """Who else looks like it.
@@ -130,14 +136,22 @@ class Looks:
         given = None if self._site is None else self._site.embedder.calibration
         return AppearanceCalibration(*(given or self._model().calibration))
 
-    def _latest(self) -> dict[str, bytes]:
-        """The state of the last commit; read again only if there was another one."""
+    def forget(self) -> None:
+        """Ask the ledger anew with the next search: somebody was erased."""
+        with self._lock:
+            self._book, self._at = None, ()
+
+    def _latest(self) -> Lookbook:
+        """What the ledger keeps, as of the last commit or of one a moment ago; a running site commits all the time."""
+        if self._book is not None and self._clock() - self._asked < _FRESH_S:
+            return self._book
         reader = self._place.reader()
         try:
             at = (reader.end(TRACKS), reader.end(IDENTITIES))
-            if self._state is None or self._state[0] != at:
-                self._state = (at, reader.state())
-            return self._state[1]
+            if self._book is None or self._at != at:
+                self._book, self._at = Lookbook(reader.state(), self._book), at
+            self._asked = self._clock()
+            return self._book
         finally:
             reader.close()
 

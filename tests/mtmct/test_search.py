@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from fusion_scenes import camera, look, play, script, straight, topology
 
+from mtmct import state as stored
 from mtmct.fusion import FusionEngine
-from mtmct.search import Found, SearchError, search, search_identity
+from mtmct.search import Found, Lookbook, SearchError, search, search_identity
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from operators.records import SECOND_NS
 
@@ -31,6 +32,25 @@ def test_the_most_alike_come_first_with_exact_cosines():
 def test_length_of_the_example_and_engine_or_state_make_no_difference():
     engine = crowd()
     assert [f.number for f in search(engine.snapshot(), 7 * look(2))] == [f.number for f in search(engine, look(2))]
+
+
+def test_a_lookbook_of_a_later_state_unpacks_what_is_new_in_it_and_says_the_same(monkeypatch: pytest.MonkeyPatch):
+    before = Lookbook(crowd(5).snapshot())
+    engine = crowd(6)
+    unpacked: list[str] = []
+    unpack = stored.unpack_identity
+
+    def noted(key: str, data: bytes):
+        unpacked.append(key)
+        return unpack(key, data)
+
+    monkeypatch.setattr(stored, "unpack_identity", noted)
+    later = Lookbook(engine.snapshot(), before)
+    assert unpacked == [stored.identity_key(6)]
+    assert search(later, look(4), 9) == search(engine, look(4), 9)
+    assert search_identity(later, 2, 9) == search_identity(engine, 2, 9)
+    gone = Lookbook({key: data for key, data in engine.snapshot().items() if key != stored.identity_key(4)}, later)
+    assert all(found.open is (found.number != 4) for found in search(gone, look(4), 9))
 
 
 def test_asking_for_more_than_there_are_gives_all_and_for_none_nothing():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from nicegui import ui
 
 from operators.palette import identity_color
@@ -18,12 +20,12 @@ def add(served: Served) -> None:
     """Register the page."""
 
     @ui.page("/floor")
-    def floor() -> None:
+    async def floor() -> None:
         with frame(served, "Floor", "/floor"):
             trails: dict[str, list[Place]] = {}
             running = served.running()
             if not running:
-                trails.update(_past(served))
+                trails.update(await asyncio.to_thread(_past, served))
             said = ui.label().classes("cc-muted")
             plan = ui.html("", sanitize=False).classes("w-full")
 
@@ -61,12 +63,11 @@ def _go_on(trails: dict[str, list[Place]], served: Served) -> None:
 def _past(served: Served) -> dict[str, list[Place]]:
     """Everybody's way in a run that is over, a place a second."""
     ways: dict[str, list[tuple[int, Place]]] = {}
-    for camera in served.camera_names():
-        for value in served.records(camera):
-            who = served.view.name_of(camera, value["track"], value["start"])
-            last = value["points"][-1] if value["points"] else None
-            if who is not None and last is not None and last[6] is not None:
-                ways.setdefault(who, []).append((last[0], (last[6], last[7])))
+    for value in served.records():
+        who = served.view.name_of(value["camera"], value["track"], value["start"])
+        last = value["points"][-1] if value["points"] else None
+        if who is not None and last is not None and last[6] is not None:
+            ways.setdefault(who, []).append((last[0], (last[6], last[7])))
     return {name: [place for _, place in sorted(way)] for name, way in sorted(ways.items())}
 
 

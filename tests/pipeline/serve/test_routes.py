@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from small_site import HEIGHT, WIDTH, make_site
+from two_people import write
 
+from mtmct.fusion import FusionEngine
+from mtmct.topology import CameraGeometry, Topology
 from pipeline.address import find
+from pipeline.ledger.sqlite import SqliteWriter
 from pipeline.serve.app import Options, create_app
 
 
@@ -91,6 +95,38 @@ def test_a_heat_map_lies_over_the_picture(client: TestClient) -> None:
     image = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
     assert answer.headers["content-type"] == "image/png" and image.shape == (HEIGHT, WIDTH, 3)
     assert client.get("/v1/heatmap.png", params={"camera": "nobody"}).status_code == 404
+
+
+@pytest.mark.parametrize("trails", [False, True])
+def test_a_heat_map_of_the_floor_holds_everybody_of_all_calibrated_cameras(tmp_path: Path, trails: bool) -> None:
+    file = make_site(tmp_path)
+    metres = "[[0.01, 0, 0], [0, 0.01, 0], [0, 0, 1]]"
+    text = file.read_text(encoding="utf-8")
+    for camera in ("east", "west"):
+        text = text.replace(f"  - id: {camera}\n", f"  - id: {camera}\n    homography: {metres}\n")
+    file.write_text(text, encoding="utf-8")
+    (tmp_path / "ledger.sqlite").unlink()
+    views = [CameraGeometry(camera, np.diag([0.01, 0.01, 1.0]), (WIDTH, HEIGHT)) for camera in ("east", "west")]
+    write(SqliteWriter(tmp_path / "ledger.sqlite", "plaza"), engine=FusionEngine("plaza", Topology(views)))
+    app = create_app(find(str(file)), Options(page=False, local=False, work=tmp_path))
+    with TestClient(app) as client:
+        assert app.served.feed.wait_until_caught_up(30)
+        answer = client.get("/v1/heatmap.png", params={"trails": trails})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+        image = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+        assert image.shape[1] == 1600 and image.std() > 5, "a plan with something on it"
+        early = client.get("/v1/heatmap.png", params={"trails": trails, "until": -1})
+        assert early.status_code == 404 and "nobody was seen" in early.json()["detail"]
+
+
+def test_a_site_without_homographies_has_no_floor(client: TestClient) -> None:
+    answer = client.get("/v1/heatmap.png")
+    assert answer.status_code == 404 and "homography" in answer.json()["detail"]
+
+
+def test_a_camera_that_saw_nobody_has_no_heat_map(client: TestClient) -> None:
+    answer = client.get("/v1/heatmap.png", params={"camera": "east", "until": -1})
+    assert answer.status_code == 404 and "nobody was seen" in answer.json()["detail"]
 
 
 def test_an_answer_that_has_not_changed_is_not_sent_again(client: TestClient) -> None:
