@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -23,7 +22,7 @@ from mtmct.coincidence import PairWindow
 from mtmct.columns import MIXED, PeopleColumns, PeopleTable, TrackTable
 from mtmct.exemplars import MOST_GAIN, MOST_SAID, REPEATED
 from mtmct.identities import Identity, IdentityBook
-from mtmct.likeness import Belief, likeness
+from mtmct.likeness import Belief, likeness, with_looks
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject, course
@@ -36,12 +35,26 @@ _NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
 _NUMBER_BITS = 40  # of an identity's number beside that of a camera in one key
 
 
-@dataclass(frozen=True, slots=True)
 class Score:
-    """The sum of the terms, and the terms; minus infinity where a hard rule forbids it."""
+    """What speaks for a pair.
 
-    total: float
-    terms: dict[str, float]
+    Args:
+        total: the sum of the terms, nats; minus infinity where a hard rule forbids it.
+        terms: by name, or in the order of `mtmct.scoring.TERMS` with NaN where there is none: most are never asked for.
+    """
+
+    __slots__ = ("_terms", "total")
+
+    def __init__(self, total: float, terms: dict[str, float] | Sequence[float]) -> None:
+        self.total = total
+        self._terms = terms
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The terms by name."""
+        if isinstance(self._terms, dict):
+            return self._terms
+        return {name: term for name, term in zip(scoring.TERMS, self._terms, strict=True) if not math.isnan(term)}
 
 
 FORBIDDEN = Score(NEVER, {})
@@ -98,32 +111,31 @@ class Judge:
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
         status, terms = scoring.score(tracks, people, pairs, self._believed(), asked)
-        terms[:, scoring.APPEARANCE] = likeness(tracks, people, self._belief(), asked, status != scoring.FORBIDDEN)
-        # From left to right: each has its terms in this order.
-        totals = sum(np.where(np.isnan(terms), 0.0, terms).T, np.zeros(len(terms))).tolist()
-        comes_to = status.tolist()
+        # Rounded, so that a last bit never decides.
+        totals = np.round(with_looks(tracks, people, self._belief(), asked, status, terms), 6).tolist()
+        comes_to, said_of = status.tolist(), terms.tolist()
         row, scores = 0, []
         for subject, candidates in questions:
             of_subject = []
-            own = subject.attributes if self._population is not None else {}
+            own = subject.attributes if self._population is not None and self._population.votes else {}
             for candidate in candidates:
-                said, summed, of_pair = comes_to[row], totals[row], {}
-                if said == scoring.SCORED:
-                    named = zip(scoring.TERMS, terms[row].tolist(), strict=True)
-                    of_pair = {name: term for name, term in named if not math.isnan(term)}
-                elif said == scoring.TIMED:
-                    of_pair = self._timed(subject, candidate, without, terms[row].tolist())
-                    summed = sum(of_pair.values())
-                if own and of_pair:
-                    alike = self._alike(own, candidate, without)
-                    if alike is not None:
-                        of_pair["attributes"] = alike
-                        summed += alike
-                # Rounded, so that a last bit never decides.
-                of_subject.append(Score(round(summed, 6), of_pair) if of_pair else FORBIDDEN)
+                score = FORBIDDEN
+                if comes_to[row] == scoring.SCORED:
+                    score = Score(totals[row], said_of[row])
+                elif comes_to[row] == scoring.TIMED:
+                    score = self._timed(subject, candidate, without, said_of[row])
+                of_subject.append(self._with_attributes(score, own, candidate, without) if own else score)
                 row += 1
             scores.append(of_subject)
         return scores
+
+    def _with_attributes(self, score: Score, own: Votes, candidate: Identity, without: frozenset[int]) -> Score:
+        """A score, and what the attributes say for the candidate, if it has some in common with what is sought."""
+        alike = None if score is FORBIDDEN else self._alike(own, candidate, without)
+        if alike is None:
+            return score
+        terms = {**score.terms, "attributes": alike}
+        return Score(round(sum(terms.values()), 6), terms)
 
     def _alike(self, own: Votes, candidate: Identity, without: frozenset[int]) -> float | None:
         """What the attributes say for a candidate, nats; None where there are none in common."""
@@ -252,13 +264,11 @@ class Judge:
 
     # --- times between views ---------------------------------------------------------------------------------------
 
-    def _timed(
-        self, subject: Subject, candidate: Identity, without: frozenset[int], said: Sequence[float]
-    ) -> dict[str, float]:
+    def _timed(self, subject: Subject, candidate: Identity, without: frozenset[int], said: Sequence[float]) -> Score:
         """Time in the place of positions: for who comes from a view into one without calibration.
 
         The rates of coming hold the rivals and the newcomers already. Within one camera the place at which a
-        track was lost counts, for as long as it is remembered. Nothing is said where nobody could come so.
+        track was lost counts, for as long as it is remembered.
         """
         settings, travel = self._settings, self._travel
         assert travel is not None, "times count only where they are learned"
@@ -269,7 +279,7 @@ class Judge:
         nearby = _around(known, stays)
         time = travel.joined(stays, nearby) if nearby else 0.0
         if time == NEVER:
-            return {}
+            return FORBIDDEN
         terms = {"travel": time}
         tracks = [track for track in self._book.tracks_of(candidate) if track.uid not in without]
         motion = transitions(first, last, tracks, None, settings)
@@ -281,7 +291,7 @@ class Judge:
         for term in (scoring.CLASS, scoring.APPEARANCE):
             if not math.isnan(said[term]):
                 terms[scoring.TERMS[term]] = said[term]
-        return terms
+        return Score(round(sum(terms.values()), 6), terms)
 
     def travellers(
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int]

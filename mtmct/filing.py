@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -21,11 +21,19 @@ class Filing:
     def __init__(self, settings: FusionSettings) -> None:
         self.gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns, settings.gallery)
         self._keys: dict[int, list[str]] = {}
+        self._shard: int | None = None
 
-    def file(self, memory: TrackMemory, now_ns: int, sequence: int, journal: stored.Journal) -> None:
-        """Put in what is due at this commit."""
+    def file(
+        self, memory: TrackMemory, seen: Collection[int], now_ns: int, sequence: int, journal: stored.Journal
+    ) -> None:
+        """Put in what is due at this commit, in which the tracks `seen` were seen, and those `changed` have changed."""
         shard = self.gallery.shard_of(now_ns)
-        due = [track for track in memory.tracks.values() if track.identity and _is_due(track, shard)]
+        if shard == self._shard:
+            tracks = [memory[uid] for uid in sorted({*seen, *memory.changed})]
+        else:
+            tracks = list(memory.tracks.values())
+        self._shard = shard
+        due = [track for track in tracks if track.identity and _is_due(track, shard)]
         for track in due:
             track.filed_shard, track.filed_looks = shard, track.offered
             memory.changed.add(track.uid)

@@ -135,7 +135,8 @@ class FusionEngine:
         tracks = publish(self._outlet.issues(placed, links), self._site, self._book)
         # 5. Put clocks right, file looks, forget what is too old.
         self._set_clocks({} if flush else self._clocks.review(self._now_ns))
-        self._filing.file(self._tracks, self._now_ns, self._sequence, self._journal)
+        seen = {item.uid for item in placed}
+        self._filing.file(self._tracks, seen, self._now_ns, self._sequence, self._journal)
         self._forget(flush)
         # 6. Write down.
         self._write()
@@ -211,7 +212,7 @@ class FusionEngine:
             for item in placed:
                 if item.uid in severed:
                     self._tracks.look(self._tracks[item.uid], item.tracklet, self._settings)
-        waiting = [t for t in self._tracks.tracks.values() if not t.identity and self._ready(t, flush)]
+        waiting = [track for track in self._tracks.waiting() if self._ready(track, flush)]
         asked = in_order([*waiting, *(self._tracks[uid] for uid in reviewed)])
         links: dict[int, Link] = {}
         if not asked:
@@ -336,12 +337,11 @@ class FusionEngine:
         settings = self._settings
         silent = self._now_ns - round(settings.silence_s * SECOND_NS)
         old = self._now_ns - round(settings.memory_s * SECOND_NS)
-        for track in list(self._tracks.tracks.values()):
-            if not track.ended and track.last_ns < silent:
-                self._tracks.end(track)
-                self._stale_cameras.add(track.camera)
-            if track.identity and (flush or (track.ended and track.last_ns < old)):
-                self._forget_track(track)
+        for track in self._tracks.silent_since(silent):
+            self._tracks.end(track)
+            self._stale_cameras.add(track.camera)
+        for track in self._tracks.linked_until(END_OF_TIME if flush else old, ended=not flush):
+            self._forget_track(track)
         gone = self._now_ns - settings.max_gap_ns
         guessed = set(self._book.guesses.values())
         self._expiry.note(sorted(self._book.changed))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
@@ -194,6 +195,25 @@ class TrackMemory:
         """No more will come of a track."""
         track.ended = True
         self.columns.moved(track.uid)
+
+    def waiting(self) -> list[LocalTrack]:
+        """Those without an identity, in order of first sight."""
+        table = self.columns.table(self.tracks)
+        return self._at(table.identity == 0)
+
+    def silent_since(self, time_ns: int) -> list[LocalTrack]:
+        """Those that have not ended, and were last seen before an event time."""
+        table = self.columns.table(self.tracks)
+        return self._at(~table.ended & (table.last_ns < time_ns))
+
+    def linked_until(self, time_ns: int, *, ended: bool) -> list[LocalTrack]:
+        """Those with an identity that were last seen before an event time; `ended`: and have ended."""
+        table = self.columns.table(self.tracks)
+        return self._at((table.identity > 0) & (table.last_ns < time_ns) & (table.ended | (not ended)))
+
+    def _at(self, chosen: NDArray[np.bool_]) -> list[LocalTrack]:
+        uids, rows = self.columns.by_uid()
+        return [self.tracks[uid] for uid in uids[chosen[rows]].tolist()]
 
     def retime(self, camera: str, ahead_ns: int) -> None:
         """From now on the clock of a camera is taken to be so much ahead: its tracks move in time."""
