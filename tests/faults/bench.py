@@ -33,7 +33,7 @@ for folder in (
 ):
     sys.path.insert(0, str(folder))
 import server as kafka  # noqa: E402
-from driver import PATIENCE_S, Run  # noqa: E402
+from driver import PATIENCE_S, FaultError, Run  # noqa: E402
 from faulty_link import FaultyLink  # noqa: E402
 from recorded_site import FPS, Contents, contents, parent_of, sqlite, write_walkers  # noqa: E402
 
@@ -75,6 +75,8 @@ class Result:
     same_bytes: bool
     recovery: Recovery
 
+
+TRIES = 4
 
 Fault = Callable[["Bench", Path, Any], Recovery]
 
@@ -121,9 +123,9 @@ class Bench:
 
     def __init__(self, folder: Path, *, with_kafka: bool) -> None:
         self.folder = folder
-        self._node = {"num_cpus": 2, "object_store_memory": 80_000_000}
-        self.cluster = Cluster(initialize_head=True, head_node_args={**self._node, "include_dashboard": False})
-        for _ in range(2):
+        self._node = {"num_cpus": 2, "object_store_memory": 80_000_000, "include_dashboard": False}
+        self.cluster = Cluster()
+        for _ in range(3):
             self.add_node()
         # Looks for transactions that have timed out twice a second instead of every ten.
         extra = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
@@ -140,8 +142,14 @@ class Bench:
         self.cluster.shutdown()
 
     def add_node(self) -> None:
-        """One more raylet."""
-        self.cluster.add_node(**self._node)
+        """One more raylet. A machine that is much too busy starts it too slowly for Ray: then once more."""
+        for _ in range(TRIES):
+            try:
+                self.cluster.add_node(**self._node)
+                return
+            except Exception as error:  # a bare one
+                said = error
+        raise FaultError(f"no raylet starts: {said}")
 
     def node_of(self, pid: int) -> Any:
         """The cluster's node whose raylet has started this actor."""
@@ -149,9 +157,9 @@ class Bench:
         nodes = self.cluster.list_all_nodes()
         return next((node for node in nodes if node.all_processes["raylet"][0].process.pid == raylet), None)
 
-    def run(self, file: Path) -> Run:
+    def run(self, file: Path, namespace: str | None = None) -> Run:
         """A driver; ended with the cell at the latest."""
-        self._open.append(Run(file))
+        self._open.append(Run(file, namespace))
         return self._open[-1]
 
     def started(self, file: Path) -> Run:

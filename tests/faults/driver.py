@@ -21,6 +21,10 @@ class FaultError(Exception):
 class Run:
     """A driver in a process of its own.
 
+    Args:
+        site: its file.
+        namespace: of Ray, where it is not to know of another run of the site.
+
     Attributes:
         commits: of the present fusion actor, as last told.
         pids: of the actors.
@@ -28,14 +32,14 @@ class Run:
         said: why it ended, where it ended with an error.
     """
 
-    def __init__(self, site: Path) -> None:
+    def __init__(self, site: Path, namespace: str | None = None) -> None:
         self.commits = 0
         self.pids: dict[str, int] = {}
         self.waits: str | None = None
         self.said: str | None = None
         self._heard = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "run_site.py", site],
+            [sys.executable, HERE / "run_site.py", site, *([namespace] if namespace else [])],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

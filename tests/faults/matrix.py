@@ -104,17 +104,14 @@ def lose_node(victim: str) -> Fault:
 def come_back_from_the_dead(bench: Bench, file: Path, line: Any) -> Recovery:
     """A fusion actor that says nothing any more is thought dead, another takes its site over; then it wakes up.
 
-    The other is of a second Ray, as on the machine that somebody starts the site on who cannot reach the first.
+    The other is in a namespace of its own, as if somebody started the site where nobody knows that it runs.
     """
     run = bench.started(file)
     frozen = run.pids["fusion"]
-    text = file.read_text()
-    second = file.with_name(f"second-{file.name}")
-    second.write_text("".join(row for row in text.splitlines(keepends=True) if not row.startswith("ray_address")))
     began = time.monotonic()
     os.kill(frozen, signal.SIGSTOP)
     try:
-        again = bench.run(second)
+        again = bench.run(file, "elsewhere")
         while again.commits == 0:
             again.until(lambda: again.commits > 0 or again.waits is not None, "a second fusion takes over")
             if again.waits is not None:
