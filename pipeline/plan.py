@@ -26,7 +26,7 @@ USUAL_RATE_HZ = 25.0
 _BITS_A_PIXEL = 0.1
 # A worker whose cores are busier than this falls behind at the next crowd.
 BUSY = 0.8
-# Measured once (README, "what it costs"): an actor without models, one with Paddle loaded, frames that wait aside.
+# Measured once: an actor without models, one with Paddle loaded, frames that wait aside.
 ACTOR_BYTES, PADDLE_BYTES, FUSION_BYTES = 125_000_000, 480_000_000, 250_000_000
 _FRAMES_HELD = 6  # read ahead, in work, and what a decoder keeps
 

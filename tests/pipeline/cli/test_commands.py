@@ -97,9 +97,10 @@ def test_eval_sites_scores_a_ledger_and_an_export_of_it(finished: Path) -> None:
     assert "IDF1 as published" in table and "seconds to the right identity, median" in table
 
 
-def test_run_again_says_that_the_ledger_is_complete(finished: Path) -> None:
+def test_run_again_says_when_it_starts_and_that_the_ledger_is_complete(finished: Path) -> None:
     result = crosscam("run", "plaza.yaml", cwd=finished)
     assert result.returncode == 0
+    assert result.stdout.splitlines()[:2] == ["plaza: starting Ray", "plaza: started"]
     assert "complete already" in result.stdout
 
 
@@ -211,11 +212,6 @@ def test_tail_into_head_ends_without_a_word(finished: Path) -> None:
     process.stdout.close()  # before the first line
     assert process.wait(60) == 0
     assert process.stderr.read() == ""
-
-
-def test_a_log_is_told_when_a_run_starts(finished: Path) -> None:
-    lines = crosscam("run", "plaza.yaml", cwd=finished).stdout.splitlines()
-    assert lines[:2] == ["plaza: starting Ray", "plaza: started"]
 
 
 def test_a_ledger_whose_name_cannot_be_kept_is_made_all_the_same(finished: Path, tmp_path: Path) -> None:
