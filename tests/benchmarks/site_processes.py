@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -177,7 +177,8 @@ class Run:
     def status(self, *, committed: bool = True) -> dict[str, Any] | None:
         """As `crosscam status` tells; None while it has not begun (has not `committed`), or has ended."""
         try:
-            told: dict[str, Any] = ask(self._place, "status")
+            with chdir(self.site.parent):  # where the note of a run on Kafka lies
+                told: dict[str, Any] = ask(self._place, "status")
         except CrosscamError:
             return None
         begun = told.get("pids") and (not committed or told.get("watermark") is not None)
