@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtmct.records import CameraBatch
+from mtmct.warm_up import warm_up
 from pipeline import logs
 from pipeline.assembly import build_opening, build_parts, build_service, build_shard
 from pipeline.changes import Changes
@@ -40,6 +41,7 @@ class FusionActor:
         """Take up the site, if that has not been done; whether its ledger holds a finished run."""
         if self._service is None:
             logs.configure(site)
+            warm_up()  # before cameras begin: while something is compiled, live ones would lose frames
             self._service = build_service(site, recorder=RayRecorder(site.site))
             self._built.set()
         return await self._service.complete()
