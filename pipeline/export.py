@@ -6,7 +6,7 @@ temporary file and an index of one camera at a time. Files appear under their na
 
 MOT text: `DIR/<camera>.txt`, rows `frame,number,x,y,w,h,score,class,-1,-1`, frames from 1 as in the source, boxes in
 pixels of the camera's own picture, sorted by frame and then number. `pipeline.class_numbers` says what the class column
-means, `DIR/classes.csv` for the classes of this export.
+means, `DIR/classes.csv` for the classes of this export. Gaps may be filled, see `pipeline.bridging`.
 
 Parquet and CSV: `tracks`, one row a point in commit order, and `identities`, one row a correction, so that readers can
 follow them by themselves; `provisional` marks what was published as a guess. Times are microseconds since 1970 UTC, X
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Protocol
@@ -31,6 +31,7 @@ from pyarrow import csv, parquet
 from mtmct.corrections import IdentityResolver, number_of
 from mtmct.records import IDENTITIES, TRACKS
 from operators.records import CrosscamError
+from pipeline.bridging import fill_gaps
 from pipeline.class_numbers import numbers_of
 from pipeline.ledger.base import LedgerReader, Stored
 
@@ -53,11 +54,13 @@ class ExportedFile:
         rows: how many rows it has, headers not counted.
         duplicates: MOT text: points left out because their identity stands twice in the same frame (a late merge
             can lead to that, and the format has no room for it); the one with the higher score is kept.
+        filled: MOT text: of the rows, those that fill gaps.
     """
 
     path: Path
     rows: int
     duplicates: int = 0
+    filled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,16 @@ class ExportSummary:
 
     Attributes:
         files: in the order of their names.
-        points: written.
+        points: written; of them `filled` are not in the ledger.
         retracted: points left out because their identity was retracted.
-        duplicates: sum over the files.
+        duplicates, filled: sums over the files.
     """
 
     files: tuple[ExportedFile, ...]
     points: int
     retracted: int
     duplicates: int
+    filled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ def export(
     *,
     as_published: bool = False,
     cameras: Collection[str] | None = None,
+    bridge: int = 0,
     progress: Callable[[int], None] = lambda points: None,
 ) -> ExportSummary:
     """Write the site's tracks into the folder `output`.
@@ -117,6 +122,7 @@ def export(
         output: a folder; made if missing. Files in it that bear the same names are replaced, others stay.
         as_published: ignore corrections: each point under the identity it was published with.
         cameras: only these. As MOT text each of them gets a file, if only an empty one.
+        bridge: MOT text: gaps of at most so many frames of an identity in a camera are filled with straight lines.
         progress: told the number of points so far, now and then.
 
     Raises:
@@ -129,15 +135,15 @@ def export(
         output.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=output, prefix=".export-") as work, ExitStack() as opened:
             folder = Path(work)
-            writer = _MotText(folder, cameras) if format == "mot" else _Tables(folder, format, opened)
+            writer = _MotText(folder, cameras, bridge) if format == "mot" else _Tables(folder, format, opened)
             points, retracted = _transfer(reader, writer, as_published, cameras, progress)
             written = writer.finish()
             opened.close()
             files = tuple(_publish(file, output) for file in sorted(written, key=lambda file: file.path.name))
     except OSError as error:
         raise ExportError(f"cannot write the export into {output}: {error.strerror or error}") from error
-    duplicates = sum(file.duplicates for file in files)
-    return ExportSummary(files, points - duplicates, retracted, duplicates)
+    duplicates, filled = sum(file.duplicates for file in files), sum(file.filled for file in files)
+    return ExportSummary(files, points - duplicates + filled, retracted, duplicates, filled)
 
 
 def _transfer(
@@ -195,8 +201,7 @@ def _up_to(reader: LedgerReader, end: str | None) -> Iterator[Stored]:
 
 
 def _publish(file: ExportedFile, output: Path) -> ExportedFile:
-    path = output / file.path.name
-    return ExportedFile(file.path.replace(path), file.rows, file.duplicates)
+    return replace(file, path=file.path.replace(output / file.path.name))
 
 
 _POINT = np.dtype([("frame", "i8"), ("number", "i8"), ("xywh", "f8", 4), ("score", "f8"), ("cls", "i4")])
@@ -205,8 +210,9 @@ _POINT = np.dtype([("frame", "i8"), ("number", "i8"), ("xywh", "f8", 4), ("score
 class _MotText:
     """Points of every camera into a file of fixed-size rows; sorted and written as text at the end."""
 
-    def __init__(self, folder: Path, cameras: Collection[str] | None) -> None:
+    def __init__(self, folder: Path, cameras: Collection[str] | None, bridge: int) -> None:
         self._folder = folder
+        self._bridge = bridge
         self._waiting: dict[str, list[NDArray[np.void]]] = {camera: [] for camera in cameras or ()}
         self._rows_waiting = 0
         self._classes: dict[str, int] = {}  # name -> index, in order of appearance
@@ -261,16 +267,35 @@ class _MotText:
         again = np.zeros(len(order), bool)
         again[1:] = (frames[1:] == frames[:-1]) & (numbers[1:] == numbers[:-1])
         order = order[~again]
+        filled = self._filled(rows, order)
+        if len(filled):
+            kept = [
+                np.concatenate([part[~again], filled[name]]) for name, part in (("frame", frames), ("number", numbers))
+            ]
+            order = np.concatenate([order, len(rows) + np.arange(len(filled))])[np.lexsort(kept[::-1])]
         path = self._folder / f"{camera}.txt"
         with path.open("w", encoding="ascii", newline="\n") as file:
             for start in range(0, len(order), _ROWS_IN_MEMORY):
-                some = rows[order[start : start + _ROWS_IN_MEMORY]]
+                chosen = order[start : start + _ROWS_IN_MEMORY]
+                seen = chosen < len(rows)
+                some = np.empty(len(chosen), _POINT)
+                some[seen], some[~seen] = rows[chosen[seen]], filled[chosen[~seen] - len(rows)]
                 fields = (some["frame"], some["number"], *some["xywh"].T, some["score"], classes[some["cls"]])
                 file.writelines(
                     f"{frame},{number},{x:.2f},{y:.2f},{w:.2f},{h:.2f},{score:.4f},{cls},-1,-1\n"
                     for frame, number, x, y, w, h, score, cls in zip(*(field.tolist() for field in fields), strict=True)
                 )
-        return ExportedFile(path, len(order), int(again.sum()))
+        return ExportedFile(path, len(order), int(again.sum()), len(filled))
+
+    def _filled(self, rows: NDArray[np.void], order: NDArray[np.intp]) -> NDArray[np.void]:
+        """Rows for the gaps between those that `order` names."""
+        if not self._bridge:
+            return np.zeros(0, _POINT)
+        gaps = fill_gaps(rows["frame"][order], rows["number"][order], self._bridge)
+        filled = rows[order[gaps.before]]
+        filled["frame"], filled["xywh"] = gaps.frames, gaps.between(rows["xywh"][order])
+        filled["score"] = np.minimum(filled["score"], rows["score"][order[gaps.after]])
+        return filled
 
 
 _text, _int, _float = pa.string(), pa.int64(), pa.float64()

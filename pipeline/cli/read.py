@@ -164,6 +164,12 @@ def export_command(
         bool, typer.Option("--as-published", help="Identities as first published, without corrections.")
     ] = False,
     interval: Annotated[str | None, typer.Option(help="flow: also people per so long, e.g. 10s.")] = None,
+    bridge: Annotated[
+        int,
+        typer.Option(
+            min=0, help="mot: fill gaps of at most so many frames of an identity in a camera, by straight lines."
+        ),
+    ] = 0,
 ) -> None:
     """Write tracks to files: MOT text a camera, Parquet, or CSV; or counts a frame as PP-Tracking does."""
     from pipeline.address import open_reader
@@ -171,6 +177,8 @@ def export_command(
 
     if interval is not None and format is not ExportFormat.FLOW:
         raise typer.BadParameter("--interval goes with --format flow")
+    if bridge and format is not ExportFormat.MOT:
+        raise typer.BadParameter("--bridge goes with --format mot")
     every = None if interval is None else _duration(interval)
     reader = open_reader(ledger)
     try:
@@ -187,12 +195,14 @@ def export_command(
                 _TABLES[format],
                 output,
                 as_published=as_published,
+                bridge=bridge,
                 progress=lambda points: progress.update(task, description=f"{points} points"),
             )
     finally:
         reader.close()
     for file in summary.files:
         note = f", {file.duplicates} left out: their identity stands twice in one frame" if file.duplicates else ""
+        note += f", {file.filled} of them filled in" if file.filled else ""
         console.print(f"{file.path}: {file.rows} rows{note}", markup=False)
     if summary.retracted:
         console.print(f"{summary.retracted} points left out: their identity was retracted")

@@ -242,6 +242,7 @@ def site_options(description: str | None, *, rank1: float) -> argparse.Namespace
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=("calibrated", "uncalibrated"))
+    parser.add_argument("--bridge", type=int, default=0, help="fill gaps of so many frames, as crosscam export does")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the simulation")
     return parser.parse_args()
 
