@@ -88,6 +88,9 @@ class IdentityAnswer(Answer):
     end: int | None
     cameras: Sequence[str]
     tracks: int
+    attributes: dict[str, str] = Field(
+        default_factory=dict, description="What it is like, by facet (bag: backpack); empty where nobody looked."
+    )
 
 
 class VisitAnswer(Answer):

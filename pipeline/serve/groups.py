@@ -17,13 +17,15 @@ class Group:
 
     Attributes:
         start, end: first and last event time, microseconds. cls: class of the earliest piece.
+        attributes: of the latest piece that has any, and when that ended.
     """
 
-    __slots__ = ("cameras", "cls", "end", "pieces", "start", "tracks")
+    __slots__ = ("attributes", "cameras", "cls", "end", "pieces", "start", "tracks")
 
     def __init__(self, first: Piece) -> None:
         self.pieces: list[Piece] = []
         self.start, self.end, self.cls = first.start, first.end, first.cls
+        self.attributes: tuple[int, Mapping[str, str]] = (-1, {})
         self.cameras: set[str] = set()
         self.tracks: set[Track] = set()
 
@@ -33,6 +35,8 @@ class Group:
         if piece.start < self.start:
             self.start, self.cls = piece.start, piece.cls
         self.end = max(self.end, piece.end)
+        if piece.attributes and piece.end >= self.attributes[0]:
+            self.attributes = piece.end, piece.attributes
         self.cameras.add(piece.camera)
         self.tracks.add((piece.camera, piece.track))
 

@@ -30,23 +30,35 @@ def identities(
     state: Annotated[str | None, Query(description="open, closed, merged or retracted.")] = None,
     camera: Annotated[str | None, Query(description="Seen by this camera.")] = None,
     cls: Annotated[str | None, Query(alias="class")] = None,
+    attribute: Annotated[
+        list[str] | None, Query(description="Facet and value, `bag:backpack`; given several times, all must hold.")
+    ] = None,
     since: Annotated[int | None, Query(description="Seen at this event time (microseconds) or later.")] = None,
     until: Annotated[int | None, Query(description="Seen at this event time or before.")] = None,
     after: Annotated[str | None, Query(description="`next` of the page before.", max_length=100)] = None,
     limit: Limit = 100,
 ) -> Page[IdentityAnswer]:
     """Identities by number; those that were merged into others or retracted as well, unless `state` says otherwise."""
+    wanted = {_facet(text) for text in attribute or ()}
     found = [
         one
         for one in of.view.identities()
         if state in (None, one.state)
         and (camera is None or camera in one.cameras)
         and cls in (None, one.cls)
+        and wanted <= {*one.attributes.items()}
         and (since is None or (one.end is not None and one.end >= since))
         and (until is None or (one.start is not None and one.start <= until))
     ]
     some, following = page(found, lambda one: one.identity, after, limit)
     return Page(items=[IdentityAnswer.model_validate(one) for one in some], next=following)
+
+
+def _facet(text: str) -> tuple[str, str]:
+    facet, colon, value = text.partition(":")
+    if not (facet and colon and value):
+        raise UnfitError(f"attribute {text!r}: write facet and value as in bag:backpack")
+    return facet, value
 
 
 @router.get("/identities/{identity}")

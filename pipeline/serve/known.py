@@ -17,7 +17,7 @@ class Piece:
         who: the identity that it is now; None of one that was retracted.
         start, end: event times, microseconds. published: the identity it was published with.
         best: when the object was seen best, and its box then, xyxy pixels; None of a record without points.
-        link: why, as in the record.
+        link: why, as in the record. attributes: what the track has looked like by then, by facet.
     """
 
     camera: str
@@ -30,6 +30,7 @@ class Piece:
     provisional: bool
     link: Mapping[str, Any] | None
     best: tuple[int, Box] | None
+    attributes: Mapping[str, str] = field(default_factory=dict)
     who: str | None = None
 
 
@@ -80,6 +81,7 @@ class Summary:
     Attributes:
         state: `open`, `closed`, `merged` or `retracted`. into: whom it was merged into.
         start, end: first and last event time, microseconds; None where no track of it is kept.
+        attributes: what it is like (bag: backpack), as said last.
     """
 
     identity: str
@@ -92,6 +94,7 @@ class Summary:
     end: int | None
     cameras: tuple[str, ...]
     tracks: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -207,6 +207,7 @@ class SiteView:
             bool(value.get("provisional", False)),
             value["link"],
             best,
+            value.get("attributes", {}),
         )
         self._groups.add(piece, value)
         key = (piece.camera, piece.track)
@@ -291,6 +292,10 @@ class SiteView:
         if current != name:
             state = "retracted" if current is None else "merged"
         fallback = own[-1]["class"] if own else ""
+        described = (-1, {}) if group is None else group.attributes
+        for value in own[-1:]:  # it knows of all its tracks; a later piece knows what came after
+            if value["time"] >= described[0]:
+                described = value["time"], value.get("attributes", described[1])
         return Summary(
             identity=name,
             number=_number(name) or 0,
@@ -302,6 +307,7 @@ class SiteView:
             end=None if group is None else group.end,
             cameras=() if group is None else tuple(sorted(group.cameras)),
             tracks=0 if group is None else len(group.tracks),
+            attributes=described[1],
         )
 
     def _prune(self, before: int) -> None:

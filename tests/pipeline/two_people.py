@@ -57,7 +57,9 @@ def _tracklet(camera: str, track: int, person: int, second: int, last: int) -> T
     times = (frames - 1) * (SECOND // FPS)
     scores = np.full(FPS, 0.9, np.float32)
     one = np.ones(1, np.float32)
-    return Tracklet(camera, track, "person", frames, times, boxes, scores, look(person)[None], one, second + 1 == last)
+    looks = look(person)[None]
+    bag = {"bag": {"backpack": 1.0} if person == 1 else {"none": 1.0}}
+    return Tracklet(camera, track, "person", frames, times, boxes, scores, looks, one, second + 1 == last, bag)
 
 
 def counting(interval_s: float = 5.0) -> CountingEngine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nicegui import ui
 
 from pipeline.explain import correction, reason
@@ -73,6 +75,13 @@ def _card(served: Served, one: Summary) -> None:
             cameras = ", ".join(one.cameras)
             ui.label(f"{cameras}: {one.tracks} {'visit' if one.tracks == 1 else 'visits'}").classes("text-caption")
             ui.label(span(one.start, one.end)).classes("text-caption cc-muted")
+            if one.attributes:
+                ui.label(described(one.attributes)).classes("text-caption")
+
+
+def described(attributes: Mapping[str, str]) -> str:
+    """`bag: backpack, sleeves: long`."""
+    return ", ".join(facet if facet == value else f"{facet}: {value}" for facet, value in sorted(attributes.items()))
 
 
 def _one(served: Served, one: Summary) -> None:
@@ -81,6 +90,8 @@ def _one(served: Served, one: Summary) -> None:
         ui.label(f"{one.state}, revision {one.revision}, {span(one.start, one.end)}").classes("cc-muted")
         if one.into:
             ui.link(f"merged into {one.into}", f"/identities/{one.into}")
+        if one.attributes:
+            ui.label(described(one.attributes))
         ui.link("Who looks like this?", f"/search?identity={one.identity}")
     visits = served.view.visits(one.identity)
     if visits:

@@ -30,6 +30,15 @@ def test_the_site_and_its_cameras(client: TestClient) -> None:
     assert client.get("/v1/cameras/east").json() == cameras[0]
 
 
+def test_identities_are_found_by_what_they_are_like(client: TestClient) -> None:
+    (one,) = client.get("/v1/identities", params={"attribute": "bag:backpack"}).json()["items"]
+    assert one["attributes"] == {"bag": "backpack"}
+    assert client.get(f"/v1/identities/{one['identity']}").json()["attributes"] == {"bag": "backpack"}
+    assert client.get("/v1/identities", params={"attribute": ["bag:backpack", "hat:hat"]}).json()["items"] == []
+    refused = client.get("/v1/identities", params={"attribute": "backpack"})
+    assert refused.status_code == 422 and "bag:backpack" in refused.json()["detail"]
+
+
 def test_identities_come_in_pages_and_by_what_is_asked_for(client: TestClient) -> None:
     first = client.get("/v1/identities", params={"limit": 1}).json()
     second = client.get("/v1/identities", params={"limit": 1, "after": first["next"]}).json()

@@ -192,3 +192,13 @@ def test_reading_can_begin_near_a_time(view: SiteView) -> None:
     position = view.position_before(300 * US)
     assert position is not None and 17 <= int(position) <= 24, "a minute or two before, not at the beginning"
     assert view.position_before(0) is None
+
+
+def test_what_an_identity_is_like_is_what_was_said_last_of_it(view: SiteView) -> None:
+    name = "plaza-000001"
+    tell(view, "tracks", track("north", 1, 0, name, attributes={"hat": "hat"}), track("north", 1, 1, name))
+    assert view.identity(name).attributes == {"hat": "hat"}  # type: ignore[union-attr]
+    tell(view, "tracks", track("north", 1, 2, name, attributes={"hat": "hat", "bag": "handbag"}))
+    assert view.identity(name).attributes == {"hat": "hat", "bag": "handbag"}  # type: ignore[union-attr]
+    tell(view, "identities", said(name, "closed", 9, attributes={"bag": "backpack"}))
+    assert view.identity(name).attributes == {"bag": "backpack"}  # type: ignore[union-attr]
