@@ -62,18 +62,27 @@ def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Reco
     points = list(map(list, zip(times, *boxes.T.tolist(), scores, *metres, strict=True)))
     frames = np.concatenate([tracklet.frames for tracklet in tracklets]).tolist()
     records = []
+    names: dict[int, str] = {}
     low = 0
     for issue in issues:
         high = low + len(issue.tracklet)
-        records.append(_record(issue, frames[low:high], points[low:high], site, book))
+        number = issue.guess or issue.track.identity
+        name = names.get(number) or names.setdefault(number, book.name(number))
+        records.append(_record(issue, number, name, frames[low:high], points[low:high], site, book))
         low = high
     return records
 
 
-def _record(issue: Issue, frames: list[int], points: list[list[Any]], site: str, book: IdentityBook) -> Record:
+def _record(
+    issue: Issue,
+    number: int,
+    name: str,
+    frames: list[int],
+    points: list[list[Any]],
+    site: str,
+    book: IdentityBook,
+) -> Record:
     tracklet = issue.tracklet
-    number = issue.guess or issue.track.identity
-    name = book.name(number)
     value = {
         "schema": "crosscam.tracks/1",
         "site": site,

@@ -172,20 +172,6 @@ def _ends(tracks: TrackTable, rows: Int64) -> tuple[int, int]:
 
 
 @_compiled
-def _seen_with(
-    tracks: TrackTable, people: PeopleTable, slot: int, excluded: NDArray[np.bool_], camera: int, start: int, end: int
-) -> bool:
-    """Whether a camera shows an identity at some time from `start` to `end`."""
-    at = people.rows_at[slot]
-    for row in people.rows[at : at + people.rows_count[slot]]:
-        if tracks.camera[row] != camera or excluded[row]:
-            continue
-        if tracks.start_ns[row] <= end and start <= tracks.last_ns[row]:
-            return True
-    return _seen_in_the_past(people, slot, camera, start, end)
-
-
-@_compiled
 def _seen_in_the_past(people: PeopleTable, slot: int, camera: int, start: int, end: int) -> bool:
     at, count = people.past_at[slot], people.past_count[slot]
     if count == 0:
@@ -204,15 +190,43 @@ def _alone(
     tracks: TrackTable, people: PeopleTable, rows: Int64, own: int, slot: int, excluded: NDArray[np.bool_]
 ) -> bool:
     """Whether no camera shows both at once."""
+    at = people.rows_at[slot]
+    theirs = people.rows[at : at + people.rows_count[slot]]
     for row in rows:
-        if _seen_with(tracks, people, slot, excluded, tracks.camera[row], tracks.start_ns[row], tracks.last_ns[row]):
-            return False
-    if own >= 0:
-        at = people.past_at[own]
-        for place in range(at, at + people.past_count[own]):
-            camera, start, end = people.past_camera[place], people.past_start_ns[place], people.past_end_ns[place]
-            if _seen_with(tracks, people, slot, excluded, camera, start, end):
+        camera, start, end = tracks.camera[row], tracks.start_ns[row], tracks.last_ns[row]
+        for other in theirs:
+            if tracks.camera[other] != camera or excluded[other]:
+                continue
+            if tracks.start_ns[other] <= end and start <= tracks.last_ns[other]:
                 return False
+    for row in rows:
+        if _seen_in_the_past(people, slot, tracks.camera[row], tracks.start_ns[row], tracks.last_ns[row]):
+            return False
+    if own < 0:
+        return True
+    for other in theirs:
+        camera, start, end = tracks.camera[other], tracks.start_ns[other], tracks.last_ns[other]
+        if not excluded[other] and _seen_in_the_past(people, own, camera, start, end):
+            return False
+    return _pasts_alone(people, own, slot)
+
+
+@_compiled
+def _pasts_alone(people: PeopleTable, own: int, slot: int) -> bool:
+    """The same of the tracks that are no longer in memory; both are sorted by camera."""
+    one, one_end = people.past_at[own], people.past_at[own] + people.past_count[own]
+    begun, end = people.past_at[slot], people.past_at[slot] + people.past_count[slot]
+    while one < one_end and begun < end:
+        if people.past_camera[begun] < people.past_camera[one]:
+            begun += 1
+            continue
+        other = begun
+        while other < end and people.past_camera[other] == people.past_camera[one]:
+            later = people.past_start_ns[other] > people.past_end_ns[one]
+            if not later and people.past_start_ns[one] <= people.past_end_ns[other]:
+                return False
+            other += 1
+        one += 1
     return True
 
 

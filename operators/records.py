@@ -5,10 +5,12 @@ The ground floor: imported by all, imports nothing of the project.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Self
 
 import msgpack
@@ -202,10 +204,16 @@ _NDARRAY = 1
 _BUFFER = 4096
 
 
+@lru_cache(maxsize=1024)
+def _described(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """All but the numbers of `(dtype, shape, bytes)` as it is packed: the same for all arrays of a kind."""
+    size = dtype.itemsize * math.prod(shape)
+    return bytes(msgpack.packb((dtype.str, shape, bytes(size)), buf_size=_BUFFER)).removesuffix(bytes(size))
+
+
 def _encode(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        raw = value.tobytes()
-        return msgpack.ExtType(_NDARRAY, msgpack.packb((value.dtype.str, value.shape, raw), buf_size=len(raw) + 64))
+        return msgpack.ExtType(_NDARRAY, _described(value.dtype, value.shape) + value.tobytes())
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"cannot keep a {type(value).__name__} in a state: use numbers, text, bytes, lists, maps or arrays")

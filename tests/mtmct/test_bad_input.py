@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from fusion_scenes import camera, look, play, records, script, straight, topology, tracklet
 
 from mtmct.fusion import END_OF_TIME, FusionEngine
+from mtmct.intake import take_in
 from mtmct.records import CameraBatch, Tracklet
 from mtmct.topology import CameraGeometry, Topology
+from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS
 
 ORIGINS = {"a": (0.0, 0.0), "b": (10.0, 0.0)}
@@ -131,3 +133,25 @@ def test_feet_beyond_the_horizon_are_counted_and_published_without_a_place():
     assert reason == "beyond_horizon" and "4 of 10 boxes" in detail
     points = [point for value in records(commits, "tracks") for point in value["points"]]
     assert [point[6] is None for point in points] == [True] * 4 + [False] * 6
+
+
+def test_what_can_be_used_is_taken_in_with_all_that_it_says():
+    one = Tracklet(
+        "a",
+        7,
+        "person",
+        np.array([1, 2]),
+        np.array([0, SECOND_NS // 2]),
+        np.array([[10, 10, 20, 40], [11, 10, 21, 40]], np.float32),
+        np.array([0.5, 0.25], np.float32),
+        np.array([[3.0, 4.0]], np.float32),
+        np.array([0.75], np.float32),
+        True,
+        {"bag": {"backpack": 1.0}},
+    )
+    batch = CameraBatch("a", 1, 0, 0, SECOND_NS, (one,))
+    (taken,) = take_in([batch], TrackMemory(), Topology(), "plaza", 0).tracklets
+    assert taken.embeddings.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
+    for part in fields(Tracklet):
+        if part.name != "embeddings":
+            assert np.array_equal(getattr(taken, part.name), getattr(one, part.name)), part.name
