@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 
 
 class FaultError(Exception):
