@@ -167,7 +167,7 @@ def identities_beside(
         owners: (N,) identities by row, 0 for none.
 
     Returns:
-        The identities one after another, some more than once; (Q + 1,) where those of each begin.
+        The identities one after another, each once a track; (Q + 1,) where those of each begin.
     """
     found = np.empty(256, np.int64)
     begins = np.zeros(len(wanted) + 1, np.int64)
@@ -177,10 +177,16 @@ def identities_beside(
         there = name < len(names) and names[name] == wanted[place]
         for row in range(heads[name] if there else 0, heads[name + 1] if there else 0):
             at = np.searchsorted(known, partners[row])
-            if at < len(known) and known[at] == partners[row] and owners[rows[at]] > 0:
+            if at == len(known) or known[at] != partners[row]:
+                continue
+            owner = owners[rows[at]]
+            new = owner > 0
+            for seen in range(begins[place], count):
+                new = new and found[seen] != owner
+            if new:
                 if count == len(found):
                     found = np.concatenate((found, found))
-                found[count] = owners[rows[at]]
+                found[count] = owner
                 count += 1
         begins[place + 1] = count
     return found[:count].copy(), begins
