@@ -7,7 +7,9 @@ Needs ../shared/data/pets_s2l1: frames 1 to 99, every other one. The network is 
     best      AP50, and MOTA and IDF1 of our tracker on what the network says, on the frames it was trained on
     exported  the same, of the exported folder opened by `open_detector`, on the video's own pictures
 
-It leaves with 1 if the exported model's AP50 or IDF1 is below 0.5. That was set before a whole run was measured.
+It leaves with 1 if the exported model's AP50 or IDF1 is below 0.5. Measured after 48 of the 60 epochs and 330 processor
+seconds on busy cores: AP50 0.682, IDF1 0.600, MOTA 0.609; from the 36th on it grows by hardly a hundredth. The run was
+ended there, so that what the export reaches has not been measured.
 """
 
 from dataclasses import replace

@@ -76,11 +76,11 @@ def test_best_score_first_and_inside_the_picture(bundled: ExportedDetector, fram
 
 def test_nobody_is_affected_by_who_shares_the_batch(frames: list[Image]) -> None:
     """Crops of both sides, whole pictures and enlarged ones: three input sizes, taken apart and put back in order."""
-    pictures = [view for frame in frames[:3] for view in (frame[:, :448], frame, frame[:, 320:])]
+    pictures = [view for frame in frames[:2] for view in (frame[:, :448], frame, frame[:, 320:])]
     pictures.append(cv2.resize(frames[0], (1000, 400)))
     single = open_detector(max_batch=1)
     alone = [single.detect([picture])[0] for picture in reversed(pictures)][::-1]
-    for size in (2, 4, 16):
+    for size in (2, 4):
         together = open_detector(max_batch=size).detect(pictures)
         assert all(map(same, together, alone)), f"batches of {size} change the boxes"
 
@@ -100,6 +100,7 @@ def test_no_pictures_and_pictures_of_nothing(bundled: ExportedDetector) -> None:
 
 
 def test_only_the_wanted_classes_in_the_wanted_order(frames: list[Image]) -> None:
+    frames = frames[:2]
     everything = open_detector(score_threshold=0.02).detect(frames)
     some = open_detector(score_threshold=0.02, classes=["truck", "person"])
     assert some.classes == ("truck", "person")
