@@ -22,6 +22,7 @@ from pipeline.detached import apply
 from pipeline.serve.drawing import Counted, Drawn, counted, put_rules
 from pipeline.serve.feed import Feed
 from pipeline.serve.guard import Rate
+from pipeline.serve.known import Box
 from pipeline.serve.looks import Looks
 from pipeline.serve.problems import UnfitError
 from pipeline.serve.shots import Shots
@@ -29,6 +30,9 @@ from pipeline.serve.site_file import replace, rewrite
 from pipeline.serve.view import SiteView
 
 T = TypeVar("T")
+# Records of different cameras are that far out of order in a ledger, at most: a commit waits no longer for one of them.
+_OUT_OF_ORDER_US = 60_000_000
+_NEAR_US = 500_000
 E = TypeVar("E", bound=Callable[..., Any])
 
 
@@ -69,6 +73,28 @@ class Served:
                     yield stored.value
         finally:
             reader.close()
+
+    def people_at(self, camera: str, time_us: int) -> list[tuple[str, Box]]:
+        """Who was in a camera's picture at a time, by name, and where: the box of the time nearest to it."""
+        found: dict[str, tuple[int, Box]] = {}
+        reader = self.place.reader()
+        try:
+            for stored in reader.read(TRACKS, after=self.view.position_before(time_us)):
+                value = stored.value
+                if value["start"] > time_us + _OUT_OF_ORDER_US:
+                    break
+                if value["camera"] != camera or not value["start"] - _NEAR_US <= time_us <= value["end"] + _NEAR_US:
+                    continue
+                who = self.view.name_of(camera, value["track"], value["start"])
+                point = min(value["points"], key=lambda one: abs(one[0] - time_us), default=None)
+                if who is None or point is None:
+                    continue
+                away = abs(point[0] - time_us)
+                if away <= _NEAR_US and (who not in found or away < found[who][0]):
+                    found[who] = away, (point[1], point[2], point[3], point[4])
+        finally:
+            reader.close()
+        return [(who, box) for who, (_, box) in sorted(found.items())]
 
     def preview(self, camera: str, drawn: Drawn) -> Counted:
         """What lines and zones would have counted in a camera."""

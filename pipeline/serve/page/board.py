@@ -26,7 +26,7 @@ class Board:
         drawn: what is there already.
         count: says what it would have counted; None where there are no tracks to say it from.
         save: keeps it.
-        saving: what the button says.
+        saving: what the button says. icon: what it shows.
         over: SVG of what else is on the picture.
     """
 
@@ -39,6 +39,7 @@ class Board:
         count: Count | None,
         save: Save | None,
         saving: str = "Save",
+        icon: str = "save",
         over: Callable[[], str] = lambda: "",
     ) -> None:
         self._size = size
@@ -65,7 +66,7 @@ class Board:
                 self._wrong = ui.label().classes("text-negative").props('role="alert"')
                 self._list = ui.column().classes("w-full gap-1").props('aria-live="polite"')
                 if save is not None:
-                    ui.button(saving, icon="save", on_click=self._keep)
+                    ui.button(saving, icon=icon, on_click=self._keep)
         self.show()
         ui.timer(0.05, self._recount, once=True)
         ui.timer(0.5, self._describe, once=True)

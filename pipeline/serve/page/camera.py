@@ -12,7 +12,7 @@ from pipeline.serve.context import Served
 from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.page.board import Board
 from pipeline.serve.page.frame import chip_html, clock, frame, nothing
-from pipeline.serve.page.overlay import boxes_svg
+from pipeline.serve.page.overlay import boxes_svg, link_svg
 from pipeline.serve.problems import NotFoundError
 
 
@@ -36,7 +36,7 @@ def add(served: Served) -> None:
 
 
 def _watch(served: Served, name: str, time: int | None) -> None:
-    kept = served.view.span(name)
+    kept, size = served.view.span(name), served.shots.size(name)
     start, end = kept or (0, 0)
     now = min(max(time if time is not None else start, start), end)
     address = f"/v1/cameras/{quote(name)}"
@@ -51,11 +51,19 @@ def _watch(served: Served, name: str, time: int | None) -> None:
             )
             said = ui.label().classes("cc-muted").style("white-space: nowrap")
 
-    def show() -> None:
+    async def show() -> None:
         at = round(slider.value * 1e6)
         said.text = clock(at)
-        address_now = f"{address}/snapshot.jpg?time={at}"
-        picture.content = f'<img src="{address_now}" alt="{name} at {clock(at)}" style="{style}">'
+        image = f'<img src="{address}/snapshot.jpg?time={at}" alt="{name} at {clock(at)}" style="{style}">'
+        picture.content = image
+        people = await asyncio.to_thread(served.people_at, name, at)
+        if size is not None and at == round(slider.value * 1e6):
+            links = "".join(link_svg(who, box) for who, box in people)
+            picture.content = (
+                f'<div style="position:relative">{image}<svg viewBox="0 0 {size[0]} {size[1]}" role="group" '
+                f'aria-label="Who is in the picture: choose somebody to see where else" '
+                f'style="position:absolute;inset:0;width:100%;height:100%">{links}</svg></div>'
+            )
 
     def run() -> None:
         stream = f"{address}/stream.mjpg?time={round(slider.value * 1e6)}"
@@ -64,7 +72,7 @@ def _watch(served: Served, name: str, time: int | None) -> None:
     play.on_click(run)
     pause.on_click(show)
     slider.on_value_change(show)
-    show()
+    ui.timer(0.05, show, once=True)
 
 
 def _draw(served: Served, name: str, time: int | None) -> None:

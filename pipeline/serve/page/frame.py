@@ -38,6 +38,8 @@ body { background: #f4f5f7; color: #16202b; }
   grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--cc-least, 150px)), 1fr)); }
 .cc-wide { --cc-least: 320px; }
 .cc-fill { width: 100%; height: auto; display: block; background: #222a33; }
+.cc-person:focus-visible { outline: none; }
+.cc-person:hover rect, .cc-person:focus-visible rect { stroke: #fff; stroke-width: 4; fill-opacity: .15; }
 .cc-main h2 { margin-top: .75rem; }
 .cc-row { display: grid; grid-template-columns: 6rem 1fr; align-items: center; gap: .5rem; }
 .cc-bar { position: absolute; top: 2px; height: 14px; border-radius: 3px; background: #0b5c8a; min-width: 3px; }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from operators.palette import identity_color, readable_on
-from pipeline.serve.known import InView
+from pipeline.serve.known import Box, InView
 from pipeline.serve.page.frame import css, escaped
 
 Point = tuple[float, float]
@@ -19,19 +19,28 @@ def boxes_svg(people: Iterable[InView], height: float) -> str:
     for one in people:
         number = int(one.identity.rpartition("-")[2])
         color = identity_color(number)
-        x1, y1, x2, y2 = one.box
+        x1, y1, _, _ = one.box
         trail = " ".join(f"{x:.0f},{y:.0f}" for x, y in one.trail)
         wide = size * 0.62 * len(str(number)) + 6
         dash = ' stroke-dasharray="5 3"' if one.provisional else ""
         parts.append(
             f'<polyline points="{trail}" fill="none" stroke="{css(color)}" stroke-width="2" opacity=".7"/>'
-            f'<rect x="{x1:.0f}" y="{y1:.0f}" width="{x2 - x1:.0f}" height="{y2 - y1:.0f}" fill="none" '
-            f'stroke="{css(color)}" stroke-width="2.5"{dash}/>'
+            f"{link_svg(one.identity, one.box, stroke=css(color), dash=dash)}"
             f'<rect x="{x1:.0f}" y="{y1 - size - 4:.0f}" width="{wide:.0f}" height="{size + 4:.0f}" '
             f'fill="{css(color)}"/><text x="{x1 + 3:.0f}" y="{y1 - 4:.0f}" font-size="{size:.0f}" '
             f'font-family="sans-serif" font-weight="600" fill="{css(readable_on(color))}">{number}</text>'
         )
     return "".join(parts)
+
+
+def link_svg(identity: str, box: Box, *, stroke: str = "none", dash: str = "") -> str:
+    """A box that leads to whose it is, to be clicked or reached by keyboard."""
+    x1, y1, x2, y2 = box
+    return (
+        f'<a href="/identities/{escaped(identity)}" aria-label="{escaped(identity)}" class="cc-person">'
+        f'<rect x="{x1:.0f}" y="{y1:.0f}" width="{x2 - x1:.0f}" height="{y2 - y1:.0f}" fill="#fff" fill-opacity="0" '
+        f'stroke="{stroke}" stroke-width="2.5"{dash}/></a>'
+    )
 
 
 def shapes_svg(lines: Mapping[str, Any], zones: Mapping[str, Any], size: tuple[int, int]) -> str:

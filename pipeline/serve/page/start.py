@@ -116,7 +116,7 @@ async def _prepare(analyses: Analyses, one: Analysis) -> None:
         ui.navigate.to(f"/new/{one.id}")
 
     address = f"/v1/analyses/{one.id}/picture.jpg"
-    Board(address, size, Drawn(**one.drawn), count=None, save=start, saving="Start")
+    Board(address, size, Drawn(**one.drawn), count=None, save=start, saving="Start", icon="play_arrow")
 
 
 def _follow(analyses: Analyses, one: Analysis) -> None:

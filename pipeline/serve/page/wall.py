@@ -47,7 +47,7 @@ def _tile(served: Served, name: str) -> None:
                 f'width="{size[0]}" height="{size[1]}"/>'
             )
         view.content = (
-            f'<svg viewBox="0 0 {size[0]} {size[1]}" class="cc-fill" role="img" '
+            f'<svg viewBox="0 0 {size[0]} {size[1]}" class="cc-fill" role="group" '
             f'aria-label="{len(people)} people in view of {name}">{picture}{boxes_svg(people, size[1])}</svg>'
         )
 

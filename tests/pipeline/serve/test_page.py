@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -9,10 +10,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from small_site import make_site, record
+from small_site import WIDTH, make_site, record
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 PLACES = (
@@ -136,6 +138,57 @@ def test_somebody_seen_by_one_camera_is_followed_to_the_other(page: Page) -> Non
     )
     page.get_by_role("link", name="Who looks like this?").click()
     expect(page.get_by_text("plaza-000002")).to_be_visible()
+
+
+def test_who_is_clicked_in_a_picture_is_found_in_the_other_camera(page: Page) -> None:
+    page.goto("/cameras/east?time=2000000")
+    person = page.get_by_role("link", name="plaza-000001")
+    expect(person).to_be_visible()
+    picture = page.get_by_role("img", name="east at")
+    box = picture.bounding_box()
+    assert box is not None
+    shown = box["width"] / WIDTH  # person 1 is a rectangle 40 wide and 110 high, at x 310 and y 50 at that time
+    page.mouse.click(box["x"] + shown * 330, box["y"] + shown * 105)
+    expect(page).to_have_url(re.compile("/identities/plaza-000001$"))
+    expect(page.get_by_role("link", name="west, track 1")).to_be_visible()
+
+
+def test_a_person_in_a_picture_is_reached_by_keyboard_alone(page: Page) -> None:
+    page.goto("/cameras/east?time=2000000")
+    expect(page.get_by_role("link", name="plaza-000002")).to_be_visible()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('aria-label')") == "plaza-000002":
+            break
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/identities/plaza-000002$"))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content", "the first stop leads past the rest"
+
+
+@pytest.mark.parametrize("page", [DESK, TELEPHONE], ids=["desk", "telephone"], indirect=True)
+def test_no_page_has_a_serious_fault_of_accessibility(page: Page) -> None:
+    axe = axe_core()
+    faults = []
+    for place in PLACES:
+        page.goto(place)
+        expect(page.locator("h1")).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        page.evaluate(axe)
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        faults += [
+            f"{place}: {found['id']}: {found['nodes'][0]['html'][:200]}"
+            for found in result["violations"]
+            if found["impact"] in ("serious", "critical")
+        ]
+    assert faults == []
+
+
+def axe_core() -> str:
+    """axe-core (Deque, MPL-2.0), as the package for Playwright brings it."""
+    if importlib.util.find_spec("axe_playwright_python") is None:
+        pytest.skip("needs axe-core (pip install axe-playwright-python)")
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
 def test_a_picture_without_anybody_is_answered_in_a_sentence(page: Page, tmp_path: Path) -> None:
