@@ -31,12 +31,12 @@ body { background: #f4f5f7; color: #16202b; }
 .cc-nav a { color: #fff; padding: .5rem .75rem; border-radius: 6px; text-decoration: none; white-space: nowrap; }
 .cc-nav a[aria-current] { background: #ffffff2e; font-weight: 600; }
 .cc-nav a:focus-visible, .cc-card a:focus-visible { outline: 3px solid #f2a900; outline-offset: 1px; }
-.cc-main { max-width: 1400px; margin: 0 auto; width: 100%; }
+.cc-main { max-width: 1400px; margin: 0 auto; width: 100%; gap: .5rem; }
 .cc-main img { max-width: 100%; }
 .cc-skip { position: absolute; left: -999px; } .cc-skip:focus { left: 8px; top: 8px; background: #fff; z-index: 9999; }
 .cc-grid { display: grid; gap: .75rem; width: 100%; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--cc-least, 150px)), 1fr)); }
-.cc-wide { --cc-least: 320px; }
+.cc-wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); }
 .cc-fill { width: 100%; height: auto; display: block; background: #222a33; }
 .cc-person:focus-visible { outline: none; }
 .cc-person:hover rect, .cc-person:focus-visible rect { stroke: #fff; stroke-width: 4; fill-opacity: .15; }

@@ -13,6 +13,7 @@ from pipeline.serve.page.frame import chip_html, clock, escaped, frame, nothing,
 from pipeline.serve.problems import NotFoundError
 
 _PER_PAGE = 60
+_EVERY_S = 2.0
 
 
 def add(served: Served) -> None:
@@ -60,7 +61,20 @@ def add(served: Served) -> None:
         if summary is None:
             raise NotFoundError(f"there is no {name} in this site, or it was forgotten")
         with frame(served, f"{summary.cls or 'Identity'} {summary.number}", "/identities"):
-            _one(served, summary)
+            told = ui.column().classes("w-full")
+            shown: list[Summary] = []
+
+            def show() -> None:
+                """Show it anew when something has been said of it."""
+                now = served.view.identity(name)
+                if now is not None and shown != [now]:
+                    shown[:] = [now]
+                    told.clear()
+                    with told:
+                        _one(served, now)
+
+            show()
+            ui.timer(_EVERY_S, show)
 
 
 def _card(served: Served, one: Summary) -> None:
