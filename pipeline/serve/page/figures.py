@@ -53,7 +53,7 @@ def visits(served: Served) -> dict[str, Any]:
     return {
         "animation": False,
         "tooltip": {"trigger": "axis"},
-        "legend": {"data": ["seen", "there at the end"]},
+        "legend": {"top": 0, "data": ["seen", "there at the end"]},
         "grid": {"left": 40, "right": 16, "top": 36, "bottom": 28},
         "xAxis": {"type": "category", "data": [clock(value["start"]) for value in told]},
         "yAxis": {"type": "value", "minInterval": 1},

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from operators.palette import identity_color
 from pipeline.serve.context import Served
-from pipeline.serve.page.frame import css, frame, nothing
+from pipeline.serve.page.frame import css, frame
 
 _EVERY_S = 1.0
 _KEPT = 60  # places of a trail
@@ -41,8 +41,6 @@ def add(served: Served) -> None:
             show()
             if running:
                 ui.timer(_EVERY_S, show)
-            elif not trails:
-                nothing("This run placed nobody on the floor.")
 
 
 def _go_on(trails: dict[str, list[Place]], served: Served) -> None:

@@ -47,6 +47,13 @@ body { background: #f4f5f7; color: #16202b; }
 """
 
 
+# What can be scrolled has to be reached by keyboard; tables are made by the browser, where they get what they lack.
+_REACHED_BY_KEYBOARD = """new MutationObserver(() =>
+  document.querySelectorAll('.q-table__middle.scroll:not([tabindex])').forEach(e => {
+    e.tabIndex = 0; e.role = 'region'; e.ariaLabel = 'Table';
+  })).observe(document, {childList: true, subtree: true})"""
+
+
 @contextmanager
 def frame(served: Served, title: str, here: str) -> Iterator[None]:
     """A page called `title`, at the place `here` in the navigation."""
@@ -54,6 +61,7 @@ def frame(served: Served, title: str, here: str) -> Iterator[None]:
     ui.add_css(_STYLE)
     ui.colors(primary="#0b5c8a", secondary="#3b4a59", accent="#8a4b0b")
     ui.add_head_html('<meta name="color-scheme" content="light"><script>document.documentElement.lang = "en"</script>')
+    ui.add_head_html(f"<script>{_REACHED_BY_KEYBOARD}</script>")
     with ui.header().classes("items-center no-wrap q-pa-sm").style("background: #10212f"):
         ui.html('<a class="cc-skip" href="#main">To the content</a>', sanitize=False)
         ui.label(served.view.site or "crosscam").classes("text-h6 q-mr-md ellipsis")

@@ -38,8 +38,9 @@ def add(served: Served) -> None:
             )
             with ui.element("form") as form:
                 ui.html(
-                    '<label>A picture (JPEG or PNG)<br><input type="file" name="picture" accept="image/*"></label> '
-                    '<label><input type="checkbox" name="whole" value="true"> It is of one person, cut out</label>',
+                    '<label>A picture (JPEG or PNG)<br><input type="file" name="picture" accept="image/*"></label>'
+                    '<label class="block q-mt-sm"><input type="checkbox" name="whole" value="true"> '
+                    "It is of one person, cut out</label>",
                     sanitize=False,
                 )
             if identity:
