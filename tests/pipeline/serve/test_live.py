@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -116,6 +117,22 @@ def test_watchers_of_one_camera_and_of_all_are_each_sent_theirs(client: TestClie
         said = [socket.receive_text() for socket in sockets]
     assert said[:4] == said[4:]
     assert [len(json.loads(text)["records"]) for text in said[:4]] == [2, 2, 2, 10]
+
+
+def test_nothing_is_left_of_a_watcher_whose_connection_is_lost(client: TestClient, running: Running) -> None:
+    ring = client.app.served.feed.ring  # type: ignore[attr-defined]
+    with client.websocket_connect("/v1/live?topics=tracks") as socket:
+        running.commit()
+        socket.receive_text()
+        assert wait_until(lambda: len(ring._waiting) == 1)
+    assert wait_until(lambda: not ring._waiting)
+    running.commit()
+    assert client.get("/v1/site").status_code == 200
+
+
+def wait_until(true: Callable[[], bool]) -> bool:
+    tick = threading.Event()
+    return any(true() or tick.wait(0.01) for _ in range(1000))
 
 
 def test_only_the_camera_that_was_asked_for(client: TestClient, running: Running) -> None:

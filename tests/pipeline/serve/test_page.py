@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -253,13 +254,10 @@ FRAMES = 25
 def cut(clip: Path, to: Path) -> Path:
     """The first frames of a clip."""
     with av.open(str(clip)) as source, av.open(str(to), "w") as output:
-        stream = output.add_stream(
-            "libx264", rate=source.streams.video[0].average_rate, options={"preset": "ultrafast"}
-        )
-        for number, frame in enumerate(source.decode(video=0)):
-            if number == FRAMES:
-                break
-            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+        shot = source.streams.video[0]
+        stream = output.add_stream("libx264", rate=shot.average_rate, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = shot.width, shot.height, "yuv420p"
+        for frame in itertools.islice(source.decode(shot), FRAMES):
             frame.pts, frame.pict_type = None, 0
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
