@@ -26,6 +26,7 @@ from operators.networks.ppyoloe import SIZES, PPYoloE
 from operators.paddle_program import joins_found_rows
 from operators.records import Detections
 
+pytestmark = pytest.mark.timeout(900)  # the first of each format waits for another process, which has much to export
 IMAGE = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (90, 160, 3), dtype=np.uint8), (9, 9), 2)
 Saved = Callable[[str], tuple[paddle.nn.Layer, Path]]
 
