@@ -84,6 +84,14 @@ def test_too_large_a_body_is_refused_whether_or_not_it_says_how_large_it_is(clie
     assert client.post("/v1/search", headers=headers, content=endless()).status_code in (400, 413)
 
 
+@pytest.mark.parametrize(
+    ("length", "status"), [("9" * 5000, 413), ("1" * 21, 413), ("-1", 400), ("1e3", 400), ("", 400)]
+)
+def test_a_length_that_is_none_is_refused(client: TestClient, length: str, status: int) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Length": length}
+    assert client.post("/v1/search", content=b"", headers=headers).status_code == status
+
+
 def test_nobody_is_reachable_from_elsewhere_without_a_token() -> None:
     check_bind("127.0.0.1", None)
     check_bind("::1", None)
