@@ -6,8 +6,8 @@ Sites' files, files of detections (JSONL, MOT text, CSV, Parquet), records, posi
 of a ledger (tests/fuzz/surfaces.py), made by Hypothesis out of what is right; and requests to the HTTP API, made by
 Schemathesis out of its own description, right and wrong ones, where any answer from 500 on is a finding, too.
 
-Prints JSON: inputs by surface, what became of them, and each finding with an input that shows it; 1 where
-there is one.
+Prints JSON: inputs by surface, what became of them, and each finding with an input that shows it; 1 where there is
+one. A run that is interrupted tells of what it has done.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ sys.path[:0] = [str(TESTS / "fuzz"), str(TESTS / "pipeline")]
 from http_surface import Api  # noqa: E402
 from small_site import make_site  # noqa: E402
 from surfaces import outcome, surfaces  # noqa: E402
+
+from pipeline.cli.signals import install_sigterm  # noqa: E402
 
 
 def fuzz(inputs: Any, take: Callable[[Any], str], count: int, number: int) -> dict[str, Any]:
@@ -60,23 +63,32 @@ def fuzz(inputs: Any, take: Callable[[Any], str], count: int, number: int) -> di
     }
 
 
+def tell(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Say on stderr how far it is."""
+    print(name, found["inputs"], found["outcomes"], file=sys.stderr, flush=True)
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=3000, help="for each surface, and each operation of the API")
     parser.add_argument("--surface", action="append", help="only this one; may be repeated; http is one")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    results = {
-        name: fuzz(surface.inputs, lambda value, of=surface: outcome(of, value), options.inputs, options.seed)
-        for name, surface in surfaces().items()
-        if options.surface is None or name in options.surface
-    }
-    if options.surface is None or "http" in options.surface:
-        with tempfile.TemporaryDirectory() as folder, Api(make_site(Path(folder)), Path(folder)) as api:
-            operations = api.operations()
+    install_sigterm()
+    results: dict[str, dict[str, Any]] = {}
+    try:
+        for name, surface in surfaces().items():
+            if options.surface is None or name in options.surface:
+                take = partial(outcome, surface)
+                results[name] = tell(name, fuzz(surface.inputs, take, options.inputs, options.seed))
+        if options.surface is None or "http" in options.surface:
             each = max(options.inputs // 10, 8)
-            for name, cases in operations.items():
-                results[f"http {name}"] = fuzz(cases, api.outcome, each, options.seed)
+            with tempfile.TemporaryDirectory() as folder, Api(make_site(Path(folder)), Path(folder)) as api:
+                for name, requests in api.operations().items():
+                    results[f"http {name}"] = tell(name, fuzz(requests, api.outcome, each, options.seed))
+    except KeyboardInterrupt:
+        print("interrupted: what was done until then", file=sys.stderr)
     findings = {name: found["findings"] for name, found in results.items() if found["findings"]}
     told = {
         "inputs": sum(found["inputs"] for found in results.values()),
