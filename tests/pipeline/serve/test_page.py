@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import itertools
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+import av
 import pytest
 from small_site import WIDTH, make_site, record
 
 from mtmct.records import IDENTITIES, Record
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
+from pipeline.resources import configs
 from pipeline.schema.codec import open_codec
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -215,6 +220,48 @@ def test_a_video_becomes_an_analysis_that_can_be_drawn_on(page: Page, tmp_path: 
     expect(page.get_by_role("heading", name="walk.mp4")).to_be_visible()
     expect(page.get_by_text("Line middle")).to_be_visible()
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+
+
+def test_an_uploaded_video_is_analysed_and_its_results_are_taken_away(page: Page, tmp_path: Path) -> None:
+    page.goto("/new")
+    page.get_by_role("radio", name="Pedestrians").check()
+    page.locator("input[type=file]").set_input_files(cut(configs() / "media" / "walkway.mp4", tmp_path / "walkway.mp4"))
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_text("Pedestrians: done")).to_be_visible(timeout=240_000)
+
+    def taken(name: str) -> Path:
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name, exact=True).click()
+        assert download.value.suggested_filename == Path(name).name
+        download.value.save_as(tmp_path / "taken" / name)
+        return tmp_path / "taken" / name
+
+    rows = [line.split(",") for line in taken("camera.txt").read_text().splitlines()]
+    assert rows and all(len(row) == 10 and 1 <= int(row[0]) <= FRAMES for row in rows)
+    with taken("tracks.csv").open(newline="") as file:
+        boxes = list(csv.DictReader(file))
+    assert len(boxes) == len(rows) and {box["camera"] for box in boxes} == {"camera"}
+    with av.open(str(taken("mosaic.mp4"))) as video:
+        assert sum(1 for _ in video.decode(video=0)) >= FRAMES - 1
+    with zipfile.ZipFile(taken("report.zip")) as report:
+        assert report.testzip() is None and "index.html" in report.namelist()
+
+
+FRAMES = 25
+
+
+def cut(clip: Path, to: Path) -> Path:
+    """The first frames of a clip."""
+    with av.open(str(clip)) as source, av.open(str(to), "w") as output:
+        shot = source.streams.video[0]
+        stream = output.add_stream("libx264", rate=shot.average_rate, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = shot.width, shot.height, "yuv420p"
+        for frame in itertools.islice(source.decode(shot), FRAMES):
+            frame.pict_type = 0
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return to
 
 
 def test_who_was_corrected_away_leads_to_who_it_turned_out_to_be(page: Page, folder: Path) -> None:
