@@ -217,14 +217,19 @@ class Reviewer:
         return judge.scores(subject, [self._book[number]])[0].total != NEVER
 
     def mergers(
-        self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int
+        self,
+        live: Sequence[LocalTrack],
+        parting: frozenset[int],
+        judge: Judge,
+        candidates: Candidates,
+        now_ns: int,
     ) -> list[tuple[Identity, Identity, Why]]:
         """Pairs (younger, older) that are one, best first, and why; each identity appears in one pair at most.
 
         Looked at: identities whose tracks share positions, and young identities of which more has been seen since
-        they began, against those that look alike.
+        they began, or of which a track (`parting`, by uid) is about to be forgotten, against those that look alike.
         """
-        found = self._by_position(live, judge, now_ns) + self._by_second_look(live, judge, candidates, now_ns)
+        found = self._by_position(live, judge, now_ns) + self._by_second_look(live, parting, judge, candidates, now_ns)
         found.sort(key=lambda entry: (-entry[2].score, entry[0].number, entry[1].number))
         taken: set[int] = set()
         chosen = []
@@ -260,29 +265,37 @@ class Reviewer:
         return found
 
     def _by_second_look(
-        self, live: Sequence[LocalTrack], judge: Judge, candidates: Candidates, now_ns: int
+        self,
+        live: Sequence[LocalTrack],
+        parting: frozenset[int],
+        judge: Judge,
+        candidates: Candidates,
+        now_ns: int,
     ) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.second_look_s * SECOND_NS)
-        due = [track for track in live if self._looked_up(track)]
+        due = [track for track in live if self._looked_up(track) or (track.uid in parting and len(track.looks))]
         for track in due:
             track.looked_at = track.offered
             self._tracks.changed.add(track.uid)
         ripe = [track for track in due if self._book[track.identity].created_ns >= young]
         candidates.look_up(ripe)
         asked: list[Question] = []
+        enough: list[float] = []
         for track, offered in zip(ripe, candidates.all_of(ripe), strict=True):
             subject = self._book[track.identity]
             others = [identity for identity in offered if identity is not subject]
             if others:
                 asked.append((Subject.of_identity(subject, self._book), others))
+                last = track.uid in parting
+                enough.append(self._settings.last_look_odds if last else self._settings.second_look_odds)
         found = []
-        for (who, compared), scores in zip(asked, judge.all_scores(asked), strict=True):
+        for (who, compared), scores, odds in zip(asked, judge.all_scores(asked), enough, strict=True):
             subject, others = self._book[who.tracks[0].identity], list(compared)
             order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
-            if not scores[order[0]].total > self._settings.second_look_odds:
+            if not scores[order[0]].total > odds:
                 continue
             rest = judge.rivalry(others[order[0]].number, {others[row].number: scores[row].total for row in order[1:]})
-            if scores[order[0]].total - math.log(1 + rest) > self._settings.second_look_odds:
+            if scores[order[0]].total - math.log(1 + rest) > odds:
                 gone, survivor = sorted((subject, others[order[0]]), key=lambda identity: -identity.number)
                 second = order[1] if len(order) > 1 and scores[order[1]].total != NEVER else None
                 runner_up = None if second is None else (others[second].number, scores[second].total)

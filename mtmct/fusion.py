@@ -124,7 +124,7 @@ class FusionEngine:
         self._positions.compare(self._sequence, samples, since_ns, self._now_ns)
         # 3. Take back what was wrong, decide what waits, join what is one.
         placed, links = self._decide(placed, done, flush)
-        self._merge(placed, done)
+        self._merge(placed, done, flush)
         self._learn_travel()
         ways: list[Record] = []
         if self._settings.travel and (flush or self._travel_news.due(since_ns, self._now_ns)):
@@ -307,11 +307,14 @@ class FusionEngine:
             self._book.move(track, None, why, self._now_ns)
             candidates.add(track)
 
-    def _merge(self, placed: Sequence[Placed], done: Sequence[int]) -> None:
-        uids = dict.fromkeys([*(item.uid for item in placed), *done])
+    def _merge(self, placed: Sequence[Placed], done: Sequence[int], flush: bool) -> None:
+        """Join what is one; also at the last moment, as tracks are about to be forgotten."""
+        seen = dict.fromkeys([*(item.uid for item in placed), *done])
+        parting = frozenset(self._parting(flush)).difference(seen)
+        uids = [*seen, *sorted(parting)]
         live = [track for uid in uids if (track := self._tracks[uid]).identity]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
-        for gone, survivor, why in reviewer.mergers(live, self._judge(), self._candidates(), self._now_ns):
+        for gone, survivor, why in reviewer.mergers(live, parting, self._judge(), self._candidates(), self._now_ns):
             self._book.merge(gone, survivor, why, self._now_ns)
 
     def _candidates(self) -> Candidates:
@@ -330,6 +333,18 @@ class FusionEngine:
         if not done:
             return
         learn(self._travel, done, self._book, self._candidates(), self._judge())
+
+    def _parting(self, flush: bool) -> list[int]:
+        """The tracks that this commit will forget, where positions or times speak: looks alone would join too much."""
+        old = self._now_ns - round(self._settings.memory_s * SECOND_NS)
+        silent = self._now_ns - round(self._settings.silence_s * SECOND_NS)
+        return [
+            track.uid
+            for track in self._tracks.tracks.values()
+            if track.identity
+            and (flush or (track.last_ns < old and (track.ended or track.last_ns < silent)))
+            and (self._settings.travel or self._topology.calibrated(track.camera))
+        ]
 
     # --- forgetting --------------------------------------------------------------------------------------------
 

@@ -112,7 +112,8 @@ class FusionSettings:
         merge_odds: two identities are merged at this score.
         second_look_s: how long after it was created an identity is compared again with those that look alike.
         second_look_odds: it is then merged if the best of them beats all others, and the newcomer, by this much.
-        split_odds: simultaneous positions contradict a link when they score below minus this over some seconds
+        last_look_odds: the same when one of its tracks is about to be forgotten, after which nothing can be put right.
+    split_odds: simultaneous positions contradict a link when they score below minus this over some seconds
         drift_m: and lie farther apart than this on average.
     unlike: a track is another's from where it looks like somebody else, and less like itself by this much than it
         usually does (nats of the calibration's slope).
@@ -165,6 +166,7 @@ class FusionSettings:
     merge_odds: float = 3.0
     second_look_s: float = 300.0
     second_look_odds: float = 0.0
+    last_look_odds: float = 1.0
     split_odds: float = 5.0
     drift_m: float = 1.5
     unlike: float = 8.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from fusion_scenes import camera, play, records, script, straight, topology
 
@@ -60,3 +62,31 @@ def test_a_track_goes_to_whom_it_looks_like_once_more_of_it_is_seen():
     moved = [v for v in records(commits, "identities") if v["event"] in ("split", "merged")]
     assert first["north", 3] == first["north", 1], "taken for the one who vanished there"
     assert moved[-1]["tracks"] == [["north", 3]] and moved[-1]["into"].endswith(f"{first['north', 2]:06d}")
+
+
+def test_before_a_track_is_forgotten_it_is_compared_once_more_with_those_it_looks_like():
+    """Its first picture is poor, the second is good; then its camera falls silent and never says that it has ended."""
+    poor = (ONE + 2.3 * OTHER) / np.linalg.norm(ONE + 2.3 * OTHER)
+    walks = {
+        ("north", 1): {"path": straight(9, 5, 0.2, 0), "start": 0, "end": 6, "look": ONE},
+        ("north", 2): {
+            "path": straight(0.8, 2, 0.2, 0, start=36),
+            "start": 36,
+            "end": 38,
+            "look": lambda second: poor if second == 36 else ONE,
+        },
+    }
+    engine = FusionEngine("plaza", topology(camera("north")), SETTINGS)
+    unfinished = [
+        (
+            watermark,
+            [
+                replace(batch, tracklets=tuple(replace(tracklet, ended=False) for tracklet in batch.tracklets))
+                for batch in batches
+            ],
+        )
+        for watermark, batches in script(walks, ORIGINS, 110)
+    ]
+    said = records(play(engine, unfinished), "identities")
+    assert [value["event"] for value in said] == ["created", "created", "merged", "closed"]
+    assert said[2]["time"] < 100 * 10**6, "not only as the site ends"
