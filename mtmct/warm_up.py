@@ -16,13 +16,15 @@ from mtmct.topology import CameraGeometry, Topology
 from operators.records import SECOND_NS
 
 _POINTS, _DIM, _CYCLIST = 5, 8, 3
+_LOOKS = (0, 1, 2, 3, 4, 4)  # of each person
 _SECONDS = (*range(12), *range(200, 204))
 # Camera, track, person, and seconds from and to: seen by two at once, broken and found again, gone and come elsewhere,
-# and back when nothing but their looks is remembered.
+# and back when nothing but their looks is remembered: one of them as either of two who look alike.
 _VISITS = (
     ("a", 1, 0, 0, 8), ("b", 1, 0, 1, 8), ("a", 2, 1, 0, 4), ("a", 3, 1, 4, 8), ("c", 1, 1, 9, 12), ("b", 2, 2, 0, 5),
     ("c", 2, 2, 6, 12), ("a", 4, 3, 2, 10), ("b", 3, 3, 2, 10), ("c", 3, 0, 9, 12),
-    ("a", 5, 0, 200, 204), ("c", 4, 1, 200, 204), ("b", 4, 2, 201, 204),
+    ("a", 6, 4, 2, 8), ("a", 7, 5, 2, 8),
+    ("a", 5, 0, 200, 204), ("c", 4, 1, 200, 204), ("b", 4, 2, 201, 204), ("c", 5, 5, 200, 204),
 )  # fmt: skip
 
 
@@ -59,10 +61,13 @@ def _scene() -> Iterator[tuple[int, list[CameraBatch]]]:
 def _tracklet(camera: str, track: int, person: int, second: int, end: int) -> Tracklet:
     frames = np.arange(second * _POINTS, (second + 1) * _POINTS) + 1
     times_ns = (frames - 1) * (SECOND_NS // _POINTS)
-    x = 100.0 + 250 * person + 10 * frames
+    step = np.arange(_POINTS) + _POINTS * (second % len(_SECONDS))
+    x = 100.0 + 170 * person + 4 * step
     boxes = np.stack([x, np.full(_POINTS, 200.0), x + 60, np.full(_POINTS, 380.0)], axis=1).astype(np.float32)
     scores = np.full(_POINTS, 0.9, np.float32)
-    look = np.random.default_rng(0).normal(size=(1, _DIM)) + np.random.default_rng(person).normal(0, 0.5, (1, _DIM))
+    look = np.random.default_rng(0).normal(size=(1, _DIM)) + np.random.default_rng(_LOOKS[person]).normal(
+        0, 0.5, (1, _DIM)
+    )
     looks = (look / np.linalg.norm(look)).astype(np.float32)
     cls = "bicycle" if person == _CYCLIST else "person"
     ended = second + 1 == end
