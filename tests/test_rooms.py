@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,26 @@ def test_only_the_pipeline_knows_ray_kafka_and_the_command_line(room: str) -> No
         for path in sorted((ROOT / room).rglob("*.py"))
         for name in imports(path)
         if within(name, PIPELINE_ONLY)
+    ]
+    assert not wrong
+
+
+def there(name: str) -> bool:
+    """Whether a dotted name of the project is a module, or something in one."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), attribute) or bool(importlib.import_module(name))
+    except ImportError:
+        return False
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "faults", "support", "fuzz"])
+def test_what_is_not_run_every_time_imports_what_there_is(folder: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / "tests" / folder).rglob("*.py"))
+        for name in imports(path)
+        if within(name, tuple(ALLOWED)) and not there(name)
     ]
     assert not wrong
 

@@ -30,12 +30,12 @@ from ray_metrics import Scraped  # noqa: E402
 
 from operators.records import unpack  # noqa: E402
 from pipeline.assembly import build_reader  # noqa: E402
+from pipeline.cluster import NAMESPACE  # noqa: E402
 from pipeline.config import Site  # noqa: E402
 from pipeline.config_file import load  # noqa: E402
-from pipeline.launch import NAMESPACE  # noqa: E402
+from pipeline.member import MAX_UNACKNOWLEDGED  # noqa: E402
 from pipeline.metrics import catalogue as metrics  # noqa: E402
 from pipeline.reader import READ_AHEAD  # noqa: E402
-from pipeline.shard import MAX_UNACKNOWLEDGED  # noqa: E402
 
 LIVE, FILE = "gate", "recording"
 LIVE_FPS, FILE_FPS = 10, 10
