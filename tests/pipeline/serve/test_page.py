@@ -38,6 +38,9 @@ PLACES = (
     "/new",
 )
 
+# What every place looks like is left here, to be looked at.
+PICTURES = Path(__file__).resolve().parents[3] / "run" / "screenshots"
+
 if BROWSER is None and not os.environ.get("CROSSCAM_REQUIRE_ALL"):
     pytest.skip("needs Chromium (Debian: apt-get install chromium)", allow_module_level=True)
 
@@ -103,6 +106,8 @@ def test_every_place_can_be_reached_and_nothing_is_cut_off(page: Page) -> None:
             " && !(e.alt || e.ariaLabel || e.innerText?.trim() || e.labels?.length || e.title)).map(e => e.outerHTML)"
         )
         page.wait_for_function(f"{names}.length === 0", timeout=10_000)
+        name = place.strip("/").replace("/", "-") or "wall"
+        page.screenshot(path=PICTURES / f"{page.viewport_size['width']}-{name}.png", full_page=True)
 
 
 def test_a_line_is_drawn_with_the_mouse_and_says_what_it_would_have_counted(page: Page) -> None:
