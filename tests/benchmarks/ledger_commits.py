@@ -121,8 +121,10 @@ def main() -> None:
         "load_before": round(os.getloadavg()[0], 2),
         "record_bytes": len(tracklets(1, 0)[0].value),
     }
-    # On the disk that this is started from: memory has no disk to wait for.
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
+    # On the disk that this is started from: memory has no disk to wait for. In run/, which git leaves alone: who is
+    # killed leaves it behind.
+    Path("run").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="run") as place:
         folder = Path(place)
         if "sqlite" in kinds:
             result["sqlite, synced"] = measure(SqliteWriter(folder / "full", "bench"), options, lambda: None)
