@@ -32,7 +32,6 @@ ACCEPTED = (
     "root may",
     "right to mount",
     "built as a shared library",
-    "KubeRay's schemas",
 )
 
 
