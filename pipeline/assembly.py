@@ -23,6 +23,7 @@ from operators.draw import Privacy
 from operators.exported_model import Description, find_configuration, read_configuration
 from operators.inference import ModelError, find_model_file
 from operators.records import Detections
+from pipeline.address import Place
 from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Describer, Embedder, Tracker
 from pipeline.config import Camera, Site
@@ -44,6 +45,8 @@ from pipeline.sources.base import Source, SourceError
 from pipeline.sources.detections import DetectionFile
 from pipeline.sources.factory import open_source
 from pipeline.sources.paced import Paced
+from pipeline.thumbnail_files import CameraThumbnails, clear, folder_of
+from pipeline.thumbnails import Thumbnails
 
 
 def build_source(site: Site, camera: Camera) -> Source:
@@ -190,6 +193,7 @@ def build_opening(site: Site, cameras: tuple[str, ...], link: FusionLink) -> tup
         if resume.final:
             return None
         source = sources[camera]
+        thumbnails = build_thumbnails(site, site.camera(camera), source)
         chain = CameraChain(
             site=site.site,
             camera=camera,
@@ -202,11 +206,12 @@ def build_opening(site: Site, cameras: tuple[str, ...], link: FusionLink) -> tup
             describe_every=site.attributes.every,
             mask=build_mask(site, site.camera(camera)),
             analysis=build_analysis(site, site.camera(camera), source),
+            thumbnails=thumbnails,
             epoch=resume.epoch,
             sequence=resume.sequence,
             state=resume.state,
         )
-        return Member(camera, resume.epoch, chain, Reader(source, chain.position, news))
+        return Member(camera, resume.epoch, chain, Reader(source, chain.position, news), thumbnails=thumbnails)
 
     return open_member, detector
 
@@ -254,6 +259,16 @@ def build_pictures(site: Site, shots: Snapshots, camera: Camera) -> IncidentPict
     """Where the pictures of the camera's incidents are kept; every camera has the same share of the room."""
     keeping = Keeping(round(shots.keep * 1e9), shots.most // len(site.cameras))
     return IncidentPictures(shots.folder, camera.id, Privacy(shots.blur), keeping)
+
+
+def build_thumbnails(site: Site, camera: Camera, source: Source) -> Thumbnails | None:
+    """Where small pictures of whom the camera tracks are kept: of a live one, as a recording can be asked later."""
+    chosen, folder = site.thumbnails, folder_of(Place.of(site))
+    if chosen is None or not source.live:
+        clear(folder, camera.id)
+        return None
+    files = CameraThumbnails(folder, camera.id, round(chosen.keep * 1e9), chosen.most // len(site.cameras))
+    return Thumbnails(files, source.classes or site.classes, Privacy(chosen.blur))
 
 
 def picture_size(site: Site, camera: Camera) -> tuple[int, int] | None:

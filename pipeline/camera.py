@@ -34,6 +34,7 @@ from pipeline.analysis import CameraAnalysis
 from pipeline.notes import dead_letter, source_event
 from pipeline.pieces import Pieces
 from pipeline.sources.base import Rejected
+from pipeline.thumbnails import Thumbnails
 
 VERSION = 1
 END_OF_TIME = int(np.iinfo(np.int64).max)
@@ -106,6 +107,7 @@ class CameraChain:
         embedder: None where no appearance is computed here.
         embed_every: a track is embedded in every n-th of its frames.
         analysis: what is counted in its picture; None for nothing.
+        thumbnails: of whom it tracks; None for none.
         describers: say what objects are like; a track is described in every `describe_every`-th of its frames.
         mask: which boxes are taken at all; the others are counted as `boxes.off_floor`. None: all.
         epoch: stamped on every batch.
@@ -130,6 +132,7 @@ class CameraChain:
         describe_every: int = 15,
         mask: Mask | None = None,
         analysis: CameraAnalysis | None = None,
+        thumbnails: Thumbnails | None = None,
         epoch: int,
         sequence: int,
         state: bytes | None = None,
@@ -144,6 +147,7 @@ class CameraChain:
         self._describe_every = describe_every
         self._mask = mask
         self._analysis = analysis
+        self._thumbnails = thumbnails
         self._off_floor = 0
         self._epoch = epoch
         self._sequence = sequence
@@ -158,6 +162,8 @@ class CameraChain:
         if state is not None:
             with reading_state(f"camera {camera!r}"):
                 self._restore(state)
+        if thumbnails is not None:
+            thumbnails.begin(self._pieces.going_on)
 
     @property
     def position(self) -> bytes | None:
@@ -241,6 +247,8 @@ class CameraChain:
     def finish(self, rejected: Sequence[Rejected] = (), counts: Mapping[str, int] | None = None) -> list[CameraBatch]:
         """The source has ended: everything that is left, as the final batch."""
         self._take_rest(rejected, counts)
+        if self._thumbnails is not None:
+            self._thumbnails.end(self._pieces.going_on)
         self._pieces.end_all()
         if self._analysis is not None:
             self._events += self._analysis.finish()
@@ -283,7 +291,7 @@ class CameraChain:
         if self._describers and frame.image is not None:
             self._describe(frame.image, ids, tracks.measured[rows])
         self._pieces.end(tracks.ended.tolist())
-        self._analyse(frame, ids, boxes, tracks.classes[rows], tracks.ended.tolist())
+        self._seen(frame, ids, boxes, scores, tracks.classes[rows], tracks.ended.tolist())
 
     def _describe(self, image: Image, ids: Int64, boxes: Float32) -> None:
         """Have said what those tracks are like whose turn it is."""
@@ -317,11 +325,20 @@ class CameraChain:
             self._pieces.exemplars(ids[known], detections.embeddings[known], np.ones(int(known.sum()), np.float32))
         ended = self._pieces.unseen_for(GIVEN_TRACK_LIFE_NS, frame.time_ns)
         self._pieces.end(ended)
-        self._analyse(frame, ids, detections.boxes, detections.classes, ended)
+        self._seen(frame, ids, detections.boxes, detections.scores, detections.classes, ended)
 
-    def _analyse(
-        self, frame: Frame, ids: Int64, boxes: Float32, classes: NDArray[np.integer[Any]], ended: Sequence[int]
+    def _seen(
+        self,
+        frame: Frame,
+        ids: Int64,
+        boxes: Float32,
+        scores: Float32,
+        classes: NDArray[np.integer[Any]],
+        ended: Sequence[int],
     ) -> None:
+        if self._thumbnails is not None:
+            self._thumbnails.look(frame, ids, boxes, scores, classes.tolist())
+            self._thumbnails.end(ended)
         if self._analysis is not None:
             self._events += self._analysis.frame(frame, ids, boxes, classes, ended)
             self._deadletters += self._analysis.letters
@@ -357,6 +374,8 @@ class CameraChain:
             final=final,
             failed=failed,
         )
+        if self._thumbnails is not None:
+            self._thumbnails.close(self._sequence)
         self._sequence += 1
         self._events, self._deadletters = [], []
         return batch

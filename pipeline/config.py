@@ -14,7 +14,7 @@ from mtmct.topology import TopologyError
 from operators.analyse.rules import Rules
 from operators.records import CrosscamError, homography_fault
 from pipeline.config_fusion import Fusion, Model
-from pipeline.config_rules import LineRule, Snapshots, ZoneRule
+from pipeline.config_rules import LineRule, Snapshots, Thumbnails, ZoneRule
 from pipeline.durations import Seconds
 from pipeline.profiles import PROFILES, Profile
 from pipeline.sources.staying_connected import LiveOptions
@@ -275,6 +275,7 @@ class Site(Model):
         interval: length of a commit interval in event time.
         flow_interval: length of the intervals that are counted; a minute where a camera has lines or zones.
         snapshots: where the picture of each incident is kept as it begins; nowhere if not given.
+        thumbnails: small pictures of whom live cameras track; none are kept if not given.
         site_figures: the site's own figures, everybody once.
         idle_timeout: a live camera silent for so long stops holding the others back.
         floor: corners of the ground on which somebody counts, metres as by the homographies; boxes of calibrated
@@ -299,6 +300,7 @@ class Site(Model):
     interval: Annotated[Seconds, Field(ge=0.05, le=60)] = 1.0
     flow_interval: Annotated[Seconds, Field(ge=0.1, le=86400)] | None = None
     snapshots: Snapshots | None = None
+    thumbnails: Thumbnails | None = None
     site_figures: SiteFigures = SiteFigures()
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
     floor: Annotated[tuple[tuple[float, float], ...], Field(min_length=3)] | None = None
@@ -346,6 +348,15 @@ class Site(Model):
     def _idle_is_longer_than_an_interval(self) -> Self:
         if self.idle_timeout < 2 * self.interval:
             raise ValueError("idle_timeout must be at least twice the interval: a camera speaks once an interval")
+        return self
+
+    @model_validator(mode="after")
+    def _thumbnails_are_found_with_the_ledger(self) -> Self:
+        if self.thumbnails is not None and self.thumbnails.folder is not None and self.ledger.kafka is None:
+            raise ValueError(
+                "thumbnails.folder: with an SQLite ledger they lie beside it, so that whoever erases an "
+                "identity there finds its pictures, too; leave the folder out"
+            )
         return self
 
     @model_validator(mode="after")

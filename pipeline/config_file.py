@@ -51,7 +51,12 @@ def load(path: Path) -> Site:
     shots = site.snapshots
     if shots is not None:
         shots = shots.model_copy(update={"folder": shots.folder.absolute()})
-    return site.model_copy(update={"base": site.base.absolute(), "ledger": ledger, "snapshots": shots})
+    thumbnails = site.thumbnails
+    if thumbnails is not None and ledger.kafka is not None:
+        folder = thumbnails.folder or Path("run") / f"{site.site}.thumbnails"
+        thumbnails = thumbnails.model_copy(update={"folder": folder.absolute()})
+    changes = {"base": site.base.absolute(), "ledger": ledger, "snapshots": shots, "thumbnails": thumbnails}
+    return site.model_copy(update=changes)
 
 
 def parse(text: str, path: Path) -> Site:

@@ -186,6 +186,23 @@ class Snapshots(_Rule):
         return {"folder": value} if isinstance(value, str | Path) else value
 
 
+class Thumbnails(_Rule):
+    """Small pictures of whom live cameras track, for the service's pages; `{}` has them as they are usual.
+
+    Attributes:
+        blur: what is made unrecognisable in them: nothing, face, head, or whole.
+        keep: event time after which a picture is removed.
+        most: how much all cameras' pictures take up, an equal share each; the oldest go first.
+        folder: where the ledger is in Kafka, one that all nodes share, if there are several. They lie beside the ledger
+            if not given: `run/<site>/ledger.sqlite.thumbnails`, `run/<site>.thumbnails`.
+    """
+
+    blur: Literal["none", "face", "head", "whole"] = "none"
+    keep: Annotated[Seconds, Field(gt=0)] = 86400.0
+    most: Annotated[ByteSize, Field(gt=0)] = ByteSize(1_000_000_000)
+    folder: Path | None = None
+
+
 def _tried(make: Any) -> None:
     """Pydantic takes a `ValueError` for a mistake in the file."""
     try:

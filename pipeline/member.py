@@ -11,6 +11,7 @@ from operators.looking_back import Before
 from operators.records import Detections, Frame
 from pipeline.camera import CameraChain, Delivery
 from pipeline.reader import Reader
+from pipeline.thumbnails import Thumbnails
 
 # Batches a camera may have on their way: bounds memory when fusion or another camera is slow.
 MAX_UNACKNOWLEDGED = 8
@@ -23,6 +24,7 @@ class Member:
     Attributes:
         seen: for a detector that looks back, the last picture with what was found in it, and its interval.
         newest: the last frame that was taken, for who wants to look at it.
+        thumbnails: of whom it tracks; None where none are kept.
     """
 
     camera: str
@@ -35,6 +37,7 @@ class Member:
     failure: str | None = None
     seen: tuple[Before, int] | None = None
     newest: Frame | None = None
+    thumbnails: Thumbnails | None = None
 
     @property
     def live(self) -> bool:
@@ -65,6 +68,16 @@ class Member:
     @property
     def unacknowledged(self) -> int:
         return len(self.outstanding)
+
+    def committed(self, sequence: int) -> None:
+        """Its batches up to that number stand."""
+        if self.thumbnails is not None:
+            self.thumbnails.committed(sequence)
+
+    def flush(self, seconds: float) -> None:
+        """It is left: wait for what is being written beside the ledger, no longer than that."""
+        if self.thumbnails is not None:
+            self.thumbnails.flush(seconds)
 
     def before(self, delivery: Delivery) -> Before | None:
         """What a detector that looks back is shown beside a picture.

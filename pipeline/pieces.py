@@ -94,9 +94,14 @@ class Pieces:
             if known is not None:
                 self._pieces.setdefault(track, _Piece(known.cls)).ended = True
 
+    @property
+    def going_on(self) -> list[int]:
+        """Tracks that may be seen again, in order."""
+        return sorted(self._known)
+
     def end_all(self) -> None:
         """None goes on."""
-        self.end(sorted(self._known))
+        self.end(self.going_on)
 
     def unseen_for(self, life_ns: int, now_ns: int) -> list[int]:
         """Tracks that were last seen longer ago than that."""

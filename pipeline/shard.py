@@ -28,6 +28,8 @@ from pipeline.sources.masking import mask
 
 # How long a live camera may be silent within an interval before the interval is closed without it.
 SILENCE_NS = 1_000_000_000
+# How long the last thumbnails may take to be written.
+_FLUSH_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -154,6 +156,8 @@ class Shard:
             self._refuse_changes()
             for member in self._members:
                 member.reader.stop()
+            for member in self._members:
+                member.flush(_FLUSH_S)
         return {member.camera: member.failure for member in self._members if member.failure is not None}
 
     def _take_up(self, camera: str, open_member: OpenMember) -> None:
@@ -202,6 +206,7 @@ class Shard:
         for member in [member for member in self._members if member.camera == camera]:
             member.reader.stop()
             member.outstanding.clear()
+            member.flush(_FLUSH_S)
             self._members.remove(member)
 
     def _waits_for_room(self) -> bool:
@@ -312,7 +317,7 @@ class Shard:
                     except SupersededError:
                         self._superseded(member)
                         break
-                    member.outstanding.popleft()
+                    member.committed(member.outstanding.popleft()[0].sequence)
         except (FusionLostError, OutOfStepError):
             self._reattach()
 
@@ -325,6 +330,7 @@ class Shard:
             except SupersededError:
                 self._superseded(member)
                 continue
+            member.committed(committed - 1)
             again = [batch for batch, _ in member.outstanding if batch.sequence >= committed]
             member.outstanding.clear()
             self._send(member, again)

@@ -21,6 +21,7 @@ from pipeline.serve.feed import Feed
 from pipeline.serve.guard import Guard
 from pipeline.serve.looks import Looks
 from pipeline.serve.shots import Shots
+from pipeline.serve.thumbnails import Thumbnails
 from pipeline.serve.view import SiteView
 
 
@@ -52,12 +53,14 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
     options = options or Options()
     view = SiteView(options.keep_s)
     feed = Feed(place.reader, view)
+    shots = Shots(place.site, place, view, options.privacy)
     served = Served(
         place=place,
         site=place.site,
         feed=feed,
-        shots=Shots(place.site, place, view, options.privacy),
+        shots=shots,
         looks=Looks(place, place.site),
+        thumbnails=Thumbnails(shots, place, options.privacy),
     )
 
     @asynccontextmanager

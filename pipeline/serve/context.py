@@ -27,6 +27,7 @@ from pipeline.serve.looks import Looks
 from pipeline.serve.problems import UnfitError
 from pipeline.serve.shots import Shots
 from pipeline.serve.site_file import replace, rewrite
+from pipeline.serve.thumbnails import Thumbnails
 from pipeline.serve.view import SiteView
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class Served:
 
     Attributes:
         place: its ledger. site: its file, None if it was not named by it.
-        searches: how often anybody may search.
+        thumbnails: of identities. searches: how often anybody may search.
         changes: how often the site's file was changed from here.
     """
 
@@ -51,6 +52,7 @@ class Served:
     feed: Feed
     shots: Shots
     looks: Looks
+    thumbnails: Thumbnails
     searches: Rate = field(default_factory=lambda: Rate(per_s=5.0, burst=20))
     changes: int = 0
 

@@ -21,6 +21,8 @@ router = APIRouter(prefix="/v1", route_class=Etagged, tags=["identities"])
 Site = Annotated[Served, Depends(served)]
 IdentityName = Annotated[str, Path(description="Such as plaza-000017.", max_length=100)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+# Whoever was erased is not to be shown out of a browser's memory.
+ASK_AGAIN = {"Cache-Control": "private, no-cache"}
 
 
 @router.get("/identities")
@@ -82,21 +84,22 @@ def identity(of: Site, identity: IdentityName) -> IdentityDetail:
     responses={200: {"content": {"image/jpeg": {}}}},
 )
 def thumbnail(of: Site, identity: IdentityName, camera: str, track: int) -> Response:
-    """A picture of it in one of its visits, when it was seen best."""
+    """A picture of it in one of its visits, when it was seen best. Of live cameras as kept by `thumbnails`."""
     for visit in of.view.visits(identity):
-        if (visit.camera, visit.track) == (camera, track) and visit.best is not None:
-            return Response(of.shots.thumbnail(camera, *visit.best), media_type="image/jpeg")
+        if (visit.camera, visit.track) == (camera, track):
+            return Response(of.thumbnails.of(visit), media_type="image/jpeg", headers=ASK_AGAIN)
     raise NotFoundError(f"{identity} has no track {track} of camera {camera!r}")
 
 
 @router.delete("/identities/{identity}")
 def erase(of: Site, identity: IdentityName) -> ErasedAnswer:
-    """Forget what it looks like, at once and for good, and retract it; also while the site is running."""
+    """Forget what it looks like, at once and for good, its thumbnails too, and retract it; also while the site runs."""
     _find(of, identity)
     try:
         return ErasedAnswer.model_validate(erase_identity(of.place, identity))
     finally:
         of.looks.forget()
+        of.thumbnails.forget()
 
 
 @router.post("/search")
@@ -161,5 +164,5 @@ def _visit(of: Served, identity: str, visit: Visit) -> VisitAnswer:
         provisional=visit.provisional,
         links=[dict(link) for link in visit.links],
         reasons=[reason(link) for link in visit.links],
-        thumbnail=address if of.shots.recorded(visit.camera) else None,
+        thumbnail=address if of.thumbnails.has(visit) else None,
     )

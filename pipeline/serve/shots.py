@@ -1,4 +1,4 @@
-"""Pictures out of the cameras' recordings: one of a time, a person cut out of it, and a stream with overlays.
+"""Pictures out of the cameras' recordings: one of a time, and a stream with overlays.
 
 Frames stay where they are decoded while a site runs; what is shown here is decoded again, only while somebody looks.
 A live camera has no recording: of it there is the newest picture, from its worker, while the site is running.
@@ -7,9 +7,7 @@ A live camera has no recording: of it there is the newest picture, from its work
 from __future__ import annotations
 
 import base64
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from functools import lru_cache
@@ -29,17 +27,15 @@ from pipeline.mosaic import Tile
 from pipeline.overlay import Overlay
 from pipeline.recording import Player, RecordedCamera
 from pipeline.rule_states import DRAWN, RuleStates
-from pipeline.serve.known import Box
 from pipeline.serve.problems import NotFoundError
 from pipeline.serve.view import SiteView
 from pipeline.sources.base import Source
 
 _US_NS = 1_000
-_MARGIN = 0.12  # of a person's box, around a thumbnail
-_KEPT = 2_000  # thumbnails
 _QUALITY = 85
 _ASK_AGAIN_S = 5.0
 _LIVE_EVERY_S = 0.2
+_SIMULATED = "simulated:"
 
 
 class NoPictureError(NotFoundError):
@@ -71,17 +67,17 @@ class Shots:
         self._place = place
         self._view = view
         self._privacy = privacy
-        self._lock = threading.Lock()
-        self._thumbnails: OrderedDict[tuple[str, int, Box], bytes] = OrderedDict()
         # What it takes to know these, opening a source, is too much for every question.
         self._size = lru_cache(maxsize=None)(self._measured)
         self._lives = lru_cache(maxsize=None)(lambda camera: self._source(camera).live)
+        self._shows = lru_cache(maxsize=None)(self._has_a_picture)
 
     def configure(self, site: Site) -> None:
         """Go by this file of the site from now on."""
         self._site = site
         self._size.cache_clear()
         self._lives.cache_clear()
+        self._shows.cache_clear()
 
     def running(self) -> bool:
         """Whether a run of the site can be reached from here. Asked of it every few seconds at most."""
@@ -95,9 +91,9 @@ class Shots:
         return self._asked[1]
 
     def recorded(self, camera: str) -> bool:
-        """Whether its pictures of any time can be had: of what is not a live camera."""
+        """Whether its pictures of any time can be had: of what is not a live camera, nor a file of boxes alone."""
         try:
-            return not self._lives(camera)
+            return not self._lives(camera) and self._shows(camera)
         except CrosscamError:
             return False
 
@@ -153,33 +149,6 @@ class Shots:
         for image, _ in self._drawn(camera, time_us, overlay):
             return jpeg(image)
         raise NoPictureError(f"camera {camera!r} has no picture of that time")
-
-    def thumbnail(self, camera: str, time_us: int, box: Box) -> bytes:
-        """Whoever is in `box` at that time, cut out, as JPEG; kept for the next who asks.
-
-        Raises:
-            NoPictureError: there is no picture of that time.
-        """
-        key = (camera, time_us, box)
-        with self._lock:
-            if key in self._thumbnails:
-                self._thumbnails.move_to_end(key)
-                return self._thumbnails[key]
-        image = self.frame(camera, time_us)
-        x1, y1, x2, y2 = box
-        if self._privacy != Privacy.NONE:
-            blur_boxes(image, np.array([box], np.float32), self._privacy)
-        wide, high = (x2 - x1) * _MARGIN, (y2 - y1) * _MARGIN
-        top, bottom = max(0, int(y1 - high)), int(y2 + high) + 1
-        cut = image[top:bottom, max(0, int(x1 - wide)) : int(x2 + wide) + 1]
-        if cut.size == 0:
-            raise NoPictureError(f"that box lies outside of the pictures of camera {camera!r}")
-        data = jpeg(np.ascontiguousarray(cut))
-        with self._lock:
-            self._thumbnails[key] = data
-            while len(self._thumbnails) > _KEPT:
-                self._thumbnails.popitem(last=False)
-        return data
 
     def frame(self, camera: str, time_us: int) -> Image:
         """The newest picture up to that time, (H, W, 3) uint8 BGR, to be written on.
@@ -296,8 +265,22 @@ class Shots:
         finally:
             source.close()
 
+    def _has_a_picture(self, camera: str) -> bool:
+        source = self._source(camera)
+        try:
+            source.open(None)
+            item = source.read()
+            return isinstance(item, Frame) and item.image is not None
+        finally:
+            source.close()
+
     def _source(self, camera: str) -> Source:
         site, configured = self._configured(camera)
+        if configured.source.startswith(_SIMULATED):
+            # What was simulated can be drawn at any time, whether or not it was when the site ran.
+            settings = configured.source.removeprefix(_SIMULATED)
+            drawn = f"{_SIMULATED}{settings},shown=1" if settings else f"{_SIMULATED}shown=1"
+            configured = configured.model_copy(update={"source": drawn})
         return build_source(site, configured)
 
     def _configured(self, camera: str) -> tuple[Site, Camera]:

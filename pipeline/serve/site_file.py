@@ -31,7 +31,7 @@ def rewrite(file: Path, edit: Callable[[Any], None]) -> None:
     """
     yaml = YAML(typ="rt")
     yaml.preserve_quotes = True
-    yaml.width = 120
+    yaml.width = 10_000  # lines that somebody wrote long stay as they are
     yaml.indent(mapping=2, sequence=4, offset=2)
     load(file)  # what was wrong with it before is said as such
     document = yaml.load(file.read_text(encoding="utf-8"))

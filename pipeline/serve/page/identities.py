@@ -79,7 +79,7 @@ def add(served: Served) -> None:
 
 def _card(served: Served, one: Summary) -> None:
     with ui.link(target=f"/identities/{one.identity}").classes("cc-card column no-underline").style("color: inherit"):
-        best = next((v for v in served.view.visits(one.identity) if v.best and served.shots.recorded(v.camera)), None)
+        best = next((v for v in served.view.visits(one.identity) if served.thumbnails.has(v)), None)
         if best is None:
             ui.html('<div style="height:150px;background:#dfe3e8"></div>', sanitize=False).classes("w-full")
         else:
@@ -126,7 +126,7 @@ def _one(served: Served, one: Summary) -> None:
 
 def _visit(served: Served, name: str, visit: Visit) -> None:
     with ui.element("article").classes("cc-card row no-wrap"):
-        if visit.best is not None and served.shots.recorded(visit.camera):
+        if served.thumbnails.has(visit):
             ui.html(thumbnail(name, visit, 130), sanitize=False).style("width: 96px; flex: none")
         with ui.column().classes("q-pa-sm gap-1").style("min-width: 0"):
             ui.link(f"{visit.camera}, track {visit.track}", f"/cameras/{visit.camera}?time={visit.start}")

@@ -73,7 +73,7 @@ def _show(results: ui.column, served: Served, answer: Mapping[str, Any]) -> None
 
 
 def _card(served: Served, one: FoundAnswer) -> None:
-    visits = [v for v in served.view.visits(one.identity) if v.best and served.shots.recorded(v.camera)]
+    visits = [v for v in served.view.visits(one.identity) if served.thumbnails.has(v)]
     with ui.link(target=f"/identities/{one.identity}").classes("cc-card column no-underline").style("color: inherit"):
         if visits:
             ui.html(thumbnail(one.identity, visits[0], 150), sanitize=False).classes("w-full")

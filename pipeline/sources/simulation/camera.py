@@ -174,7 +174,8 @@ class SimulatedCamera(Source):
         rows = slice(*self._stretch.starts[row : row + 2].tolist())
         if self._settings.picture:
             return Frame(self.camera, index, time_ns, image=self._draw(self._stretch.seen, rows))
-        return Frame(self.camera, index, time_ns, given=self._given(self._stretch, rows))
+        image = self._draw(self._stretch.seen, rows) if self._settings.shown else None
+        return Frame(self.camera, index, time_ns, image=image, given=self._given(self._stretch, rows))
 
     def position(self) -> bytes:
         """See `Source.position`."""

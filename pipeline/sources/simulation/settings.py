@@ -38,6 +38,7 @@ class Settings:
         camera: which of the cameras, from 1.
         seconds: length; 0 never ends.
         picture: 1 draws who is seen, for a detector; 0 gives boxes.
+        shown: 1 draws who is seen and gives boxes as well, for somebody to look at.
         tracks: 1 gives ids as well, so that no tracker is needed.
         paced: 1 gives frames when they are due, as a live camera does.
     """
@@ -62,6 +63,7 @@ class Settings:
     camera: int = 1
     seconds: float = 20.0
     picture: bool = False
+    shown: bool = False
     tracks: bool = False
     paced: bool = False
 

@@ -252,6 +252,7 @@ def site_of(settings: Settings) -> SimulatedSite:
             camera=1,
             seconds=own.seconds,
             picture=own.picture,
+            shown=own.shown,
             tracks=own.tracks,
             paced=own.paced,
         )

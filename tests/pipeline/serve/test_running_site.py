@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,6 +19,7 @@ from fastapi.testclient import TestClient
 from pipeline.address import find
 from pipeline.serve.app import Options, create_app
 
+T = TypeVar("T")
 COMMAND = (sys.executable, "-m", "pipeline.cli")
 
 
@@ -26,7 +28,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("running")
     text = (
         "site: plaza\ncameras:\n"
-        "  - {id: door, fps: 5, source: 'simulated:people=2,seconds=0,paced=1,tracks=1'}\n"
+        "  - {id: door, fps: 5, source: 'simulated:people=2,seconds=0,paced=1,tracks=1,shown=1'}\n"
+        "thumbnails: {}\n"
         f"interval: 200ms\nidle_timeout: 2s\nledger: {{sqlite: {{path: {folder / 'ledger.sqlite'}}}}}\n"
     )
     (folder / "site.yaml").write_text(text, encoding="utf-8")
@@ -66,6 +69,7 @@ def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen
             time.sleep(0.2)
         assert client.get("/v1/site").json()["running"]
         assert client.get("/v1/cameras").json()[0]["in_view"] >= 1
+        erased_with_its_picture(client, site)
         line = {"lines": {"middle": [[640, 0], [640, 719]]}}
         drawn = client.put("/v1/cameras/door/rules", json=line)
         assert drawn.status_code == 200, drawn.text
@@ -80,6 +84,38 @@ def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen
         assert ask(site, "stop").stdout.strip() == "plaza: stopped; what was committed stays"
         assert run.wait(60) == 0
     assert "no run of this site" in ask(site, "status").stderr
+
+
+def erased_with_its_picture(client: TestClient, site: Path) -> None:
+    """Somebody in view has a picture, as the camera saw him then; and none once he is erased, though he walks on."""
+
+    def picture_of(name: str) -> str | None:
+        visits = client.get(f"/v1/identities/{name}").json().get("visits", [])
+        return next((visit["thumbnail"] for visit in visits if visit["thumbnail"]), None)
+
+    name = awaited(
+        lambda: next((one["identity"] for one in client.get("/v1/tracks").json() if picture_of(one["identity"])), None)
+    )
+    address = picture_of(name)
+    answer = client.get(address)
+    assert answer.status_code == 200 and answer.headers["cache-control"] == "private, no-cache"
+    assert answer.content[:2] == b"\xff\xd8" and len(answer.content) < 20_000
+    folder = site.parent / "ledger.sqlite.thumbnails" / "door"
+    camera, track = address.removesuffix(".jpg").split("/")[-2:]
+    assert camera == "door" and [*folder.glob(f"*/{track}-*.jpg")]
+    assert client.delete(f"/v1/identities/{name}").json()["running"]
+    assert not [*folder.glob(f"*/{track}-*.jpg")] and client.get(address).status_code == 404
+    newest = client.get("/v1/site").json()["newest"]
+    awaited(lambda: client.get("/v1/site").json()["newest"] > newest + 1_000_000)
+    assert not [*folder.glob(f"*/{track}-*.jpg")]
+
+
+def awaited(what: Callable[[], T]) -> T:
+    until = time.monotonic() + 60
+    while not (found := what()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return found
 
 
 def test_run_serves_itself_until_ctrl_c(made: Path, tmp_path: Path) -> None:
