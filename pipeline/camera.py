@@ -182,11 +182,12 @@ class CameraChain:
         """
         return self._counts(self._source_counts, self._skipped)
 
-    def counts_with(self, waiting: Delivery) -> dict[str, int]:
-        """The same with what a delivery says that has not been taken: decoded is by its one frame larger."""
+    def counts_with(self, waiting: Sequence[Delivery]) -> dict[str, int]:
+        """The same with what is said by frames that have not been taken: decoded is larger by as many as they are."""
         skipped = Counter(self._skipped)
-        skipped.update(waiting.skipped)
-        return self._counts(waiting.counts, skipped)
+        for delivery in waiting:
+            skipped.update(delivery.skipped)
+        return self._counts(waiting[-1].counts if waiting else self._source_counts, skipped)
 
     def _counts(self, source: Mapping[str, int], skipped: Mapping[str, int]) -> dict[str, int]:
         counts = {"decoded": 0, **source}

@@ -58,8 +58,7 @@ class Member:
     @property
     def counts(self) -> dict[str, int]:
         """Frame accounting as of now, with what has been read and not taken."""
-        newest = self.reader.newest
-        return self.chain.counts if newest is None else self.chain.counts_with(newest)
+        return self.chain.counts_with(self.reader.frames)
 
     @property
     def frames_waiting(self) -> int:

@@ -1,19 +1,26 @@
-"""A thread a camera that reads its source ahead: files wait for the worker, live cameras keep only the newest frame."""
+"""A thread a camera that reads its source ahead: files wait for the worker, live cameras lose their oldest frames."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from operators.records import CrosscamError
+from operators.records import SECOND_NS, CrosscamError
 from pipeline.camera import Delivery
 from pipeline.sources.base import End, Interrupted, Rejected, Restored, Source
 from pipeline.sources.masking import mask
 
 # Frames of a file decoded ahead: enough to keep the predictor fed, few enough to stay small at 4K.
 READ_AHEAD = 4
+# A live camera's frames wait for so long, event time: a network delivers several at once, a thread wakes late, and a
+# worker that keeps up on the whole is to lose none for it. One that does not keep up is half a second behind, no more.
+LIVE_WAIT_NS = SECOND_NS // 2
+# So many bytes of pictures, whatever their rate: ten of 1080p, two of 4K.
+LIVE_BYTES = 64 * 2**20
+# So many notes: whoever connects and loses again, time after time, fills no memory meanwhile.
+LIVE_NOTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,8 @@ class Reader:
         news: called from the thread whenever something can be taken.
 
     Attributes:
-        behind: why a live camera's frame is replaced by a newer one before it was taken, as the reason it is dropped
-            for: `stale` where the worker is slow.
+        behind: why a live camera's frames are not taken in time, as the reason the oldest are dropped for: `stale`
+            where the worker is slow.
     """
 
     def __init__(self, source: Source, position: bytes | None, news: Callable[[], None]) -> None:
@@ -88,10 +95,10 @@ class Reader:
         return len(self._items)
 
     @property
-    def newest(self) -> Delivery | None:
-        """The last frame that can be taken; it stays where it is."""
+    def frames(self) -> list[Delivery]:
+        """The frames that can be taken, oldest first; they stay where they are."""
         with self._changed:
-            return next((item for item in reversed(self._items) if isinstance(item, Delivery)), None)
+            return [item for item in self._items if isinstance(item, Delivery)]
 
     def stop(self) -> None:
         """Stop reading and wait for the thread, a few seconds at most."""
@@ -135,25 +142,35 @@ class Reader:
 
     def _put(self, item: Item) -> None:
         with self._changed:
+            while self._full(item) and not self._stopped:
+                self._changed.wait()
+            self._items.append(item)
             if self.source.live and isinstance(item, Delivery):
-                self._replace_stale(item)
-            else:
-                while len(self._items) >= READ_AHEAD and not self._stopped:
-                    self._changed.wait()
-                self._items.append(item)
+                self._drop_oldest()
         self._news()
 
-    def _replace_stale(self, item: Delivery) -> None:
-        """Keep the newest frame only; the one it replaces is counted, and what it carried goes along."""
-        rejected = list(item.rejected)
-        skipped: Counter[str] = Counter()
-        kept: deque[Item] = deque()
-        for old in self._items:
-            if isinstance(old, Delivery):
-                skipped.update(old.skipped)
-                skipped[self.behind] += 1
-                rejected = [*old.rejected, *rejected]
-            else:
-                kept.append(old)
-        kept.append(Delivery(item.frame, item.position, item.counts, dict(skipped), tuple(rejected)))
-        self._items = kept
+    def _full(self, item: Item) -> bool:
+        """Whether the source has to wait; a live camera's frame never does."""
+        if not self.source.live:
+            return len(self._items) >= READ_AHEAD
+        return not isinstance(item, Delivery) and sum(not isinstance(i, Delivery) for i in self._items) >= LIVE_NOTES
+
+    def _drop_oldest(self) -> None:
+        """Let go of what has waited too long or is too large; the next frame tells of it, and takes what it carried."""
+        frames = [item for item in self._items if isinstance(item, Delivery)]
+        newest_ns, size, kept = frames[-1].frame.time_ns, 0, 0
+        for delivery in reversed(frames):
+            size += 0 if delivery.frame.image is None else delivery.frame.image.nbytes
+            if kept and (size > LIVE_BYTES or newest_ns - delivery.frame.time_ns > LIVE_WAIT_NS):
+                break
+            kept += 1
+        lost, heir = frames[:-kept], frames[-kept]
+        if not lost:
+            return
+        skipped, rejected = Counter({self.behind: len(lost)}), list[Rejected]()
+        for delivery in (*lost, heir):
+            skipped.update(delivery.skipped)
+            rejected += delivery.rejected
+        gone = {id(delivery) for delivery in lost}
+        told = replace(heir, skipped=dict(skipped), rejected=tuple(rejected))
+        self._items = deque(told if item is heir else item for item in self._items if id(item) not in gone)

@@ -78,7 +78,11 @@ CONNECTED = Metric(
     ("camera",),
 )
 FRAMES_WAITING = Metric(
-    "crosscam_frames_waiting", "gauge", "frames", "Frames read ahead that wait for the worker (at most 4).", ("camera",)
+    "crosscam_frames_waiting",
+    "gauge",
+    "frames",
+    "Frames read ahead that wait for the worker (at most 4 of a file, half a second of a live camera).",
+    ("camera",),
 )
 BATCHES_UNACKNOWLEDGED = Metric(
     "crosscam_batches_unacknowledged",

@@ -248,7 +248,6 @@ def test_a_paced_camera_counts_every_frame_that_it_could_not_wait_for(
     counts = shard.status()["camera-0"]
     dropped = sum(n for key, n in counts.items() if key.startswith("dropped."))
     assert counts["decoded"] == counts["tracked"] + dropped == 30
-    assert np.isfinite(counts["tracked"])
 
 
 def test_while_the_ledger_is_away_files_pause_live_cameras_drop_and_nothing_kept_is_lost(
