@@ -26,9 +26,10 @@ from operators.records import Detections
 from pipeline.address import Place
 from pipeline.analysis import CameraAnalysis
 from pipeline.camera import CameraChain, Describer, Embedder, Tracker
+from pipeline.commit_order import CommitOrder
 from pipeline.config import Camera, Site
 from pipeline.config_rules import Snapshots
-from pipeline.fusion_service import Engine, FusionService, Parts
+from pipeline.fusion_service import FusionService
 from pipeline.fusion_settings import fusion_settings, site_flow_settings
 from pipeline.health import HealthServer
 from pipeline.incident_pictures import IncidentPictures, Keeping
@@ -38,6 +39,7 @@ from pipeline.member import Member
 from pipeline.metrics.recorder import Recorder, Silent
 from pipeline.metrics.shard_watch import ShardWatch
 from pipeline.metrics.site_watch import SiteWatch
+from pipeline.parts import Engine, Parts
 from pipeline.reader import Reader
 from pipeline.schema.codec import open_codec
 from pipeline.shard import Detector, OpenMember, Shard
@@ -354,14 +356,10 @@ def build_service(
     parts = build_parts(site)
     ledger = build_writer(site, lambda message: service.on_wait(message))
     service = FusionService(
-        site=site.site,
-        cameras=parts.cameras,
-        interval_ns=site.interval_ns,
-        idle_timeout=site.idle_timeout,
+        order=CommitOrder(site.site, parts.cameras, site.interval_ns, site.idle_timeout, clock),
         engine=parts.engine,
         ledger=ledger,
         encode=open_codec(site.ledger.codec).encode,
-        clock=clock,
         watch=SiteWatch(recorder or Silent(), parts.by_the_clock),
         health=None if site.health is None else HealthServer(site.health.host, site.health.port),
     )

@@ -6,17 +6,20 @@ others back after `idle_timeout`; files never do.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mtmct.records import CameraBatch
 from operators.records import CrosscamError, StateError, pack, reading_state, unpack
-from pipeline.lane import VERSION, Entry, Lane, SupersededError
+from pipeline.lane import VERSION, Entry, Lane, OutOfStepError, Resume, SupersededError
 from pipeline.notes import late_letter
 
 SITE_KEY = "site"
 CAMERA = "camera/"
+# Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
+MAX_EARLY = 64
 
 
 class CommitOrder:
@@ -30,6 +33,7 @@ class CommitOrder:
         clock: monotonic seconds.
 
     Attributes:
+        site, clock: as given.
         lanes: the site's cameras.
         last_interval: that has been committed; None before the first.
         finished: the ledger holds a run that has come to its end.
@@ -41,12 +45,12 @@ class CommitOrder:
         cameras: Mapping[str, bool],
         interval_ns: int,
         idle_timeout: float,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._site = site
+        self.site = site
         self._interval_ns = interval_ns
         self._idle_timeout = idle_timeout
-        self._clock = clock
+        self.clock = clock
         self.lanes = {camera: Lane(live) for camera, live in cameras.items()}
         self._gone: dict[str, bytes] = {}  # what the ledger keeps of cameras that are not part of the site any more
         self.last_interval: int | None = None
@@ -55,7 +59,7 @@ class CommitOrder:
     @property
     def now_ns(self) -> int | None:
         """Event time up to which everything is committed; None before the first commit."""
-        return None if self.last_interval is None else (self.last_interval + 1) * self._interval_ns
+        return None if self.last_interval is None else self.end_ns(self.last_interval)
 
     @property
     def over(self) -> bool:
@@ -70,18 +74,70 @@ class CommitOrder:
             CrosscamError: it never was one.
         """
         if camera in self._gone and camera not in self.lanes:
-            raise SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more")
+            raise SupersededError(f"camera {camera!r} is not part of site {self.site!r} any more")
         if camera not in self.lanes:
-            raise CrosscamError(f"camera {camera!r} is not part of site {self._site!r}; add it to the site's file")
+            raise CrosscamError(f"camera {camera!r} is not part of site {self.site!r}; add it to the site's file")
         return self.lanes[camera]
+
+    @property
+    def look_again_s(self) -> float | None:
+        """Seconds after which to ask again what is ready: nothing else would notice that a live camera is silent."""
+        return min(1.0, self._idle_timeout / 4) if any(lane.live for lane in self.lanes.values()) else None
+
+    def end_ns(self, interval: int) -> int:
+        """Event time at which an interval ends."""
+        return (interval + 1) * self._interval_ns
+
+    def take_over(self, camera: str, first_epoch: int, retry_failed: bool) -> Resume:
+        """A new worker takes the camera over; what an earlier one sent and is not committed is forgotten.
+
+        Args:
+            camera: camera id.
+            first_epoch: the lowest that it may have.
+            retry_failed: try a source again that has failed before.
+        """
+        lane = self.lane(camera)
+        lane.drop_queue(_superseded(camera))
+        lane.epoch, lane.attached, lane.heard = max(lane.epoch + 1, first_epoch), True, self.clock()
+        if lane.failed is not None and retry_failed and not self.finished:
+            lane.take_up_again(self.now_ns or 0)
+        nothing_left = self.finished or lane.final or lane.failed is not None
+        return Resume(lane.epoch, lane.committed, lane.state, nothing_left)
+
+    def attach(self, camera: str, epoch: int) -> int:
+        """A worker goes on with a fusion that was restarted: the sequence number that it shall send from.
+
+        Raises:
+            SupersededError: a later worker has the camera.
+        """
+        lane = self.lane(camera)
+        if epoch < lane.epoch:
+            raise _superseded(camera)
+        lane.drop_queue(OutOfStepError(f"camera {camera!r}: attached anew"))
+        lane.epoch, lane.attached, lane.heard = epoch, True, self.clock()
+        return lane.committed
+
+    def heard(self, batch: CameraBatch) -> Lane:
+        """A batch has come: the lane that it is for.
+
+        Raises:
+            SupersededError: a later worker has the camera.
+            OutOfStepError: its worker has not attached, or batches are missing before it.
+        """
+        lane = self.lane(batch.camera)
+        if batch.epoch < lane.epoch:
+            raise _superseded(batch.camera)
+        if not lane.attached or batch.epoch > lane.epoch or batch.sequence > lane.expected + MAX_EARLY:
+            raise OutOfStepError(f"camera {batch.camera!r}: batch {batch.sequence} is not expected now")
+        lane.heard = self.clock()
+        return lane
 
     def ready(self) -> int | None:
         """The interval that can be committed now."""
         interval = self._next_interval()
         if interval is None:
             return None
-        end = (interval + 1) * self._interval_ns
-        if all(self._lets_pass(lane, end) for lane in self.lanes.values()):
+        if all(self._lets_pass(lane, self.end_ns(interval)) for lane in self.lanes.values()):
             return interval
         # A camera that was added catches up: what it sends of intervals that are out would else wait for itself.
         late = any(lane.queue and lane.queue[0][0].interval < interval for lane in self.lanes.values())
@@ -102,7 +158,7 @@ class CommitOrder:
             return batch
         lane = self.lanes[batch.camera]
         lane.late += len(batch.tracklets)
-        letters = tuple(late_letter(self._site, tracklet) for tracklet in batch.tracklets if len(tracklet))
+        letters = tuple(late_letter(self.site, tracklet) for tracklet in batch.tracklets if len(tracklet))
         return replace(batch, interval=interval, tracklets=(), deadletters=(*batch.deadletters, *letters))
 
     def committed(self, entries: Sequence[Entry], interval: int) -> None:
@@ -118,7 +174,7 @@ class CommitOrder:
             lane.restore(self._gone[camera])
             lane.final = False
         lane.take_up_again(self.now_ns or 0)
-        lane.heard = self._clock()
+        lane.heard = self.clock()
         return lane
 
     def change(self, cameras: Mapping[str, bool], added: Mapping[str, Lane], removed: Sequence[str]) -> None:
@@ -132,7 +188,7 @@ class CommitOrder:
         lanes = {**self.lanes, **added}
         for camera in removed:
             lane = lanes[camera]
-            lane.drop_queue(SupersededError(f"camera {camera!r} is not part of site {self._site!r} any more"))
+            lane.drop_queue(SupersededError(f"camera {camera!r} is not part of site {self.site!r} any more"))
             self._gone[camera] = lane.packed()
         self.lanes = {camera: lanes[camera] for camera in cameras}
         for camera, live in cameras.items():
@@ -161,12 +217,12 @@ class CommitOrder:
         )
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Go on from what the ledger kept.
+        """Go on from what the ledger kept; silence counts from now on.
 
         Raises:
             StateError: it is damaged, or of another version or interval.
         """
-        with reading_state(f"site {self._site!r}"):
+        with reading_state(f"site {self.site!r}"):
             known = self._restore_site(state)
             for key, data in state.items():
                 if key.startswith(CAMERA):
@@ -177,6 +233,8 @@ class CommitOrder:
                         self.lanes[camera].final &= camera in known
                     else:
                         self._gone[camera] = data
+        for lane in self.lanes.values():
+            lane.heard = self.clock()
 
     def _restore_site(self, state: Mapping[str, bytes]) -> Sequence[str]:
         known: Sequence[str] = list(self.lanes)
@@ -184,7 +242,7 @@ class CommitOrder:
             site = unpack(state[SITE_KEY])
             if site["version"] != VERSION or site["interval_ns"] != self._interval_ns:
                 raise StateError(
-                    f"site {self._site!r}: its ledger was written with interval {site['interval_ns'] / 1e9:g}s (state "
+                    f"site {self.site!r}: its ledger was written with interval {site['interval_ns'] / 1e9:g}s (state "
                     f"version {site['version']}), this run has {self._interval_ns / 1e9:g}s (state version {VERSION}); "
                     "use the same interval and build, or start a new ledger"
                 )
@@ -217,4 +275,8 @@ class CommitOrder:
     def _lets_pass(self, lane: Lane, end_ns: int) -> bool:
         if lane.watermark_ns >= end_ns:
             return True
-        return lane.live and self._clock() - lane.heard > self._idle_timeout
+        return lane.live and self.clock() - lane.heard > self._idle_timeout
+
+
+def _superseded(camera: str) -> SupersededError:
+    return SupersededError(f"camera {camera!r}: another worker has taken it over")

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from mtmct.records import CameraBatch, Commit, Record
 from operators.records import CrosscamError, reading_state
@@ -20,18 +18,17 @@ from pipeline.changes import Changes
 from pipeline.clock_watch import ClockWatch
 from pipeline.commit_order import CAMERA, SITE_KEY, CommitOrder
 from pipeline.health import HealthServer, answered_by
-from pipeline.lane import OutOfStepError, Resume, StoppedError, SupersededError
+from pipeline.lane import Resume, StoppedError
 from pipeline.ledger.base import Encoded, LedgerWriter
 from pipeline.metrics.catalogue import COMMIT_SECONDS, FUSE_SECONDS
 from pipeline.metrics.recorder import Silent
 from pipeline.metrics.site_watch import EVERY_S, SiteWatch
 from pipeline.notes import change_event
+from pipeline.parts import Engine, Parts
 
 END_OF_TIME = 2**63 - 1
 # How long a camera that was taken out may take to end in good order.
 LEAVING_S = 5.0
-# Ray does not promise that calls of an async actor begin in the order they were made: so many may overtake one.
-MAX_EARLY = 64
 # A camera's epochs count from the ledger's, which is stored as soon as fusion opens it: a fusion that dies before it
 # has committed anything leaves no epoch that its successor gives to another worker.
 EPOCHS_A_FUSION = 2**24
@@ -39,37 +36,14 @@ EPOCHS_A_FUSION = 2**24
 _log = logging.getLogger(__name__)
 
 
-class Engine(Protocol):
-    """What the service needs of a FusionEngine."""
-
-    def advance(self, batches: Sequence[CameraBatch], watermark_ns: int) -> Commit: ...
-    def restore(self, state: Mapping[str, bytes]) -> None: ...
-    def snapshot(self) -> dict[str, bytes]: ...
-    def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What depends on the site's cameras: their ids and whether they are live, the engine, and which of them keep to
-    the wall clock."""
-
-    cameras: Mapping[str, bool]
-    engine: Engine
-    by_the_clock: Collection[str] = ()
-
-
 class FusionService:
     """Orders, fuses and commits the batches of one site.
 
     Args:
-        site: site name.
-        cameras: id of every camera, and whether it is live.
-        interval_ns: length of a commit interval.
-        idle_timeout: seconds after which a silent live camera stops holding the others back.
+        order: in which the site's cameras are committed.
         engine: makes identities.
         ledger: takes the commits; opened by `start`.
         encode: a record as the ledger stores it.
-        clock: monotonic seconds.
         watch: records how it goes; nobody does if not given.
         health: answers probes; opened by `start`.
     """
@@ -77,25 +51,17 @@ class FusionService:
     def __init__(
         self,
         *,
-        site: str,
-        cameras: Mapping[str, bool],
-        interval_ns: int,
-        idle_timeout: float,
+        order: CommitOrder,
         engine: Engine,
         ledger: LedgerWriter,
         encode: Callable[[Record], Encoded],
-        clock: Callable[[], float] = time.monotonic,
         watch: SiteWatch | None = None,
         health: HealthServer | None = None,
     ) -> None:
-        self._site = site
-        self._interval_ns = interval_ns
-        self._idle_timeout = idle_timeout
-        self._order = CommitOrder(site, cameras, interval_ns, idle_timeout, clock)
+        self._order = order
         self._engine = engine
         self._ledger = ledger
         self._encode = encode
-        self._clock = clock
         self._watch = watch or SiteWatch(Silent())
         self._health = health
         self._clocks = ClockWatch()
@@ -123,7 +89,7 @@ class FusionService:
         self.waiting_for = message
         _log.warning(message)
         if self._stopping:
-            raise StoppedError(f"site {self._site!r}: stopped while waiting for the ledger")
+            raise StoppedError(f"site {self._order.site!r}: stopped while waiting for the ledger")
 
     async def start(self) -> None:
         """Open the ledger, restore the state of the last commit, begin to commit. Once; later calls wait for it.
@@ -144,14 +110,11 @@ class FusionService:
                         )
                     state = await self._call(self._ledger.open)
                     self._order.restore(state)
-                    with reading_state(f"site {self._site!r}"):
+                    with reading_state(f"site {self._order.site!r}"):
                         self._engine.restore(state)
                 except CrosscamError as error:
                     self._error = error
                     raise
-                now = self._clock()
-                for lane in self._order.lanes.values():
-                    lane.heard = now
                 self._watch.restored(state, self._order.lanes)
                 self._clocks.restored(state)
                 self._task = asyncio.create_task(self._run())
@@ -166,18 +129,11 @@ class FusionService:
             retry_failed: try a source again that has failed before; false in a run that has seen it fail.
         """
         await self.start()
-        lane = self._order.lane(camera)
         async with self._committing:
-            lane.drop_queue(SupersededError(f"camera {camera!r}: another worker has taken it over"))
-            lane.epoch = max(lane.epoch, (self._ledger.epoch - 1) * EPOCHS_A_FUSION) + 1
-            lane.attached = True
-            lane.heard = self._clock()
+            resume = self._order.take_over(camera, (self._ledger.epoch - 1) * EPOCHS_A_FUSION + 1, retry_failed)
             self._watch.taken_over(camera)
             _log.info("a worker has taken over camera %s", camera, extra={"fields": {"camera": camera}})
-            if lane.failed is not None and retry_failed and not self._order.finished:
-                lane.take_up_again(self._order.now_ns or 0)
-            nothing_left = self._order.finished or lane.final or lane.failed is not None
-            return Resume(lane.epoch, lane.committed, lane.state, nothing_left)
+            return resume
 
     async def attach(self, camera: str, epoch: int) -> int:
         """A worker goes on after fusion itself was restarted: the sequence number that it shall send from.
@@ -186,14 +142,8 @@ class FusionService:
             SupersededError: a later worker has the camera.
         """
         await self.start()
-        lane = self._order.lane(camera)
         async with self._committing:
-            if epoch < lane.epoch:
-                raise SupersededError(f"camera {camera!r}: another worker has taken it over")
-            lane.epoch, lane.attached = epoch, True
-            lane.drop_queue(OutOfStepError(f"camera {camera!r}: attached anew"))
-            lane.heard = self._clock()
-            return lane.committed
+            return self._order.attach(camera, epoch)
 
     async def submit(self, batch: CameraBatch) -> None:
         """Take one batch; returns once it is committed. A repeated delivery is recognised and waits for the first.
@@ -203,12 +153,7 @@ class FusionService:
             OutOfStepError: fusion has restarted or a batch is missing; `attach`, then send from there.
         """
         await self.start()
-        lane = self._order.lane(batch.camera)
-        if batch.epoch < lane.epoch:
-            raise SupersededError(f"camera {batch.camera!r}: another worker has taken it over")
-        if not lane.attached or batch.epoch > lane.epoch or batch.sequence > lane.expected + MAX_EARLY:
-            raise OutOfStepError(f"camera {batch.camera!r}: batch {batch.sequence} is not expected now")
-        lane.heard = self._clock()
+        lane = self._order.heard(batch)
         if batch.sequence < lane.committed:
             return
         waiting = lane.waiting_for(batch.sequence)
@@ -294,21 +239,21 @@ class FusionService:
             CrosscamError: committing has become impossible.
         """
         await self.start()
-        until = self._clock() + LEAVING_S
-        while self._clock() < until and not all(self._order.lanes[camera].over for camera in changes.removed):
+        until = self._order.clock() + LEAVING_S
+        while self._order.clock() < until and not all(self._order.lanes[camera].over for camera in changes.removed):
             await asyncio.sleep(0.05)
         async with self._committing:
             if self._error is not None:
                 raise self._error
             if self._order.finished:
-                raise CrosscamError(f"site {self._site!r} has just come to its end: nothing was changed")
+                raise CrosscamError(f"site {self._order.site!r} has just come to its end: nothing was changed")
             now_ns = self._order.now_ns or 0
             await self._call(lambda: parts.engine.restore(self._engine.snapshot()))
             added = {camera: self._order.joining(camera, parts.cameras[camera]) for camera in changes.added}
             state: dict[str, bytes | None] = {CAMERA + camera: lane.packed() for camera, lane in added.items()}
             state[SITE_KEY] = self._order.packed(self._order.last_interval, finished=False, cameras=list(parts.cameras))
             try:
-                await self._call(self._store, [change_event(self._site, changes, now_ns)], state)
+                await self._call(self._store, [change_event(self._order.site, changes, now_ns)], state)
             except CrosscamError as error:
                 self._fail(error)
                 raise
@@ -363,17 +308,14 @@ class FusionService:
                 if self._order.over:
                     await self._finish()
                     return
-                live = any(lane.live for lane in self._order.lanes.values())
-                # The wake-up serves the idle time-out, which nothing else would notice.
-                timeout = min(1.0, self._idle_timeout / 4) if live else None
                 try:
-                    await asyncio.wait_for(self._news.wait(), timeout)
+                    await asyncio.wait_for(self._news.wait(), self._order.look_again_s)
                 except TimeoutError:
                     continue
         except CrosscamError as error:
             self._fail(error)
         except Exception as error:
-            self._fail(CrosscamError(f"site {self._site!r}: fusion broke ({type(error).__name__}: {error})"))
+            self._fail(CrosscamError(f"site {self._order.site!r}: fusion broke ({type(error).__name__}: {error})"))
             raise
 
     async def _look(self) -> None:
@@ -403,7 +345,7 @@ class FusionService:
         batches = [self._order.on_time(batch, interval) for batch, _ in taken]
         # 2. Fuse. 3. Commit records and state in one step.
         with self._watch.timed(FUSE_SECONDS):
-            commit = await self._call(self._engine.advance, batches, (interval + 1) * self._interval_ns)
+            commit = await self._call(self._engine.advance, batches, self._order.end_ns(interval))
         await self._write(commit, batches, interval, finished=False)
         # 4. Only now is it true: remember, and acknowledge.
         self._order.committed(taken, interval)

@@ -34,6 +34,7 @@ from mtmct.records import IDENTITIES, TRACKS, CameraBatch, Record
 from mtmct.site_evaluation import SiteEvaluation, evaluate_site
 from operators.records import SECOND_NS
 from pipeline.assembly import appearance_of, build_shard, build_topology
+from pipeline.commit_order import CommitOrder
 from pipeline.config import Site
 from pipeline.config_file import load
 from pipeline.config_fusion import Fusion
@@ -60,10 +61,7 @@ def committed(site: Site, engine: Engine, send: Send, live: bool = False) -> lis
     ledger = MemoryLedger()
     fusion = LocalFusion(
         lambda: FusionService(
-            site=site.site,
-            cameras={camera.id: live for camera in site.cameras},
-            interval_ns=site.interval_ns,
-            idle_timeout=PATIENCE_S,
+            order=CommitOrder(site.site, {camera.id: live for camera in site.cameras}, site.interval_ns, PATIENCE_S),
             engine=engine(),
             ledger=MemoryWriter(ledger),
             encode=open_codec().encode,

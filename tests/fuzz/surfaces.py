@@ -35,6 +35,7 @@ from mutations import junk, mutated, spliced  # noqa: E402
 
 from operators.records import CrosscamError, Frame, pack, unpack  # noqa: E402
 from pipeline.assembly import build_opening, build_parts, build_shard  # noqa: E402
+from pipeline.commit_order import CommitOrder  # noqa: E402
 from pipeline.config import Site  # noqa: E402
 from pipeline.config_file import parse  # noqa: E402
 from pipeline.fusion_service import FusionService  # noqa: E402
@@ -305,9 +306,11 @@ def _site() -> Site:
 def _service(ledger: MemoryLedger, before: Callable[[int], None] = lambda number: None) -> FusionService:
     parts = build_parts(_site())
     return FusionService(
-        site="plaza", cameras=parts.cameras, interval_ns=_site().interval_ns, idle_timeout=10.0, engine=parts.engine,
-        ledger=MemoryWriter(ledger, before), encode=open_codec().encode,
-    )  # fmt: skip
+        order=CommitOrder("plaza", parts.cameras, _site().interval_ns, 10.0),
+        engine=parts.engine,
+        ledger=MemoryWriter(ledger, before),
+        encode=open_codec().encode,
+    )
 
 
 @cache

@@ -16,6 +16,7 @@ from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from mtmct.search import search
 from mtmct.topology import Topology
 from pipeline.address import Place
+from pipeline.commit_order import CommitOrder
 from pipeline.erase import erase_identity
 from pipeline.explain import explain
 from pipeline.fusion_service import FusionService
@@ -100,10 +101,7 @@ def test_a_service_that_goes_on_erases_between_two_commits() -> None:
 
     async def scenario() -> None:
         service = FusionService(
-            site="plaza",
-            cameras={"east": False, "west": False},
-            interval_ns=SECOND,
-            idle_timeout=10,
+            order=CommitOrder("plaza", {"east": False, "west": False}, SECOND, 10.0),
             engine=FusionEngine("plaza", Topology([])),
             ledger=MemoryWriter(ledger),
             encode=open_codec().encode,

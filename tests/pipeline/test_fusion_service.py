@@ -14,6 +14,7 @@ import pytest
 
 from mtmct.records import TRACKS, CameraBatch, Commit, Record, Tracklet
 from operators.records import CrosscamError, StateError
+from pipeline.commit_order import CommitOrder
 from pipeline.fusion_service import END_OF_TIME, FusionService
 from pipeline.lane import OutOfStepError, StoppedError, SupersededError
 from pipeline.ledger.base import FencedError
@@ -63,14 +64,10 @@ class Bench:
         self.engine = NotingEngine()
         self.clock = Clock()
         self.service = FusionService(
-            site="plaza",
-            cameras=cameras,
-            interval_ns=interval_ns,
-            idle_timeout=0.2,
+            order=CommitOrder("plaza", cameras, interval_ns, 0.2, self.clock),
             engine=self.engine,
             ledger=MemoryWriter(self.ledger),
             encode=open_codec().encode,
-            clock=self.clock,
         )
 
     def values(self, topic: str) -> list[dict[str, Any]]:

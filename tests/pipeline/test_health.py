@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mtmct.records import Commit
+from pipeline.commit_order import CommitOrder
 from pipeline.config import Health
 from pipeline.fusion_service import FusionService
 from pipeline.health import HealthError, HealthServer
@@ -38,10 +39,7 @@ def site(ledger: MemoryLedger) -> Iterator[tuple[LocalFusion, HealthServer]]:
 
     def build() -> FusionService:
         return FusionService(
-            site="plaza",
-            cameras={"north": True},
-            interval_ns=10**9,
-            idle_timeout=10,
+            order=CommitOrder("plaza", {"north": True}, 10**9, 10.0),
             engine=Engine(),
             ledger=MemoryWriter(ledger),
             encode=open_codec().encode,

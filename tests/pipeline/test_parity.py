@@ -13,6 +13,7 @@ from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.mot_text import find_ground_truth
 from mtmct.records import CameraBatch
 from mtmct.topology import Topology
+from pipeline.commit_order import CommitOrder
 from pipeline.config_file import load
 from pipeline.fusion_service import FusionService
 from pipeline.ledger.base import Encoded
@@ -30,10 +31,7 @@ def committed(arrivals: list[CameraBatch]) -> list[Encoded]:
 
     async def scenario() -> None:
         service = FusionService(
-            site="plaza",
-            cameras={"east": False, "west": False},
-            interval_ns=SECOND,
-            idle_timeout=10,
+            order=CommitOrder("plaza", {"east": False, "west": False}, SECOND, 10.0),
             engine=FusionEngine("plaza", Topology([])),
             ledger=MemoryWriter(ledger),
             encode=open_codec().encode,

@@ -17,6 +17,7 @@ from mtmct.records import DEADLETTER, EVENTS, TRACKS, CameraBatch
 from operators.records import Detections
 from pipeline.assembly import build_engine, build_shard, build_source
 from pipeline.camera import Delivery
+from pipeline.commit_order import CommitOrder
 from pipeline.config import Site
 from pipeline.config_file import parse
 from pipeline.fusion_service import FusionService
@@ -49,11 +50,9 @@ class Plant:
         self.fusion = LocalFusion(lambda: self.service(MemoryWriter(self.ledger, self.before_commit)))
 
     def service(self, ledger: LedgerWriter) -> FusionService:
+        live = {camera.id: build_source(self.site, camera).live for camera in self.site.cameras}
         return FusionService(
-            site=self.site.site,
-            cameras={camera.id: build_source(self.site, camera).live for camera in self.site.cameras},
-            interval_ns=self.site.interval_ns,
-            idle_timeout=4.0,
+            order=CommitOrder(self.site.site, live, self.site.interval_ns, 4.0),
             engine=build_engine(self.site),
             ledger=ledger,
             encode=open_codec().encode,
