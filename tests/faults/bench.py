@@ -33,9 +33,10 @@ for folder in (
 ):
     sys.path.insert(0, str(folder))
 import server as kafka  # noqa: E402
-from driver import PATIENCE_S, FaultError, Run  # noqa: E402
+from driver import Run  # noqa: E402
 from faulty_link import FaultyLink  # noqa: E402
 from recorded_site import FPS, Contents, contents, parent_of, sqlite, write_walkers  # noqa: E402
+from waiting import PATIENCE_S, FaultError  # noqa: E402
 
 CAMERAS = ("east", "west")
 ACTORS = 1 + len(CAMERAS)

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from waiting import PATIENCE_S, FaultError, Told
 
 HERE = Path(__file__).resolve().parent
-PATIENCE_S = 300.0
-
-
-class FaultError(Exception):
-    """A run did not do what it has to, in one sentence."""
 
 
 class Run:
@@ -30,6 +29,7 @@ class Run:
         pids: of the actors.
         waits: what the ledger waits for.
         said: why it ended, where it ended with an error.
+        until: waits for something that the driver tells.
     """
 
     def __init__(self, site: Path, namespace: str | None = None) -> None:
@@ -37,7 +37,8 @@ class Run:
         self.pids: dict[str, int] = {}
         self.waits: str | None = None
         self.said: str | None = None
-        self._heard = threading.Condition()
+        self._told = Told(self.state)
+        self.until = self._told.until
         self.process = subprocess.Popen(
             [sys.executable, HERE / "run_site.py", site, *([namespace] if namespace else [])],
             stdout=subprocess.PIPE,
@@ -51,28 +52,16 @@ class Run:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if not line.startswith("{"):
-                continue  # Ray's own
-            told = json.loads(line)
-            with self._heard:
-                self.commits, self.pids = told.get("commits", self.commits), told.get("pids", self.pids)
-                self.waits, self.said = told.get("waits"), told.get("error", self.said)
-                self._heard.notify_all()
-        with self._heard:
-            self._heard.notify_all()
+        try:
+            for line in self.process.stdout:
+                if line.startswith("{"):  # and is not Ray's own
+                    self._told.tell(partial(self._take, json.loads(line)))
+        finally:
+            self._told.tell(over=True)
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something that the driver tells.
-
-        Raises:
-            FaultError: it does not come to that.
-        """
-        with self._heard:
-            ended = self._heard.wait_for(lambda: condition() or not self._listener.is_alive(), PATIENCE_S)
-            met = condition()
-        if not met:
-            raise FaultError(f"{what}: {'the run has ended' if ended else 'nothing happens'}; {self.state()}")
+    def _take(self, told: dict[str, Any]) -> None:
+        self.commits, self.pids = told.get("commits", self.commits), told.get("pids", self.pids)
+        self.waits, self.said = told.get("waits"), told.get("error", self.said)
 
     def under_way(self, actors: int) -> None:
         """Wait until a few commits are made and the process ids of so many actors are known."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
-from driver import PATIENCE_S, FaultError
+from waiting import PATIENCE_S, FaultError, Told
 
 from pipeline.config import Site
 from pipeline.launch import Supervisor
@@ -17,39 +16,28 @@ class InThread:
 
     Attributes:
         progress: as last told.
+        until: waits for something that shows in the progress, or with it.
     """
 
     def __init__(self, site: Site) -> None:
         self.progress = Progress()
-        self._heard = threading.Condition()
         self._error: BaseException | None = None
+        self._told = Told(lambda: str(self._error or self.progress))
+        self.until = self._told.until
         self._supervisor = Supervisor(site, self._hear)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _hear(self, progress: Progress) -> None:
-        with self._heard:
-            self.progress = progress
-            self._heard.notify_all()
+        self.progress = progress
+        self._told.tell()
 
     def _run(self) -> None:
         try:
             self._supervisor.run()
         except BaseException as error:
             self._error = error
-        with self._heard:
-            self._heard.notify_all()
-
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something that shows in the progress, or with it.
-
-        Raises:
-            FaultError: it does not come to that.
-        """
-        with self._heard:
-            self._heard.wait_for(lambda: condition() or not self._thread.is_alive(), PATIENCE_S)
-        if not condition():
-            raise FaultError(f"{what}: it does not come to that; {self._error or self.progress}")
+        self._told.tell(over=True)
 
     def stop(self) -> None:
         """End the site in good order."""

@@ -25,9 +25,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bench import Bench, Fault, Recovery, Result  # isort: skip - finds the helpers of the next two
-from driver import PATIENCE_S, FaultError, Run
+from driver import Run
 from faulty_link import END_TXN, FaultyLink
 from faulty_link import Fault as Cut
+from waiting import PATIENCE_S, FaultError
 
 _BACK = "the next commit after the fault"
 

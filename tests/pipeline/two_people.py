@@ -8,7 +8,7 @@ import numpy as np
 
 from mtmct.counting import CountingEngine
 from mtmct.fusion import END_OF_TIME, FusionEngine
-from mtmct.records import CameraBatch, Tracklet
+from mtmct.records import TRACKS, CameraBatch, Tracklet
 from mtmct.site_flow import SiteFlow, SiteFlowSettings
 from mtmct.topology import Topology
 from operators.records import pack
@@ -87,3 +87,30 @@ def write(
             [open_codec().encode(record) for record in commit.records], {**commit.state, SITE_KEY: pack(site)}
         )
     writer.close()
+
+
+class Running:
+    """The site as it runs: it commits a second when it is told to.
+
+    Attributes:
+        site: its name.
+        tracks: records of that topic so far.
+    """
+
+    def __init__(self, writer: LedgerWriter, site: str = "plaza") -> None:
+        self.site = site
+        self.tracks = 0
+        self._engine = FusionEngine(site, Topology([]))
+        self._writer = writer
+        self._writer.open()
+        self._steps = batches()
+
+    def commit(self, seconds: int = 1) -> None:
+        for _ in range(seconds):
+            watermark, made = next(self._steps)
+            commit = self._engine.advance(made, watermark)
+            self.tracks += sum(record.topic == TRACKS for record in commit.records)
+            self._writer.commit([open_codec().encode(record) for record in commit.records], commit.state)
+
+    def close(self) -> None:
+        self._writer.close()

@@ -5,56 +5,38 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from two_people import batches
+from two_people import Running
 
-from mtmct.fusion import FusionEngine
-from mtmct.topology import Topology
 from pipeline.address import find
 from pipeline.ledger.kafka import KafkaWriter
-from pipeline.schema.codec import open_codec
 from pipeline.serve.app import Options, create_app
 
 pytestmark = pytest.mark.kafka
 
 
-class Running:
-    """A site that commits a second to Kafka when it is told to."""
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self.site = f"plaza-{uuid.uuid4().hex[:8]}"
-        self.address = f"kafka://{settings['bootstrap_servers']}/{self.site}"
-        self.tracks = 0
-        self._engine = FusionEngine(self.site, Topology([]))
-        self._writer = KafkaWriter(self.site, settings)
-        self._writer.open()
-        self._steps = batches()
-
-    def commit(self, seconds: int = 1) -> None:
-        for _ in range(seconds):
-            watermark, made = next(self._steps)
-            commit = self._engine.advance(made, watermark)
-            self.tracks += sum(record.topic == "tracks" for record in commit.records)
-            self._writer.commit([open_codec().encode(record) for record in commit.records], commit.state)
-
-    def close(self) -> None:
-        self._writer.close()
+@pytest.fixture
+def address(kafka_settings: dict[str, Any]) -> str:
+    return f"kafka://{kafka_settings['bootstrap_servers']}/plaza-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
-def running(kafka_settings: dict[str, Any]) -> Iterator[Running]:
-    running = Running(kafka_settings)
-    running.commit(3)
-    yield running
-    running.close()
+def running(kafka_settings: dict[str, Any], address: str) -> Iterator[Running]:
+    site = address.rpartition("/")[2]
+    with closing(Running(KafkaWriter(site, kafka_settings), site)) as running:
+        running.commit(3)
+        yield running
 
 
-def test_a_site_in_kafka_is_served_watched_searched_and_taken_up_again(running: Running, tmp_path: Path) -> None:
-    app = create_app(find(running.address), Options(page=False, local=False, work=tmp_path))
+def test_a_site_in_kafka_is_served_watched_searched_and_taken_up_again(
+    running: Running, address: str, tmp_path: Path
+) -> None:
+    app = create_app(find(address), Options(page=False, local=False, work=tmp_path))
     with TestClient(app) as client:
         assert app.served.feed.wait_until_caught_up(60), app.served.feed.error
         assert client.get("/readyz").status_code == 200
@@ -85,9 +67,11 @@ def test_a_site_in_kafka_is_served_watched_searched_and_taken_up_again(running: 
         assert found.status_code == 200 and [one["identity"] for one in found.json()] == names[1:]
 
 
-def test_one_who_comes_back_after_a_restart_of_the_service_misses_nothing(running: Running, tmp_path: Path) -> None:
+def test_one_who_comes_back_after_a_restart_of_the_service_misses_nothing(
+    running: Running, address: str, tmp_path: Path
+) -> None:
     def watched(query: dict[str, str], expected: int) -> tuple[list[tuple[str, int, int]], dict[str, str]]:
-        app = create_app(find(running.address), Options(page=False, local=False, work=tmp_path))
+        app = create_app(find(address), Options(page=False, local=False, work=tmp_path))
         heard: list[tuple[str, int, int]] = []
         with TestClient(app) as client:
             assert app.served.feed.wait_until_caught_up(60), app.served.feed.error

@@ -5,36 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from two_people import batches
+from two_people import Running
 
-from mtmct.fusion import FusionEngine
-from mtmct.topology import Topology
 from pipeline.address import find
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
-from pipeline.schema.codec import open_codec
 from pipeline.serve.app import Options, create_app
-
-
-class Running:
-    """A site that commits a second when it is told to."""
-
-    def __init__(self, path: Path) -> None:
-        self._engine = FusionEngine("plaza", Topology([]))
-        self._writer = SqliteWriter(path, "plaza")
-        self._writer.open()
-        self._steps = batches()
-
-    def commit(self, seconds: int = 1) -> None:
-        for _ in range(seconds):
-            watermark, made = next(self._steps)
-            commit = self._engine.advance(made, watermark)
-            self._writer.commit([open_codec().encode(record) for record in commit.records], commit.state)
 
 
 @pytest.fixture
@@ -43,10 +24,10 @@ def ledger(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def running(ledger: Path) -> Running:
-    running = Running(ledger)
-    running.commit(3)
-    return running
+def running(ledger: Path) -> Iterator[Running]:
+    with closing(Running(SqliteWriter(ledger, "plaza"))) as running:
+        running.commit(3)
+        yield running
 
 
 @pytest.fixture
