@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mtmct.coincidence import PairWindow
-from mtmct.columns import TrackTable
 from mtmct.evidence import Judge, Score
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.movement import NEVER
-from mtmct.reach import identities_beside, latest_of_each, recently_left, within_reach
+from mtmct.reach import latest_of_each, recently_left, within_reach
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
 from mtmct.topology import Float64, Topology
@@ -74,6 +72,7 @@ class Candidates:
         self._now_ns = now_ns
         self._topology = topology
         self._alike: dict[int, set[int]] = {}
+        self._reached: dict[int, list[int]] = {}
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
         table, columns = tracks.columns.table(tracks.tracks), tracks.columns
@@ -84,7 +83,8 @@ class Candidates:
         self._in_view_set = frozenset(self._in_view.tolist())
 
     def look_up(self, tracks: Sequence[LocalTrack]) -> None:
-        """Search the gallery for all these tracks in one go."""
+        """Search the gallery for all these tracks in one go, and for who could have come to where they began."""
+        self._reach(tracks)
         seen = [track for track in tracks if len(track.looks)]
         if len(self._gallery) < _LARGE:
             self._look_up(seen, None)
@@ -114,30 +114,33 @@ class Candidates:
 
     def all_of(self, tracks: Sequence[LocalTrack]) -> list[list[Identity]]:
         """Identities to score for each of some tracks, by number."""
-        if not tracks:
-            return []
-        table, columns = self._tracks.columns.table(self._tracks.tracks), self._tracks.columns
-        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
-        speeds = np.array([self._settings.motion(track.cls).max_speed for track in tracks])
-        near = within_reach(self._left, table, rows, speeds, self._settings)
+        self._reach([track for track in tracks if track.uid not in self._reached])
         found = []
-        for track, reached, partners in zip(tracks, near, self._beside(table, rows), strict=True):
-            numbers = self._alike.get(track.uid, set()) | set(reached)
+        for track in tracks:
+            numbers = self._alike.get(track.uid, set()).union(self._reached[track.uid])
             numbers |= self._new_ones(track) | self._on_the_way(track)
             if self._topology.calibrated(track.camera):
                 # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
                 numbers -= self._in_view_set
-            found.append([self._book[number] for number in sorted(numbers | partners) if number in self._book])
+            numbers |= self._beside(track)
+            found.append([self._book[number] for number in sorted(numbers) if number in self._book])
         return found
 
-    def _beside(self, table: TrackTable, rows: Int64) -> list[set[int]]:
-        """Identities of the tracks that have stood near each of some tracks."""
-        pairs, (known, of_known) = self._window.table, self._tracks.columns.by_uid()
-        numbers, begins = identities_beside(
-            table.uid[rows], pairs.names, pairs.heads, pairs.partners, known, of_known, table.identity
-        )
-        bounds, flat = begins.tolist(), numbers.tolist()
-        return [set(flat[low:high]) for low, high in pairwise(bounds)]
+    def _reach(self, tracks: Sequence[LocalTrack]) -> None:
+        """Note who could have come to where these tracks began."""
+        if not tracks:
+            return
+        columns = self._tracks.columns
+        table = columns.table(self._tracks.tracks)
+        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
+        speeds = np.array([self._settings.motion(track.cls).max_speed for track in tracks])
+        near = within_reach(self._left, table, rows, speeds, self._settings)
+        self._reached.update(zip([track.uid for track in tracks], near, strict=True))
+
+    def _beside(self, track: LocalTrack) -> set[int]:
+        """Identities of the tracks that have stood near a track, as they are by now."""
+        tracks = self._tracks.tracks
+        return {tracks[uid].identity for uid in self._window.partners(track.uid) if uid in tracks}
 
     def _on_the_way(self, track: LocalTrack) -> set[int]:
         """Identities likeliest to come into the view of the track's camera when it did."""
@@ -195,12 +198,10 @@ def assign(
     numbers = sorted({identity.number for track in tracks for identity in candidates[track.uid]})
     column = {number: index for index, number in enumerate(numbers)}
     table = np.full((len(tracks), len(numbers)), NEVER)
-    details: dict[tuple[int, int], Score] = {}
-    asked = judge.all_scores([(Subject.of_track(track), candidates[track.uid]) for track in tracks], without)
-    for row, (track, scores) in enumerate(zip(tracks, asked, strict=True)):
-        for identity, score in zip(candidates[track.uid], scores, strict=True):
-            table[row, column[identity.number]] = score.total
-            details[row, column[identity.number]] = score
+    columns = [[column[identity.number] for identity in candidates[track.uid]] for track in tracks]
+    asked = judge.scored([(Subject.of_track(track), candidates[track.uid]) for track in tracks], without)
+    for row, scored in enumerate(asked):
+        table[row, columns[row]] = scored.totals
     matches = _best_sum(table)
     verdicts = {}
     for row, track in enumerate(tracks):
@@ -214,7 +215,7 @@ def assign(
         if chosen is None:
             verdicts[track.uid] = Verdict(None, Score(0.0, {}), 0.0, runner_up, promise)
             continue
-        score = details[row, chosen]
+        score = asked[row][columns[row].index(chosen)]
         rivals = {numbers[index]: float(table[row, index]) for index in np.flatnonzero(free).tolist()}
         against = math.log(1.0 + judge.rivalry(numbers[chosen], rivals, without))
         verdicts[track.uid] = Verdict(numbers[chosen], score, round(score.total - against, 6), runner_up, promise)
@@ -226,6 +227,8 @@ def _best_sum(table: Float64) -> dict[int, int]:
     rows, columns = table.shape
     if rows == 0 or columns == 0 or not (table > 0).any():
         return {}
+    if rows == 1:
+        return {0: int(table[0].argmax())}
     gains = np.maximum(table, 0.0)
     chosen_rows, chosen_columns = linear_sum_assignment(gains, maximize=True)
     pairs = zip(chosen_rows.tolist(), chosen_columns.tolist(), strict=True)
@@ -233,7 +236,10 @@ def _best_sum(table: Float64) -> dict[int, int]:
 
 
 def _runner_up(scores: Float64, numbers: Sequence[int], chosen: int | None) -> tuple[int, float] | None:
-    order = [index for index in np.argsort(-scores, kind="stable").tolist() if index != chosen]
-    if not order or scores[order[0]] == NEVER:
+    if len(scores) == (chosen is not None):
         return None
-    return numbers[order[0]], float(scores[order[0]])
+    others = scores.copy()
+    if chosen is not None:
+        others[chosen] = NEVER
+    best = int(others.argmax())
+    return None if others[best] == NEVER else (numbers[best], float(others[best]))

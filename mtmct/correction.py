@@ -288,18 +288,25 @@ class Reviewer:
                 asked.append((Subject.of_identity(subject, self._book), others))
                 last = track.uid in parting
                 enough.append(self._settings.last_look_odds if last else self._settings.second_look_odds)
+        promising = []
+        for (who, compared), scored, odds in zip(asked, judge.scored(asked), enough, strict=True):
+            if scored.totals.max() > odds:
+                order = np.argsort(-scored.totals, kind="stable").tolist()
+                promising.append((self._book[who.tracks[0].identity], compared, scored, odds, order))
+        rests = judge.rivalries(
+            [
+                (compared[order[0]].number, {compared[row].number: scored.totals[row].item() for row in order[1:]})
+                for _, compared, scored, _, order in promising
+            ]
+        )
         found = []
-        for (who, compared), scores, odds in zip(asked, judge.all_scores(asked), enough, strict=True):
-            subject, others = self._book[who.tracks[0].identity], list(compared)
-            order = sorted(range(len(others)), key=lambda row: (-scores[row].total, others[row].number))
-            if not scores[order[0]].total > odds:
-                continue
-            rest = judge.rivalry(others[order[0]].number, {others[row].number: scores[row].total for row in order[1:]})
-            if scores[order[0]].total - math.log(1 + rest) > odds:
-                gone, survivor = sorted((subject, others[order[0]]), key=lambda identity: -identity.number)
-                second = order[1] if len(order) > 1 and scores[order[1]].total != NEVER else None
-                runner_up = None if second is None else (others[second].number, scores[second].total)
-                found.append((gone, survivor, Why(scores[order[0]].total, scores[order[0]].terms, runner_up)))
+        for (subject, compared, scored, odds, order), rest in zip(promising, rests, strict=True):
+            best = scored[order[0]]
+            if best.total - math.log(1 + rest) > odds:
+                gone, survivor = sorted((subject, compared[order[0]]), key=lambda identity: -identity.number)
+                second = order[1] if len(order) > 1 and scored.totals[order[1]] != NEVER else None
+                runner_up = None if second is None else (compared[second].number, scored.totals[second].item())
+                found.append((gone, survivor, Why(best.total, best.terms, runner_up)))
         return found
 
     def _looked_up(self, track: LocalTrack) -> bool:

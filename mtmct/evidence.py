@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from mtmct.coincidence import PairWindow
 from mtmct.columns import MIXED, PeopleColumns, PeopleTable, TrackTable
 from mtmct.exemplars import MOST_GAIN, MOST_SAID, REPEATED
 from mtmct.identities import Identity, IdentityBook
-from mtmct.likeness import Belief, likeness, with_looks
+from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject, course
@@ -45,7 +46,7 @@ class Score:
 
     __slots__ = ("_terms", "total")
 
-    def __init__(self, total: float, terms: dict[str, float] | Sequence[float]) -> None:
+    def __init__(self, total: float, terms: dict[str, float] | Float64) -> None:
         self.total = total
         self._terms = terms
 
@@ -54,11 +55,78 @@ class Score:
         """The terms by name."""
         if isinstance(self._terms, dict):
             return self._terms
-        return {name: term for name, term in zip(scoring.TERMS, self._terms, strict=True) if not math.isnan(term)}
+        said = zip(scoring.TERMS, self._terms.tolist(), strict=True)
+        return {name: term for name, term in said if not math.isnan(term)}
 
 
 FORBIDDEN = Score(NEVER, {})
 Question = tuple[Subject, Sequence[Identity]]  # somebody, and whom it could be
+
+
+class Scored:
+    """What the candidates of one subject come to.
+
+    Attributes:
+        totals: (C,) float64, the scores, nats; minus infinity where a hard rule forbids one.
+    """
+
+    __slots__ = ("_others", "_status", "_steps", "_terms", "totals")
+
+    def __init__(
+        self, totals: Float64, status: Int64, terms: Float64, steps: Float64, others: dict[int, Score] | None = None
+    ) -> None:
+        self.totals = totals
+        self._status, self._terms, self._steps = status, terms, steps
+        self._others = others or {}  # by place: scores that have other terms besides, or in their place
+        for place, score in self._others.items():
+            totals[place] = score.total
+
+    def __len__(self) -> int:
+        return len(self.totals)
+
+    def __getitem__(self, place: int) -> Score:
+        """The score of a candidate, with its terms."""
+        if place in self._others:
+            return self._others[place]
+        total = self.totals[place].item()
+        return FORBIDDEN if total == NEVER else Score(total, self._terms[place])
+
+    def said(self, place: int) -> list[float]:
+        """All terms of a candidate, in the order of `mtmct.scoring.TERMS`, NaN where there is none."""
+        said: list[float] = self._terms[place].tolist()
+        return said
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but the terms of `mtmct.scoring` counted."""
+        return not self._others
+
+    def among(self, rivals: int, area: float) -> Scored:
+        """The same if the subject could be one of so many: only where `plain`."""
+        terms = self._terms.copy()
+        bounds = np.array([0, len(terms)], np.int64)
+        scoring.among_rivals(self._status, terms, self._steps, bounds, np.array([rivals], np.int64), area)
+        return Scored(np.round(scoring.totals(self._status, terms), 6), self._status, terms, self._steps)
+
+    def beside(self, other: Scored, places: Sequence[int]) -> Scored:
+        """Candidates of this and of another, in an order: their places in the two one after the other."""
+        mine = (self.totals, self._status, self._terms, self._steps)
+        theirs = (other.totals, other._status, other._terms, other._steps)
+        totals, status, terms, steps = (
+            np.concatenate([one, two])[places] for one, two in zip(mine, theirs, strict=True)
+        )
+        scores = self._others | {len(self) + place: score for place, score in other._others.items()}
+        others = {at: scores[place] for at, place in enumerate(places) if place in scores}
+        return Scored(totals, status, terms, steps, others)
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What was scored before it was asked for: of which candidates (by number, ascending), among how many rivals."""
+
+    numbers: list[int]
+    rivals: int
+    scored: Scored
 
 
 class Judge:
@@ -96,6 +164,8 @@ class Judge:
         self._away: dict[str, int] | None = None
         self._people = people or PeopleColumns(book.columns, settings.exemplars)
         self._beliefs: scoring.Beliefs | None = None
+        self._ahead: dict[int, _Ahead] = {}  # by uid of a track alone, or minus the number of an identity
+        self._unsure: frozenset[int] = frozenset()  # identities of which not all tracks counted then
 
     def scores(
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
@@ -105,29 +175,132 @@ class Judge:
 
     def all_scores(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[list[Score]]:
         """The same for many subjects at once: for each of them one score a candidate."""
+        return [[of[place] for place in range(len(of))] for of in self.scored(questions, without)]
+
+    def scored(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[Scored]:
+        """The same without the terms, until somebody asks for them."""
+        if not self._ahead:
+            return self._scored(questions, without)
+        answers: list[Scored | None] = []
+        left: list[Question] = []
+        kept: list[tuple[Scored, list[int]]] = []
+        for subject, candidates in questions:
+            known, places = self._known(subject, candidates)
+            if known is not None and -1 not in places:
+                answers.append(known)
+                continue
+            answers.append(None)
+            if known is None:
+                left.append((subject, candidates))
+                kept.append((_NOTHING, []))
+            else:
+                left.append((subject, [one for one, place in zip(candidates, places, strict=True) if place < 0]))
+                new = iter(range(len(known), len(known) + len(candidates)))
+                kept.append((known, [next(new) if place < 0 else place for place in places]))
+        fresh = iter(zip(self._scored(left, without), kept, strict=True)) if left else iter(())
+        result = []
+        for answer in answers:
+            if answer is None:
+                new_one, (known, places) = next(fresh)
+                answer = known.beside(new_one, places) if places else new_one
+            result.append(answer)
+        return result
+
+    def look_ahead(self, questions: Sequence[Question], without: frozenset[int]) -> None:
+        """Score in one pass what is likely to be asked for: tracks alone, and how alike those are whom each could be.
+
+        What has changed of the book by the time it is asked for is scored then.
+        """
+        self._ahead = {}
+        everybody = {one.number: one for _, candidates in questions for one in candidates} if without else {}
+        self._unsure = frozenset(number for number, one in everybody.items() if not without.isdisjoint(one.uids))
+        scored = self._scored(questions, without)
+        self._keep(questions, scored)
+        rivals: dict[int, set[int]] = {}
+        for (_, candidates), of in zip(questions, scored, strict=True):
+            best = int(of.totals.argmax()) if len(of) else -1
+            if best < 0 or not of.totals[best] > 0:
+                continue
+            serious = np.flatnonzero(of.totals > _NEGLIGIBLE).tolist()
+            identity = candidates[best]
+            if len(serious) > 1 and identity.uids and identity.number not in self._unsure:
+                rivals.setdefault(identity.number, set()).update(candidates[place].number for place in serious)
+        mutual = [
+            (
+                Subject.of_identity(self._book[best], self._book),
+                [self._book[other] for other in sorted(others - {best})],
+            )
+            for best, others in sorted(rivals.items())
+        ]
+        self._keep(mutual, self._scored(mutual, without))
+
+    def _keep(self, questions: Sequence[Question], scored: Sequence[Scored]) -> None:
+        for (subject, candidates), of in zip(questions, scored, strict=True):
+            self._ahead[_key(subject)] = _Ahead([one.number for one in candidates], self._rivals(subject), of)
+
+    def _known(self, subject: Subject, candidates: Sequence[Identity]) -> tuple[Scored | None, list[int]]:
+        """What was scored ahead of a subject, and where each candidate is in it, -1 for those to be scored now."""
+        ahead = self._ahead.get(_key(subject))
+        changed = self._book.changed
+        if ahead is None or (subject.identity is not None and subject.identity.number in changed):
+            return None, []
+        numbers = [one.number for one in candidates]
+        scored, rivals = ahead.scored, self._rivals(subject)
+        if rivals != ahead.rivals:
+            if not scored.plain:
+                return None, []
+            scored = scored.among(rivals, self._settings.area_per_person_m2)
+            self._ahead[_key(subject)] = _Ahead(ahead.numbers, rivals, scored)
+        if numbers == ahead.numbers and changed.isdisjoint(numbers) and self._unsure.isdisjoint(numbers):
+            return scored, []
+        place_of = {number: place for place, number in enumerate(ahead.numbers)}
+        stale = changed | self._unsure
+        places = [-1 if number in stale else place_of.get(number, -1) for number in numbers]
+        if -1 in places:
+            return scored, places
+        return scored.beside(_NOTHING, places), []
+
+    def _scored(self, questions: Sequence[Question], without: frozenset[int]) -> list[Scored]:
         if not any(candidates for _, candidates in questions):
-            return [[] for _ in questions]
+            return [_NOTHING for _ in questions]
         tracks, people, asked = self._asked(questions, without)
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
-        status, terms = scoring.score(tracks, people, pairs, self._believed(), asked)
+        status, terms, steps = scoring.score(tracks, people, pairs, self._believed(), asked)
+        scoring.among_rivals(status, terms, steps, asked.pairs_at, asked.rivals, self._settings.area_per_person_m2)
+        possible = status != scoring.FORBIDDEN
+        terms[:, scoring.APPEARANCE] = likeness(tracks, people, self._belief(), asked, possible)
         # Rounded, so that a last bit never decides.
-        totals = np.round(with_looks(tracks, people, self._belief(), asked, status, terms), 6).tolist()
-        comes_to, said_of = status.tolist(), terms.tolist()
-        row, scores = 0, []
-        for subject, candidates in questions:
-            of_subject = []
-            own = subject.attributes if self._population is not None and self._population.votes else {}
-            for candidate in candidates:
-                score = FORBIDDEN
-                if comes_to[row] == scoring.SCORED:
-                    score = Score(totals[row], said_of[row])
-                elif comes_to[row] == scoring.TIMED:
-                    score = self._timed(subject, candidate, without, said_of[row])
-                of_subject.append(self._with_attributes(score, own, candidate, without) if own else score)
-                row += 1
-            scores.append(of_subject)
-        return scores
+        totals = np.round(scoring.totals(status, terms), 6)
+        attributes = self._population is not None and bool(self._population.votes)
+        more = attributes or bool((status == scoring.TIMED).any())
+        result = []
+        for (subject, candidates), (low, high) in zip(questions, pairwise(asked.pairs_at.tolist()), strict=True):
+            columns = (totals[low:high], status[low:high], terms[low:high], steps[low:high])
+            others = self._others(subject, candidates, without, Scored(*columns), status[low:high]) if more else None
+            result.append(Scored(*columns, others))
+        return result
+
+    def _others(
+        self,
+        subject: Subject,
+        candidates: Sequence[Identity],
+        without: frozenset[int],
+        scored: Scored,
+        status: Int64,
+    ) -> dict[int, Score]:
+        """The scores of candidates for whom times between views count, or attributes, by place."""
+        own = subject.attributes if self._population is not None and self._population.votes else {}
+        others = {}
+        for place, candidate in enumerate(candidates):
+            score = scored[place]
+            if status[place] == scoring.TIMED:
+                score = self._timed(subject, candidate, without, scored.said(place))
+            if own:
+                score = self._with_attributes(score, own, candidate, without)
+            if own or status[place] == scoring.TIMED:
+                others[place] = score
+        return others
 
     def _with_attributes(self, score: Score, own: Votes, candidate: Identity, without: frozenset[int]) -> Score:
         """A score, and what the attributes say for the candidate, if it has some in common with what is sought."""
@@ -154,19 +327,32 @@ class Judge:
             rivals: scores of the others by number.
             without: uids to be left out of all.
         """
-        serious = [number for number, score in rivals.items() if score > _NEGLIGIBLE]
-        total = sum(math.exp(score) for score in rivals.values())
-        if not serious:
-            return total
-        identity, others = self._book[best], [self._book[number] for number in serious]
-        if identity.uids and without.isdisjoint(identity.uids):
-            mutual = [score.total for score in self.scores(Subject.of_identity(identity, self._book), others, without)]
-        else:
-            mutual = self._remembered(identity, others, without)
-        for number, score in zip(serious, mutual, strict=True):
-            one = 1 / (1 + math.exp(-max(min(score, 30.0), -30.0))) if score != NEVER else 0.0
-            total -= one * math.exp(rivals[number])
-        return max(total, 0.0)
+        return self.rivalries([(best, rivals)], without)[0]
+
+    def rivalries(
+        self, asked: Sequence[tuple[int, Mapping[int, float]]], without: frozenset[int] = frozenset()
+    ) -> list[float]:
+        """The same of several: the number of the best identity, and the scores of the others by number, of each."""
+        serious = [[number for number, score in rivals.items() if score > _NEGLIGIBLE] for _, rivals in asked]
+        mutual: dict[int, Sequence[float]] = {}
+        questions: dict[int, Question] = {}
+        for row, ((best, _), numbers) in enumerate(zip(asked, serious, strict=True)):
+            identity, others = self._book[best], [self._book[number] for number in numbers]
+            if others and identity.uids and without.isdisjoint(identity.uids):
+                questions[row] = (Subject.of_identity(identity, self._book), others)
+            elif others:
+                mutual[row] = self._remembered(identity, others, without)
+        if questions:
+            for row, scored in zip(questions, self.scored(list(questions.values()), without), strict=True):
+                mutual[row] = scored.totals.tolist()
+        found = []
+        for row, (_, rivals) in enumerate(asked):
+            total = sum(math.exp(score) for score in rivals.values())
+            for number, score in zip(serious[row], mutual.get(row, ()), strict=True):
+                one = 1 / (1 + math.exp(-max(min(score, 30.0), -30.0))) if score != NEVER else 0.0
+                total -= one * math.exp(rivals[number])
+            found.append(max(total, 0.0) if serious[row] else total)
+        return found
 
     def _remembered(self, identity: Identity, others: Sequence[Identity], without: frozenset[int]) -> list[float]:
         """What looks and whereabouts say for an identity of which no track is in memory being each of others, nats."""
@@ -340,6 +526,13 @@ class Judge:
             for camera, count in zip(found.tolist(), counts.tolist(), strict=True)
         }
         return {**away, _ON_THE_GROUND: on_the_ground}
+
+
+_NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(scoring.TERMS))), np.zeros((0, 6)))
+
+
+def _key(subject: Subject) -> int:
+    return -subject.identity.number if subject.identity is not None else subject.tracks[0].uid
 
 
 def _bounds(counts: Sequence[int]) -> Int64:

@@ -31,6 +31,7 @@ from mtmct.publication import Link, publish
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.skew import Skew
+from mtmct.subjects import Subject
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, Placed, TrackMemory, in_order
 from mtmct.travel import TravelTime, TravelTimes
@@ -221,6 +222,8 @@ class FusionEngine:
         candidates.look_up(asked)
         without = frozenset(reviewed)
         judge = self._judge()
+        whom = zip(asked, candidates.all_of(asked), strict=True)
+        judge.look_ahead([(Subject.of_track(track), offered) for track, offered in whom], without)
         for _, together in groupby(asked, key=lambda track: track.camera):
             group = list(together)
             offered = dict(zip([track.uid for track in group], candidates.all_of(group), strict=True))

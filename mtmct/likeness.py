@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.columns import PeopleTable, TrackTable
-from mtmct.scoring import APPEARANCE, FORBIDDEN, Asked
+from mtmct.scoring import Asked
 from mtmct.topology import Float64
 from operators.records import Float32, Int64
 
@@ -84,24 +84,6 @@ def _dot_mean(mean: Float64, other: Float64) -> float:
     for column in range(len(mean)):
         summed += mean[column] * other[column]
     return summed
-
-
-@_compiled
-def with_looks(
-    tracks: TrackTable, people: PeopleTable, belief: Belief, asked: Asked, status: Int64, terms: Float64
-) -> Float64:
-    """Put what the looks say beside the other `terms` of `mtmct.scoring.score`, where nothing forbids a pair.
-
-    Returns:
-        (P,) float64, the sum of the terms of each, in their order.
-    """
-    terms[:, APPEARANCE] = likeness(tracks, people, belief, asked, status != FORBIDDEN)
-    totals = np.zeros(len(terms))
-    for pair in range(len(terms)):
-        for term in terms[pair]:
-            if not math.isnan(term):
-                totals[pair] += term
-    return totals
 
 
 @_compiled

@@ -1,4 +1,4 @@
-"""Who could have come here from where he was seen last, and who stands beside: for many tracks at once, compiled."""
+"""Who could have come here from where he was seen last: for many tracks at once, compiled."""
 
 # mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"
 
@@ -153,40 +153,3 @@ def _consider(
         place -= 1
     best[place], metres[place] = row, far
     return min(count + 1, limit)
-
-
-@_compiled
-def identities_beside(
-    wanted: Int64, names: Int64, heads: Int64, partners: Int64, known: Int64, rows: Int64, owners: Int64
-) -> tuple[Int64, Int64]:
-    """Identities of the tracks that have stood near each of some tracks.
-
-    Args:
-        wanted: (Q,) uids. names, heads, partners: see `mtmct.coincidence.PairTable`.
-        known: (U,) uids of all tracks in memory, ascending. rows: (U,) rows of these.
-        owners: (N,) identities by row, 0 for none.
-
-    Returns:
-        The identities one after another, each once a track; (Q + 1,) where those of each begin.
-    """
-    found = np.empty(256, np.int64)
-    begins = np.zeros(len(wanted) + 1, np.int64)
-    count = 0
-    for place in range(len(wanted)):
-        name = np.searchsorted(names, wanted[place])
-        there = name < len(names) and names[name] == wanted[place]
-        for row in range(heads[name] if there else 0, heads[name + 1] if there else 0):
-            at = np.searchsorted(known, partners[row])
-            if at == len(known) or known[at] != partners[row]:
-                continue
-            owner = owners[rows[at]]
-            new = owner > 0
-            for seen in range(begins[place], count):
-                new = new and found[seen] != owner
-            if new:
-                if count == len(found):
-                    found = np.concatenate((found, found))
-                found[count] = owner
-                count += 1
-        begins[place + 1] = count
-    return found[:count].copy(), begins

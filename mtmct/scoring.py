@@ -98,15 +98,16 @@ class Asked(NamedTuple):
 @_compiled
 def score(
     tracks: TrackTable, people: PeopleTable, beside: Pairs, beliefs: Beliefs, asked: Asked
-) -> tuple[Int64, Float64]:
-    """What speaks for each pair, but for the looks.
+) -> tuple[Int64, Float64, Float64]:
+    """What speaks for each pair, but for the looks and for what `among_rivals` adds.
 
     Returns:
-        Of each pair, in the order asked: (P,) what it comes to; (P, 7) float64, the terms, nats.
+        Of each pair, in the order asked: (P,) what it comes to; (P, 7) float64, the terms, nats; (P, 6) float64, the
+        steps from the identity's last track before the subject to the subject, and on, see `among_rivals`.
     """
     count = len(asked.slots)
     status = np.zeros(count, np.int64)
-    terms = np.full((count, 7), np.nan)
+    terms, steps = np.full((count, 7), np.nan), np.full((count, 6), np.nan)
     excluded = np.zeros(len(tracks.uid), np.bool_)
     for row in asked.without:
         excluded[row] = True
@@ -121,11 +122,58 @@ def score(
                 continue
             if _were_apart(tracks, people, beliefs, rows, own, slot, excluded):
                 continue
-            rivals, mine = asked.rivals[subject], terms[pair]
-            status[pair] = _spoken(tracks, people, beside, beliefs, rows, first, last, slot, excluded, rivals, mine)
+            mine = terms[pair]
+            status[pair] = _spoken(
+                tracks, people, beside, beliefs, rows, first, last, slot, excluded, steps[pair], mine
+            )
             if agreement != 0:
                 mine[CLASS] = agreement
-    return status, terms
+    return status, terms, steps
+
+
+@_compiled
+def among_rivals(status: Int64, terms: Float64, steps: Float64, pairs_at: Int64, rivals: Int64, area: float) -> None:
+    """Put into the terms what is said of pairs whose positions were not compared: they are one of so many.
+
+    Apart from `score`, so that pairs scored ahead need not be scored again because there is one identity more.
+
+    Args:
+        status, terms, steps: see `score`; a step is how near it ends to where it should, the extent of that, and what
+            is not trusted of it, NaN if there is none.
+        pairs_at: (S + 1,), as in `Asked`. rivals: (S,) how many each subject could be.
+        area: square metres a person.
+    """
+    for subject in range(len(rivals)):
+        for pair in range(pairs_at[subject], pairs_at[subject + 1]):
+            # What positions seen at the same time say leaves nothing to add for where it came from.
+            if status[pair] != SCORED or not math.isnan(terms[pair, GROUND]):
+                continue
+            said = _NONE
+            for step in (0, 3):
+                near, extent, doubt = steps[pair, step], steps[pair, step + 1], steps[pair, step + 2]
+                if math.isnan(near):
+                    continue
+                llr = math.log(near / min(extent, rivals[subject] * area) + doubt / rivals[subject])
+                said = llr if math.isnan(said) else said + llr
+            if math.isnan(said):
+                terms[pair, CROWD] = -math.log(rivals[subject])
+            else:
+                terms[pair, MOTION] = said
+
+
+@_compiled
+def totals(status: Int64, terms: Float64) -> Float64:
+    """(P,) float64, the sum of the terms of each pair, in their order; minus infinity where nothing is scored."""
+    summed = np.full(len(terms), _NEVER)
+    for pair in range(len(terms)):
+        if status[pair] != SCORED:
+            continue
+        total = 0.0
+        for term in terms[pair]:
+            if not math.isnan(term):
+                total += term
+        summed[pair] = total
+    return summed
 
 
 @_compiled
@@ -297,7 +345,7 @@ def _spoken(
     last: int,
     slot: int,
     excluded: NDArray[np.bool_],
-    rivals: int,
+    steps: Float64,
     terms: Float64,
 ) -> int:
     """Where and when: all terms but those of class and appearance."""
@@ -337,15 +385,8 @@ def _spoken(
         return TIMED
     elif unseen:
         terms[OVERLAP] = beliefs.unseen_overlap
-    motion = _transitions(tracks, beliefs, first, last, theirs, excluded, rivals)
-    if motion == _NEVER:
+    if not _transitions(tracks, beliefs, first, last, theirs, excluded, steps):
         return FORBIDDEN
-    # What positions seen at the same time say leaves nothing to add for where it came from.
-    if not compared:
-        if math.isnan(motion):
-            terms[CROWD] = -math.log(rivals)
-        else:
-            terms[MOTION] = motion
     terms[ARRIVAL] = beliefs.returns + (0.0 if tracks.at_border[first] else beliefs.inside)
     return SCORED
 
@@ -358,9 +399,9 @@ def _transitions(
     last: int,
     theirs: Int64,
     excluded: NDArray[np.bool_],
-    rivals: int,
-) -> float:
-    """See `mtmct.movement.transitions`; NaN where nothing is known."""
+    steps: Float64,
+) -> bool:
+    """Fill in the `steps` of `among_rivals`, see `mtmct.movement.transitions`; False if nobody could walk them."""
     before = after = -1
     for row in theirs:
         if excluded[row]:
@@ -371,21 +412,17 @@ def _transitions(
         elif tracks.start_ns[row] > tracks.last_ns[last]:
             sooner = after < 0 or tracks.start_ns[row] < tracks.start_ns[after]
             after = row if sooner else after
-    said = _NONE
+    possible = True
     if before >= 0:
-        said = _step(tracks, beliefs, before, first, rivals)
+        possible = _step(tracks, beliefs, before, first, steps[:3])
     if after >= 0:
-        step = _step(tracks, beliefs, last, after, rivals)
-        if math.isnan(said):
-            said = step
-        elif not math.isnan(step):
-            said += step
-    return said
+        possible = _step(tracks, beliefs, last, after, steps[3:]) and possible
+    return possible
 
 
 @_compiled
-def _step(tracks: TrackTable, beliefs: Beliefs, gone: int, come: int, rivals: int) -> float:
-    """See `mtmct.movement`; NaN where nothing is known."""
+def _step(tracks: TrackTable, beliefs: Beliefs, gone: int, come: int, step: Float64) -> bool:
+    """See `mtmct.movement`; nothing is filled in where nothing is known."""
     seconds = (tracks.start_ns[come] - tracks.last_ns[gone]) / SECOND_NS
     carried = beliefs.velocity_memory_s * (1 - math.exp(-seconds / beliefs.velocity_memory_s))
     end, begin, speed = tracks.last[gone], tracks.first[come], tracks.velocity[gone]
@@ -398,11 +435,11 @@ def _step(tracks: TrackTable, beliefs: Beliefs, gone: int, come: int, rivals: in
         vx, vy = speed[2] * metre, speed[3] * metre
         xx, xy, yy = 0.1, 0.0, 0.1
     else:
-        return _NONE
+        return True
     cls = tracks.cls[come]
     pace = math.hypot(vx, vy)
     if math.hypot(dx, dy) > beliefs.max_speed[cls] * seconds + 3 * math.sqrt(xx + yy) + 1:
-        return _NEVER
+        return False
     grown = (beliefs.wander[cls] ** 2 + (beliefs.unsteady[cls] * pace) ** 2) * seconds**2
     ex, ey = dx - vx * carried, dy - vy * carried
     xx, yy = xx + grown, yy + grown
@@ -410,5 +447,5 @@ def _step(tracks: TrackTable, beliefs: Beliefs, gone: int, come: int, rivals: in
     mahalanobis = (yy * ex * ex - 2 * xy * ex * ey + xx * ey * ey) / determinant
     extent = 2 * math.pi * math.sqrt(determinant)
     trust = math.exp(-seconds / beliefs.position_memory_s) * (1 - beliefs.surprise)
-    near = trust * beliefs.area * math.exp(-mahalanobis / 2)
-    return math.log(near / min(extent, rivals * beliefs.area) + (1 - trust) / rivals)
+    step[0], step[1], step[2] = trust * beliefs.area * math.exp(-mahalanobis / 2), extent, 1 - trust
+    return True

@@ -9,7 +9,7 @@ from fusion_scenes import camera, straight, topology, tracklet
 
 from mtmct.association import assign
 from mtmct.coincidence import PairWindow, compare, position_llr
-from mtmct.evidence import Judge, Score
+from mtmct.evidence import Judge, Scored
 from mtmct.exemplars import Exemplars
 from mtmct.identities import IdentityBook
 from mtmct.movement import NEVER
@@ -27,9 +27,14 @@ class Told:
     def __init__(self, scores: dict[tuple[int, int], float]) -> None:
         self._scores = scores
 
-    def all_scores(self, questions, without=frozenset()) -> list[list[Score]]:
+    def scored(self, questions, without=frozenset()) -> list[Scored]:
         return [
-            [Score(self._scores.get((subject.tracks[0].track, one.number), NEVER), {}) for one in candidates]
+            Scored(
+                np.array([self._scores.get((subject.tracks[0].track, one.number), NEVER) for one in candidates]),
+                np.zeros(len(candidates), np.int64),
+                np.zeros((len(candidates), 7)),
+                np.zeros((len(candidates), 6)),
+            )
             for subject, candidates in questions
         ]
 
