@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 
 from mtmct import skew
 from mtmct import state as stored
+from mtmct.fits import Samples
 from mtmct.records import EVENTS, Record
 from mtmct.settings import FusionSettings
 from mtmct.skew import Skew, Votes, Walkers
-from mtmct.tracks import Samples, TrackMemory
+from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS, Int64
 
 LIMIT_S = 10.0  # a clock that is off by more is reported, but not corrected

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct import pairing
+from mtmct.fits import Samples
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64
-from mtmct.tracks import Samples
 from operators.records import SECOND_NS, Int64
 
 _RECENT_NS = 3 * SECOND_NS

@@ -7,7 +7,7 @@ for. A track keeps its row for as long as it is remembered, an identity its slot
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,8 @@ class TrackColumns:
     Attributes:
         rows: row by uid, of all that have been brought up to date.
         cameras, classes: numbers by name, in the order in which they were met.
+        points, offered: (N,) int64, by row, as in `LocalTrack`.
+        sums: (N, D) float64, sums of all looks. pictures: (N,) float64, sums of their weights.
     """
 
     def __init__(self) -> None:
@@ -75,6 +77,8 @@ class TrackColumns:
         self._free: list[int] = []
         self._used = 0
         self._table = _empty(_FIRST_ROWS, 0)
+        self.points, self.offered = np.zeros(_FIRST_ROWS, np.int64), np.zeros(_FIRST_ROWS, np.int64)
+        self.sums, self.pictures = np.zeros((_FIRST_ROWS, 0)), np.zeros(_FIRST_ROWS)
         self._by_uid: tuple[Int64, Int64] | None = None
         self._moved: set[int] = set()
         self._looked: set[int] = set()
@@ -106,6 +110,14 @@ class TrackColumns:
             self._looked.clear()
         return self._table
 
+    def linked(self, uid: int, identity: int) -> None:
+        """A track has an identity, or another one."""
+        row = self.rows.get(uid)
+        if row is None:
+            self._moved.add(uid)
+        else:
+            self._table.identity[row] = identity
+
     def by_uid(self) -> tuple[Int64, Int64]:
         """The uids of all tracks that have been brought up to date, ascending, and their rows."""
         if self._by_uid is None:
@@ -124,10 +136,13 @@ class TrackColumns:
                 row = self._used
                 self._used += 1
                 if row == len(self._table.uid):
-                    self._table = TrackTable._make(np.concatenate([part, np.zeros_like(part)]) for part in self._table)
+                    self._table = TrackTable._make(_doubled(part) for part in self._table)
+                    self.points, self.offered = _doubled(self.points), _doubled(self.offered)
+                    self.sums, self.pictures = _doubled(self.sums), _doubled(self.pictures)
             self.rows[uid] = row
             self._by_uid = None
             self._table.told[row] = 0
+            self.pictures[row] = 0
         return row
 
     def _place(self, tracks: Sequence[LocalTrack]) -> None:
@@ -139,6 +154,8 @@ class TrackColumns:
         table.last_ns[rows] = [track.last_ns for track in tracks]
         table.heard_ns[rows] = [track.last_ns + track.ahead_ns for track in tracks]
         table.identity[rows] = [track.identity for track in tracks]
+        self.points[rows] = [track.points for track in tracks]
+        self.offered[rows] = [track.offered for track in tracks]
         table.cls[rows] = [self.number_of(track.cls) for track in tracks]
         table.sole[rows] = [self.class_of(track.votes) for track in tracks]
         table.at_border[rows] = [track.at_border for track in tracks]
@@ -161,17 +178,37 @@ class TrackColumns:
         """Looks have this length, from the first on."""
         if self._table.middle.shape[1] != dim:
             self._table = self._table._replace(middle=np.zeros((len(self._table.uid), dim), np.float32))
+            self.sums = np.zeros((len(self._table.uid), dim))
 
     def _look(self, tracks: Sequence[LocalTrack]) -> None:
-        for track in tracks:
-            row = self._row(track.uid)
-            if not len(track.looks):
-                self._table.told[row] = 0
-                continue
-            middle, pictures = track.looks.occasion
-            self.widen(len(middle))
-            self._table.middle[row] = middle
-            self._table.told[row] = pictures / (pictures + np.float32(HALF_TOLD))
+        """See `Exemplars.occasion`: the same of many at once, added up in the same order."""
+        rows = np.array([self._row(track.uid) for track in tracks], np.int64)
+        counts = np.array([len(track.looks.weights) for track in tracks], np.int64)
+        self._table.told[rows], self.pictures[rows] = 0, 0
+        seen = counts > 0
+        if not seen.any():
+            return
+        looks = [track.looks for track in tracks if len(track.looks.weights)]
+        sums, weights = np.concatenate([one.sums for one in looks]), np.concatenate([one.weights for one in looks])
+        self.widen(sums.shape[1])
+        rows, counts = rows[seen], counts[seen]
+        heads = np.cumsum(counts) - counts
+        total, pictures = sums[heads], weights[heads]
+        exact, counted = total.astype(np.float64), pictures.astype(np.float64)
+        for place in range(1, int(counts.max())):
+            more = np.flatnonzero(counts > place)
+            total[more] += sums[heads[more] + place]
+            pictures[more] += weights[heads[more] + place]
+            exact[more] += sums[heads[more] + place]
+            counted[more] += weights[heads[more] + place]
+        norms = np.sqrt(np.array([one.dot(one) for one in total], np.float32))
+        self._table.middle[rows] = total / np.maximum(norms, np.float32(1e-12))[:, None]
+        self._table.told[rows] = pictures / (pictures + np.float32(HALF_TOLD))
+        self.sums[rows], self.pictures[rows] = exact, counted
+
+
+def _doubled(part: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([part, np.zeros_like(part)])
 
 
 class PeopleTable(NamedTuple):

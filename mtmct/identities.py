@@ -285,7 +285,7 @@ class IdentityBook:
         track.linked_ns = linked_ns
         track.filed_shard = NOT_FILED  # the gallery holds it under its former identity, if at all
         self._tracks.changed.add(track.uid)
-        self._tracks.columns.moved(track.uid)
+        self._tracks.columns.linked(track.uid, track.identity)
 
     def _touch(self, *identities: Identity) -> None:
         for identity in identities:

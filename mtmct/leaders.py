@@ -8,8 +8,10 @@ import math
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from operators.records import Float32
+from mtmct.topology import Float64
+from operators.records import Float32, Int64
 
 SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
 _compiled = numba.njit(cache=True, nogil=True)
@@ -113,3 +115,42 @@ def compared(sums: Float32, weights: Float32, vectors: Float32, worths: Float32)
     if other_square == 0 or square == 0:
         return math.nan, usual
     return product / math.sqrt(square * other_square), usual
+
+
+@_compiled
+def are_others(
+    sums: Float64,
+    pictures: Float64,
+    rows: Int64,
+    vectors: Float32,
+    worths: Float32,
+    bounds: Int64,
+    slope: float,
+    offset: float,
+    unlike: float,
+) -> NDArray[np.bool_]:
+    """Which of some tracks look like somebody else by their new embeddings; see `mtmct.exemplars.is_another`.
+
+    Args:
+        sums: (N, D) float64, pictures: (N,) float64, rows: (T,) as in `mtmct.columns.TrackColumns`.
+        vectors: (K, D) float32, L2-normalised; worths: (K,) float32, their weights.
+        bounds: (T + 1,): those of track t are `bounds[t]` to `bounds[t + 1]`.
+        slope, offset: of the calibration. unlike: see `mtmct.settings`.
+    """
+    found = np.zeros(len(rows), np.bool_)
+    for track, known in enumerate(rows):
+        if pictures[known] <= 0:
+            continue
+        product, square, other_square = 0.0, 0.0, 0.0
+        for column in range(sums.shape[1]):
+            mine, new = sums[known, column], 0.0
+            for row in range(bounds[track], bounds[track + 1]):
+                new += vectors[row, column] * worths[row]
+            product += mine * new
+            square += mine * mine
+            other_square += new * new
+        if other_square == 0 or square == 0:
+            continue
+        cosine, usual = product / math.sqrt(square * other_square), math.sqrt(square) / pictures[known]
+        found[track] = slope * cosine + offset < 0 and slope * (usual - cosine) > unlike
+    return found

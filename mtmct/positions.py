@@ -9,9 +9,10 @@ import numpy as np
 from mtmct import state as stored
 from mtmct.clocks import Clocks
 from mtmct.coincidence import CommitPairs, PairRows, PairWindow, compare, no_rows
+from mtmct.fits import Samples
 from mtmct.pairing import same_owner
 from mtmct.settings import FusionSettings
-from mtmct.tracks import Samples, TrackMemory
+from mtmct.tracks import TrackMemory
 from operators.records import Int64
 
 

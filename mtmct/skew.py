@@ -27,8 +27,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmct.fits import Samples
 from mtmct.topology import Float64
-from mtmct.tracks import Samples
 from operators.records import SECOND_NS, Float32, Int64
 
 RANGE_S = 15.0  # differences up to this are seen

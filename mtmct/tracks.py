@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from types import MappingProxyType
 
 import numpy as np
@@ -13,17 +14,18 @@ from numpy.typing import NDArray
 from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, due, is_another
+from mtmct.fits import Fits, Samples, no_samples
+from mtmct.leaders import are_others
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
 from mtmct.travel import Stay
-from operators.records import SECOND_NS, Int64
+from operators.records import Int64
 
 # Columns of a sight: where a track stood at one moment.
 X, Y, XX, XY, YY, U, V, H = range(8)
 _KNOWN_LOOKS = 4  # embeddings after which it is known what a track looks like
 NOT_FILED = -(2**62)
-_MIN_SPAN_S = 0.15  # a velocity fitted over less is noise
 
 
 @dataclass(slots=True)
@@ -120,24 +122,6 @@ class LocalTrack:
 def most_voted(votes: Mapping[str, int]) -> str:
     """The name with most votes; the alphabet decides a tie."""
     return min(votes, key=lambda name: (-votes[name], name)) if len(votes) > 1 else next(iter(votes))
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Positions on the common grid of time slots, sorted by track, then slot.
-
-    Attributes:
-        uids: (S,) int64. slots: (S,) int64, event time divided by the slot's length.
-        points: (S, 2) float64, metres at the middle of the slot. covariances: (S, 3) float64, xx, xy, yy.
-    """
-
-    uids: Int64
-    slots: Int64
-    points: Float64
-    covariances: Float64
-
-    def __len__(self) -> int:
-        return len(self.uids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +261,9 @@ class TrackMemory:
         all else corrected ones.
         """
         if not said:
-            return [], _no_samples()
+            return [], no_samples()
         tracklets = [_corrected(tracklet, ahead_ns) for tracklet in said] if ahead_ns else said
-        fits = _Fits(tracklets, topology)
+        fits = Fits(tracklets, topology)
         tracks = []
         for row, tracklet in enumerate(tracklets):
             track = self.find(tracklet.camera, tracklet.track)
@@ -291,19 +275,22 @@ class TrackMemory:
         placed = []
         for row, (track, tracklet) in enumerate(zip(tracks, said, strict=True)):
             placed.append(Placed(track.uid, tracklet, fits.ground[starts[row] : starts[row + 1]]))
-        for rows in _one_of_each([track.uid for track in tracks]):
-            _speed_up([tracks[row] for row in rows], fits.velocities[rows])
-            for row in rows:
-                self._extend(tracks[row], tracklets[row], fits.ends[row], settings)
-        uids = np.array([track.uid for track in tracks], np.int64)
-        return placed, fits.samples(uids, settings.slot_ns)
+        uids = [track.uid for track in tracks]
+        turns = _one_of_each(uids)
+        for turn in turns:
+            if len(turns) == 1:
+                self._extend(tracks, tracklets, fits, slice(None), settings)
+            else:
+                some = [tracks[row] for row in turn], [tracklets[row] for row in turn]
+                self._extend(*some, fits, np.array(turn, np.int64), settings)
+        return placed, fits.samples(np.array(uids, np.int64), settings.slot_ns)
 
     def _begin(self, tracklet: Tracklet, first: Float64, topology: Topology, settings: FusionSettings) -> LocalTrack:
         track = LocalTrack(
             uid=self.next_uid,
             camera=tracklet.camera,
             track=tracklet.track,
-            votes={},
+            votes={tracklet.cls: 0},
             start_ns=int(tracklet.times_ns[0]),
             last_ns=int(tracklet.times_ns[0]),
             points=0,
@@ -317,19 +304,70 @@ class TrackMemory:
         self.changed.add(track.uid)
         return track
 
-    def _extend(self, track: LocalTrack, tracklet: Tracklet, end: Float64, settings: FusionSettings) -> None:
-        track.votes[tracklet.cls] = track.votes.get(tracklet.cls, 0) + len(tracklet)
-        track.points += len(tracklet)
-        track.last_ns = int(tracklet.times_ns[-1])
-        track.last = end.copy()
-        track.ended = tracklet.ended
-        if tracklet.attributes:
-            add(track.attributes, tracklet.attributes)
-            self.population.add(tracklet.attributes)
-            self.changed.add(track.uid)
-        self.columns.moved(track.uid)
-        if tracklet.embeddings is not None:
-            self.look(track, tracklet, settings)
+    def _extend(
+        self,
+        tracks: Sequence[LocalTrack],
+        tracklets: Sequence[Tracklet],
+        fits: Fits,
+        of: slice | Int64,
+        settings: FusionSettings,
+    ) -> None:
+        """Take in one tracklet for each of some tracks, those `of` the fits: in the objects and in the columns."""
+        table, columns = self.columns.table(self.tracks), self.columns
+        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
+        lengths, ends, last_ns = fits.lengths[of], fits.ends[of], fits.last_ns[of]
+        velocities = _halfway(table.velocity[rows], fits.velocities[of], columns.points[rows] > 0)
+        ended = [tracklet.ended for tracklet in tracklets]
+        classes = {tracklet.cls for tracklet in tracklets}
+        number = {cls: columns.number_of(cls) for cls in sorted(classes)}
+        table.heard_ns[rows] += last_ns - table.last_ns[rows]
+        table.last_ns[rows], table.last[rows], table.velocity[rows] = last_ns, ends, velocities
+        table.ended[rows] = ended
+        columns.points[rows] += lengths
+        sole, embedded = table.sole[rows].tolist(), []
+        columned = (lengths.tolist(), last_ns.tolist(), ends, velocities, sole)
+        for place, (track, tracklet, length, last, end, velocity, only) in enumerate(
+            zip(tracks, tracklets, *columned, strict=True)
+        ):
+            cls = tracklet.cls
+            track.votes[cls] = track.votes.get(cls, 0) + length
+            track.points += length
+            track.last_ns, track.last, track.velocity, track.ended = last, end, velocity, tracklet.ended
+            if only != number[cls]:
+                columns.moved(track.uid)
+            if tracklet.attributes:
+                add(track.attributes, tracklet.attributes)
+                self.population.add(tracklet.attributes)
+                self.changed.add(track.uid)
+            if tracklet.embeddings is not None and len(tracklet.embeddings):
+                embedded.append(place)
+        if embedded:
+            self._look([tracks[place] for place in embedded], [tracklets[place] for place in embedded], settings)
+
+    def _look(self, tracks: Sequence[LocalTrack], tracklets: Sequence[Tracklet], settings: FusionSettings) -> None:
+        """The same as `look` for one tracklet with embeddings for each of some tracks."""
+        columns = self.columns
+        columns.table(self.tracks)
+        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
+        counts = [len(tracklet.qualities) for tracklet in tracklets]
+        known = np.flatnonzero(columns.offered[rows] >= _KNOWN_LOOKS)
+        strayed = np.zeros(len(rows), bool)
+        if len(known):
+            said = [tracklets[place] for place in known.tolist()]
+            strayed[known] = are_others(
+                columns.sums,
+                columns.pictures,
+                rows[known],
+                np.concatenate([tracklet.embeddings for tracklet in said if tracklet.embeddings is not None]),
+                np.concatenate([tracklet.qualities for tracklet in said]),
+                np.array([0, *accumulate(counts[place] for place in known.tolist())], np.int64),
+                settings.appearance.slope,
+                settings.appearance.offset,
+                settings.unlike,
+            )
+        for track, tracklet, is_strange in zip(tracks, tracklets, strayed.tolist(), strict=True):
+            self._learn(track, tracklet, settings, strange=is_strange)
+        columns.offered[rows] = [track.offered for track in tracks]
 
     def look(self, track: LocalTrack, tracklet: Tracklet, settings: FusionSettings) -> None:
         """Learn what a track looks like, unless it no longer looks like itself: then note since when."""
@@ -337,7 +375,14 @@ class TrackMemory:
         if vectors is None or not len(vectors):
             return
         known = track.offered >= _KNOWN_LOOKS
-        if known and is_another(vectors, qualities, track.looks, settings.appearance, settings.unlike):
+        strange = known and is_another(vectors, qualities, track.looks, settings.appearance, settings.unlike)
+        self._learn(track, tracklet, settings, strange=strange)
+        self.columns.moved(track.uid)
+
+    def _learn(self, track: LocalTrack, tracklet: Tracklet, settings: FusionSettings, *, strange: bool) -> None:
+        vectors, qualities = tracklet.embeddings, tracklet.qualities
+        assert vectors is not None, "looks are learned from embeddings"
+        if strange:
             track.strayed_ns = track.strayed_ns or int(tracklet.times_ns[0])
             track.strayed_looks += len(vectors)
             self.changed.add(track.uid)
@@ -370,73 +415,10 @@ def _one_of_each(uids: Sequence[int]) -> list[list[int]]:
     return turns
 
 
-def _speed_up(tracks: Sequence[LocalTrack], fitted: Float64) -> None:
-    """Velocities halfway between what they were and what was fitted ((N, 4), NaN where nothing was)."""
-    before = np.array([track.velocity for track in tracks])
-    old = np.array([track.points > 0 for track in tracks])[:, None]
-    after = np.where(old, np.where(np.isfinite(fitted), (fitted + before) / 2, before), fitted)
-    for track, velocity in zip(tracks, np.where(np.isfinite(after), after, 0.0), strict=True):
-        track.velocity = velocity.copy()
-
-
-class _Fits:
-    """A straight line through every tracklet: where it began and ended, how fast it went. One pass over all points."""
-
-    def __init__(self, tracklets: Sequence[Tracklet], topology: Topology) -> None:
-        lengths = np.array([len(tracklet) for tracklet in tracklets])
-        self.starts = np.concatenate([[0], np.cumsum(lengths)])
-        self.times_ns = np.concatenate([tracklet.times_ns for tracklet in tracklets])
-        boxes = np.concatenate([tracklet.boxes for tracklet in tracklets])
-        placed = topology.feet_of([tracklet.camera for tracklet in tracklets], lengths.tolist(), boxes)
-        self.ground, self.covariances = placed.points, placed.covariances
-        heads = self.starts[:-1]
-        rows = np.repeat(np.arange(len(tracklets)), lengths)
-        origin = self.times_ns[heads]
-        seconds = (self.times_ns - origin[rows]) / SECOND_NS
-        corners = boxes.astype(np.float64)
-        feet = np.stack([(corners[:, 0] + corners[:, 2]) / 2, corners[:, 3]], axis=1)
-        values = np.concatenate([self.ground, feet], axis=1)
-        middle = np.add.reduceat(seconds, heads) / lengths
-        means = np.add.reduceat(values, heads, axis=0) / lengths[:, None]
-        offsets = seconds - middle[rows]
-        spread = np.add.reduceat(offsets**2, heads)
-        slopes = np.add.reduceat(offsets[:, None] * (values - means[rows]), heads, axis=0)
-        last = seconds[self.starts[1:] - 1]
-        enough = (lengths >= 3) & (last >= _MIN_SPAN_S)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self.velocities = np.where(enough[:, None], slopes / spread[:, None], np.nan)
-        moving = np.where(np.isfinite(self.velocities), self.velocities, 0.0)
-        heights = np.add.reduceat(corners[:, 3] - corners[:, 1], heads) / lengths
-        spreads = np.add.reduceat(self.covariances, heads, axis=0) / lengths[:, None]
-        begun = means - moving * middle[:, None]
-        done = means + moving * (last - middle)[:, None]
-        self.beginnings = np.concatenate([begun[:, :2], spreads, begun[:, 2:], heights[:, None]], axis=1)
-        self.ends = np.concatenate([done[:, :2], spreads, done[:, 2:], heights[:, None]], axis=1)
-        self._rows = rows
-        self._moving = moving[:, :2]
-
-    def samples(self, uids: Int64, slot_ns: int) -> Samples:
-        """Positions at the middles of the time slots: the mean of a slot's points, moved there along the line."""
-        known = np.isfinite(self.ground[:, 0])
-        if not known.any():
-            return _no_samples()
-        rows = self._rows[known]
-        times, points, covariances = self.times_ns[known], self.ground[known], self.covariances[known]
-        slots = times // slot_ns
-        owners = uids[rows]
-        new = np.ones(len(slots), bool)
-        new[1:] = (slots[1:] != slots[:-1]) | (owners[1:] != owners[:-1])
-        heads = np.flatnonzero(new)
-        counts = np.diff(np.append(heads, len(slots)))
-        from_middle = (times - (slots * slot_ns + slot_ns // 2)) / SECOND_NS
-        lag = np.add.reduceat(from_middle, heads) / counts
-        mean = np.add.reduceat(points, heads, axis=0) / counts[:, None]
-        spread = np.add.reduceat(covariances, heads, axis=0) / counts[:, None]
-        return Samples(owners[heads], slots[heads], mean - self._moving[rows[heads]] * lag[:, None], spread)
-
-
-def _no_samples() -> Samples:
-    return Samples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 3)))
+def _halfway(before: Float64, fitted: Float64, known: NDArray[np.bool_]) -> Float64:
+    """Velocities ((N, 4)) halfway between what they were, where `known`, and what was fitted (NaN: nothing was)."""
+    after = np.where(known[:, None], np.where(np.isfinite(fitted), (fitted + before) / 2, before), fitted)
+    return np.where(np.isfinite(after), after, 0.0)
 
 
 def in_order(tracks: Iterable[LocalTrack]) -> list[LocalTrack]:

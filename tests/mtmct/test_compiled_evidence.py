@@ -12,11 +12,12 @@ from mtmct.coincidence import CommitPairs, PairRows, PairWindow, compare, positi
 from mtmct.columns import PeopleColumns
 from mtmct.evidence import Judge
 from mtmct.exemplars import Exemplars, Impression, alike, occasions, repeated
+from mtmct.fits import Samples
 from mtmct.identities import IdentityBook
 from mtmct.movement import transitions
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.subjects import Subject
-from mtmct.tracks import Samples, TrackMemory
+from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS
 
 SETTINGS = FusionSettings(appearance=AppearanceCalibration(12.0, -6.0, 5.0))
@@ -39,6 +40,7 @@ def a_site(seed: int) -> tuple[TrackMemory, IdentityBook, list]:
         vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         if dice.random() < 0.9:
             track.looks.absorb(vectors, dice.uniform(0.2, 1, 3).astype(np.float32), 2)
+            memory.columns.looked(track.uid)
     tracks = list(memory.tracks.values())
     for track in tracks[:12]:
         if track.track <= 4:
