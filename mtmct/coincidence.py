@@ -54,6 +54,10 @@ class PairRows:
         found: NDArray[np.intp] = places[self.keys[places] == wanted]
         return found
 
+    def at(self, rows: NDArray[np.intp]) -> PairRows:
+        """Some of the rows, in order."""
+        return PairRows(self.pairs[rows], self.slots[rows], self.llr[rows], self.distance[rows])
+
     def handed_over(self, old: Int64, new: Int64) -> tuple[PairRows, Int64] | None:
         """The same with other tracks in the place of some.
 

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from mtmct import state as stored
 from mtmct.album import closed_key
+from mtmct.coincidence import PairWindow
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity
+from mtmct.positions import fill
 from mtmct.provisional import GUESSES, pack_guesses, read_guesses
 from mtmct.records import IDENTITIES, CameraBatch, Record
 from mtmct.settings import FusionSettings
@@ -169,11 +171,21 @@ def _without_uids(state: Mapping[str, bytes], uids: Int64) -> dict[str, bytes | 
     for key, data in _of(state, stored.CAMERA):
         value = stored.unpacked(key, data)
         changes |= _rows_kept(key, value, np.isin(value["uids"], uids))
-    for key, data in _of(state, stored.PAIRS):
-        value = stored.unpacked(key, data)
-        one, other = np.isin(value["pairs"], uids).T
-        changes |= _rows_kept(key, value, one | other)
-    return changes
+    return changes | _pairs_without(state, uids)
+
+
+def _pairs_without(state: Mapping[str, bytes], uids: Int64) -> dict[str, bytes | None]:
+    """The pairs as they are after all cuts, so that no cut has to be kept beside them."""
+    kept, cuts = _of(state, stored.PAIRS), _of(state, stored.CUTS)
+    window = PairWindow(FusionSettings())
+    fill(window, kept, cuts)
+    changes: dict[str, bytes | None] = {key: None for key, _ in (*kept, *cuts)}
+    for commit in window.commits:
+        rows = np.flatnonzero(~np.isin(commit.rows.pairs, uids).any(axis=1))
+        commit.rows = commit.rows.at(rows)
+        for chunk, data in enumerate(stored.pack_pairs(commit)):
+            changes[stored.pairs_key(commit.sequence, chunk)] = data
+    return {key: data for key, data in changes.items() if state.get(key) != data}
 
 
 def _rows_kept(key: str, value: dict[str, Any], leave_out: NDArray[np.bool_]) -> dict[str, bytes | None]:

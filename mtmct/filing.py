@@ -54,7 +54,7 @@ class Filing:
 
     def restore(self, kept: Iterable[tuple[str, bytes]]) -> None:
         """Fill an empty gallery from the state, in the order in which it was filled."""
-        for key, data in sorted(kept, key=lambda item: stored.gallery_order(item[0])):
+        for key, data in sorted(kept, key=lambda item: stored.order_of(item[0])):
             shard, owners, vectors = stored.unpack_gallery(key, data)
             self.gallery.add(shard, owners, vectors)
             self._keys.setdefault(shard, []).append(key)

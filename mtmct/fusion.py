@@ -13,7 +13,6 @@ from mtmct import provisional
 from mtmct import state as stored
 from mtmct.album import Album
 from mtmct.association import Candidates, Verdict, assign
-from mtmct.attributes import Population
 from mtmct.clocks import Clocks
 from mtmct.coincidence import PairWindow
 from mtmct.columns import PeopleColumns
@@ -25,6 +24,7 @@ from mtmct.filing import Filing
 from mtmct.horizon import beyond_horizon
 from mtmct.identities import IdentityBook, Why
 from mtmct.intake import by_interval, take_in
+from mtmct.keeping import Keeping
 from mtmct.outlet import Outlet
 from mtmct.positions import Positions
 from mtmct.publication import Link, publish
@@ -77,7 +77,7 @@ class FusionEngine:
         self._positions = Positions(self._tracks, self._window, self._clocks, self._journal, settings)
         self._erased = ErasedTracks(state)
         self._album = Album(state)
-        self._stale_cameras: set[str] = set()
+        self._keeping = Keeping(self._tracks, self._book, self._journal)
         self._sequence = 0
         self._now_ns = 0
         self._dim = 0
@@ -120,7 +120,7 @@ class FusionEngine:
         latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
         self._now_ns = max(self._now_ns, latest, 0 if flush else watermark_ns)
         done = self._note_ends(intake.ended)
-        self._stale_cameras |= {item.tracklet.camera for item in placed}
+        self._keeping.stale_cameras |= {item.tracklet.camera for item in placed}
         # 2. Compare positions of the same time.
         self._positions.compare(self._sequence, samples, since_ns, self._now_ns)
         # 3. Take back what was wrong, decide what waits, join what is one.
@@ -150,7 +150,7 @@ class FusionEngine:
             track = self._tracks.find(camera, track_id)
             if track is not None:
                 self._tracks.end(track)
-                self._stale_cameras.add(camera)
+                self._keeping.stale_cameras.add(camera)
                 done.append(track.uid)
         return done
 
@@ -161,7 +161,7 @@ class FusionEngine:
         for camera, ahead_ns in changes.items():
             self._book.retime(camera, self._clocks.ahead_ns.get(camera, 0) - ahead_ns)
             self._tracks.retime(camera, ahead_ns)
-            self._stale_cameras.add(camera)
+            self._keeping.stale_cameras.add(camera)
         self._expiry.note(sorted(self._book.identities))
         self._clocks.set(changes)
         self._positions.compare_anew()
@@ -207,7 +207,7 @@ class FusionEngine:
                 severed[part.uid] = misfit
                 cuts.append((uid, part.uid, misfit.since_ns))
         if cuts:
-            self._positions.cut(cuts)
+            self._positions.cut(self._sequence, self._now_ns, cuts)
             parts = {uid: part for uid, part, _ in cuts}
             placed = [replace(item, uid=parts[item.uid]) if item.uid in parts else item for item in placed]
             for item in placed:
@@ -243,7 +243,7 @@ class FusionEngine:
     def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         part = self._tracks.cut(track, since_ns)
         self._clocks.hand_over(track.uid, part.uid, since_ns)
-        self._stale_cameras.add(track.camera)
+        self._keeping.stale_cameras.add(track.camera)
         return part
 
     def _accepted(self, verdict: Verdict) -> bool:
@@ -357,7 +357,7 @@ class FusionEngine:
         old = self._now_ns - round(settings.memory_s * SECOND_NS)
         for track in self._tracks.silent_since(silent):
             self._tracks.end(track)
-            self._stale_cameras.add(track.camera)
+            self._keeping.stale_cameras.add(track.camera)
         for track in self._tracks.linked_until(END_OF_TIME if flush else old, ended=not flush):
             self._forget_track(track)
         gone = self._now_ns - settings.max_gap_ns
@@ -383,7 +383,7 @@ class FusionEngine:
     def _forget_track(self, track: LocalTrack) -> None:
         self._book.forget(track)
         self._tracks.forget(track.uid)
-        self._stale_cameras.add(track.camera)
+        self._keeping.stale_cameras.add(track.camera)
         self._journal.drop(stored.track_key(track))
 
     # --- state -------------------------------------------------------------------------------------------------
@@ -402,35 +402,11 @@ class FusionEngine:
                 }
             ),
         )
-        for uid in sorted(self._tracks.changed):
-            journal.put(stored.track_key(self._tracks[uid]), stored.pack_track(self._tracks[uid]))
-        self._tracks.changed.clear()
-        of_camera: dict[str, list[LocalTrack]] = {camera: [] for camera in self._stale_cameras}
-        for track in self._tracks.tracks.values():
-            if track.camera in of_camera:
-                of_camera[track.camera].append(track)
-            if track.held:
-                journal.put(stored.held_key(track), stored.pack_held(track))
-        for camera, tracks in of_camera.items():
-            if tracks:
-                journal.put(stored.camera_key(camera), stored.pack_camera(tracks))
-            else:
-                journal.drop(stored.camera_key(camera))
-        self._stale_cameras.clear()
+        self._keeping.write()
         for camera in sorted(self._travel.changed):
             journal.put(stored.TRAVEL + camera, stored.packed(self._travel.stored(camera)))
         self._travel.changed.clear()
         self._clocks.write(journal)
-        if self._tracks.population.changed:
-            journal.put(stored.ATTRIBUTES, stored.packed({"votes": self._tracks.population.votes}))
-            self._tracks.population.changed = False
-        for number in sorted(self._book.changed):
-            if number in self._book:
-                journal.put(stored.identity_key(number), stored.pack_identity(self._book[number]))
-            else:
-                journal.drop(stored.identity_key(number))
-        self._book.changed.clear()
-        provisional.write(self._book.guesses, journal)
 
     def erase(self, number: int, now_ns: int, last_said: Mapping[str, Any] | None = None) -> Commit:
         """Forget an identity on request; see `mtmct.erasure` for what goes and what stays.
@@ -480,29 +456,13 @@ class FusionEngine:
         meta = stored.unpacked(stored.META, mine[stored.META])
         self._sequence, self._now_ns, self._dim = meta["sequence"], meta["now"], meta["dim"]
         self._tracks.next_uid, self._book.next_number = meta["uid"], meta["number"]
-        self._book.guesses = provisional.read_guesses(mine)
+        self._keeping.read(mine)
+        self._expiry.note(self._book.identities)
 
         def of(prefix: str) -> list[tuple[str, bytes]]:
             return [(key, data) for key, data in mine.items() if key.startswith(prefix)]
 
-        identities = [stored.unpack_identity(key, data) for key, data in of(stored.IDENTITY)]
-        self._book.identities = {one.number: one for one in sorted(identities, key=lambda one: one.number)}
-        for track in sorted((stored.unpack_track(key, data) for key, data in of(stored.TRACK)), key=lambda t: t.uid):
-            self._tracks.put(track)
-            if track.identity:
-                self._book[track.identity].uids.append(track.uid)
-        if stored.ATTRIBUTES in mine:
-            votes = stored.unpacked(stored.ATTRIBUTES, mine[stored.ATTRIBUTES])["votes"]
-            self._tracks.population = Population(votes)
-        for key, data in of(stored.CAMERA):
-            stored.unpack_camera(key, data, self._tracks.tracks)
-        self._expiry.note(self._book.identities)
-        for key, data in of(stored.HELD):
-            camera, track_id, tracklets = stored.unpack_held(key, data)
-            waiting = self._tracks.find(camera, track_id)
-            if waiting is not None:
-                waiting.held = tracklets
-        self._positions.restore(of(stored.PAIRS))
+        self._positions.restore(of(stored.PAIRS), of(stored.CUTS))
         self._filing.restore(of(stored.GALLERY))
         for key, data in of(stored.TRAVEL):
             self._travel.restore(stored.unpacked(key, data))

@@ -41,6 +41,8 @@ class Outlet:
             new, guess = arrived.get(track.uid, []), guesses[track.uid]
             if not track.identity and not guess:
                 track.held += [item.tracklet for item in new]
+                if track.held:
+                    self._tracks.holding.add(track.uid)
                 continue
             held = released.get(track.uid, [])
             link = None if track.announced else links.get(track.uid)
@@ -68,5 +70,6 @@ class Outlet:
         for track in tracks:
             if track.held:
                 track.held = []
+                self._tracks.holding.discard(track.uid)
                 self._journal.drop(stored.held_key(track))
         return released

@@ -1,4 +1,4 @@
-"""Positions of the same time, compared commit by commit; and the state key that each camera's share of a commit has."""
+"""Positions of the same time, compared commit by commit; and the state keys in which that is kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtmct.fits import Samples
 from mtmct.pairing import same_owner
 from mtmct.settings import FusionSettings
 from mtmct.tracks import TrackMemory
-from operators.records import Int64
+from operators.records import SECOND_NS, Int64
 
 
 class Positions:
@@ -35,7 +35,8 @@ class Positions:
         self._clocks = clocks
         self._journal = journal
         self._settings = settings
-        self._keys: dict[int, set[str]] = {}  # by commit
+        self._keys: dict[int, list[str]] = {}  # by commit
+        self._cuts: dict[int, int] = {}  # commits that have cut tracks of which pairs are kept, and their event times
 
     def compare(self, sequence: int, samples: Samples, since_ns: int, now_ns: int) -> None:
         """Compare a commit's positions, those of event time from `since_ns` to `now_ns`; drop what is too old."""
@@ -43,6 +44,8 @@ class Positions:
         pairs = self._beside_others(samples) if self._clocks.ahead_ns else self._beside_each_other(samples)
         for expired in self._window.expire(now_ns):
             self._drop(expired)
+        horizon = now_ns - round(self._settings.window_s * SECOND_NS)
+        self._drop_cuts([cut for cut, time_ns in self._cuts.items() if time_ns <= horizon])
         commit = CommitPairs(sequence, since_ns, now_ns, pairs)
         self._window.add(commit)
         self._write(commit)
@@ -53,25 +56,36 @@ class Positions:
             samples = self._clocks.placed(commit.sequence)
             if samples is not None:
                 self._window.revise(commit, self._beside_others(samples, commit.sequence))
-                self._drop(commit.sequence)
-                self._write(commit)
+            # As they are by now: what has been cut before need not be cut again.
+            self._drop(commit.sequence)
+            self._write(commit)
+        self._drop_cuts(list(self._cuts))
 
-    def cut(self, cuts: Sequence[tuple[int, int, int]]) -> None:
-        """What was compared of a track from some time on was compared of another: the two uids, and the time."""
-        for commit, uids in self._window.hand_over(cuts):
-            self._write(commit, frozenset(self._tracks[uid].camera for uid in uids.tolist()))
+    def cut(self, sequence: int, now_ns: int, cuts: Sequence[tuple[int, int, int]]) -> None:
+        """What was compared of a track from some time on was compared of another: the two uids, and the time.
 
-    def restore(self, parts: Iterable[tuple[str, bytes]]) -> None:
+        Pairs are kept as they were compared, and the cuts beside them: rows of few tracks change in many commits.
+        """
+        self._window.hand_over(cuts)
+        self._journal.put(stored.cuts_key(sequence), stored.pack_cuts(now_ns, cuts))
+        self._cuts[sequence] = now_ns
+
+    def restore(self, parts: Iterable[tuple[str, bytes]], cuts: Iterable[tuple[str, bytes]]) -> None:
         """Go on from what was written: keys and values."""
-        parts = list(parts)
-        for commit in stored.unpack_pairs(parts):
-            self._window.add(commit)
-        for key, _ in parts:
-            self._keys.setdefault(int(key.rpartition("/")[2]), set()).add(key)
+        parts, cuts = list(parts), list(cuts)
+        fill(self._window, parts, cuts)
+        for key, _ in sorted(parts):
+            self._keys.setdefault(stored.order_of(key)[0], []).append(key)
+        self._cuts = {stored.order_of(key)[0]: stored.unpack_cuts(key, data)[0] for key, data in cuts}
 
     def _drop(self, sequence: int) -> None:
-        for key in sorted(self._keys.pop(sequence, ())):
+        for key in self._keys.pop(sequence, ()):
             self._journal.drop(key)
+
+    def _drop_cuts(self, sequences: Iterable[int]) -> None:
+        for sequence in sequences:
+            del self._cuts[sequence]
+            self._journal.drop(stored.cuts_key(sequence))
 
     def _beside_each_other(self, samples: Samples) -> PairRows:
         if not len(samples):
@@ -86,31 +100,16 @@ class Positions:
         bound = self._bound(np.unique(beside.samples.uids))
         return compare(beside.samples, beside.cameras, bound, self._settings, beside.fresh)
 
-    def _write(self, commit: CommitPairs, stale: frozenset[str] | None = None) -> None:
-        """Write a commit's pairs by camera: of all cameras, or of those in `stale`."""
-        rows = commit.rows
-        heads = np.flatnonzero(np.diff(rows.pairs[:, 0], prepend=-1))
-        of_camera: dict[str, list[range]] = {}
-        for uid, low, high in zip(
-            rows.pairs[heads, 0].tolist(), heads.tolist(), [*heads[1:].tolist(), len(rows)], strict=False
-        ):
-            camera = self._tracks[uid].camera
-            if stale is None or camera in stale:
-                of_camera.setdefault(camera, []).append(range(low, high))
-        keys = self._keys.setdefault(commit.sequence, set())
-        for camera in sorted(of_camera if stale is None else stale):
-            key = stored.pairs_key(camera, commit.sequence)
-            if camera in of_camera:
-                mine = np.concatenate([np.arange(part.start, part.stop) for part in of_camera[camera]])
-                self._journal.put(key, stored.pack_pairs(commit, mine))
-                keys.add(key)
-            else:
-                self._journal.drop(key)
-                keys.discard(key)
+    def _write(self, commit: CommitPairs) -> None:
+        for chunk, data in enumerate(stored.pack_pairs(commit)):
+            key = stored.pairs_key(commit.sequence, chunk)
+            self._journal.put(key, data)
+            self._keys.setdefault(commit.sequence, []).append(key)
 
     def _rows(self, uids: Int64) -> Int64:
-        rows = self._tracks.columns.rows
-        return np.array([rows[uid] for uid in uids.tolist()], np.int64)
+        known, rows = self._tracks.columns.by_uid()
+        found: Int64 = rows[known.searchsorted(uids)]
+        return found
 
     def _bound(self, uids: Int64) -> Int64:
         """Pairs of tracks seen in this commit that one identity has in different cameras."""
@@ -118,3 +117,14 @@ class Positions:
         rows = self._rows(uids)
         bound: Int64 = uids[same_owner(table.identity[rows], table.camera[rows])]
         return bound
+
+
+def fill(window: PairWindow, parts: Iterable[tuple[str, bytes]], cuts: Iterable[tuple[str, bytes]]) -> None:
+    """Put the pairs that were kept into an empty window, and hand over what was cut, in the order of the commits."""
+    commits = {commit.sequence: commit for commit in stored.unpack_pairs(parts)}
+    made = {stored.order_of(key)[0]: stored.unpack_cuts(key, data)[1] for key, data in cuts}
+    for sequence in sorted({*commits, *made}):
+        if sequence in commits:
+            window.add(commits[sequence])
+        if sequence in made:
+            window.hand_over(made[sequence])

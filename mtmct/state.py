@@ -5,7 +5,8 @@
     fusion/track/<camera>/<track>          what a track is, where it began, what it looks like
     fusion/held/<camera>/<track>           tracklets that wait for an identity
     fusion/identity/<number>               members and looks
-    fusion/pairs/<camera>/<sequence>       one commit's simultaneous positions, by the camera of the lower uid
+    fusion/pairs/<sequence>.<n>            one commit's simultaneous positions
+    fusion/cuts/<sequence>                 whose they are from some time on, as far as a commit has cut tracks
     fusion/travel/<camera>                 how people come into the camera's view, and leave it
     fusion/attributes                      how common attributes are in the site
     fusion/told                            what events have said of these times, see `mtmct.travel_news`
@@ -26,10 +27,11 @@ from mtmct.coincidence import CommitPairs, PairRows
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.identities import Identity, Member
 from mtmct.records import Tracklet
+from mtmct.topology import Float64
 from mtmct.tracks import LocalTrack
 from operators.records import Float32, Int64, StateError, pack, unpack
 
-VERSION = 1
+VERSION = 2
 PREFIX = "fusion/"
 META = "fusion/meta"
 CAMERA = "fusion/camera/"
@@ -37,10 +39,13 @@ TRACK = "fusion/track/"
 HELD = "fusion/held/"
 IDENTITY = "fusion/identity/"
 PAIRS = "fusion/pairs/"
+CUTS = "fusion/cuts/"
 GALLERY = "fusion/gallery/"
 ATTRIBUTES = "fusion/attributes"
 TRAVEL = "fusion/travel/"
-GALLERY_CHUNK = 256  # vectors a key: well under a Kafka message of one megabyte
+# Vectors and pairs a key: well under a Kafka message of one megabyte.
+GALLERY_CHUNK = 256
+PAIRS_CHUNK = 8192
 
 
 class Journal:
@@ -88,9 +93,14 @@ def identity_key(number: int) -> str:
     return f"{IDENTITY}{number:06d}"
 
 
-def pairs_key(camera: str, sequence: int) -> str:
-    """Where one commit's pairs of a camera are kept."""
-    return f"{PAIRS}{camera}/{sequence:012d}"
+def pairs_key(sequence: int, chunk: int) -> str:
+    """Where one commit's pairs are kept."""
+    return f"{PAIRS}{sequence:012d}.{chunk}"
+
+
+def cuts_key(sequence: int) -> str:
+    """Where the cuts of one commit are kept."""
+    return f"{CUTS}{sequence:012d}"
 
 
 def gallery_key(shard: int, sequence: int, chunk: int) -> str:
@@ -98,10 +108,10 @@ def gallery_key(shard: int, sequence: int, chunk: int) -> str:
     return f"{GALLERY}{shard}/{sequence:012d}.{chunk}"
 
 
-def gallery_order(key: str) -> tuple[int, int]:
-    """Sequence and chunk of a gallery key: the order in which the vectors were filed."""
+def order_of(key: str) -> tuple[int, int]:
+    """Sequence and chunk of a key of the gallery, of pairs or of cuts: the order in which they were written."""
     sequence, _, chunk = key.rpartition("/")[2].partition(".")
-    return int(sequence), int(chunk)
+    return int(sequence), int(chunk or 0)
 
 
 def packed(value: dict[str, Any]) -> bytes:
@@ -117,23 +127,29 @@ def unpacked(key: str, data: bytes) -> dict[str, Any]:
     """
     value = unpack(data)
     if not isinstance(value, dict) or value.get("version") != VERSION:
-        raise StateError(f"{key} was written by another version of fusion; use that build, or start a new ledger")
+        raise _of_another_version(key)
     return value
+
+
+def _of_another_version(key: str) -> StateError:
+    return StateError(f"{key} was written by another version of fusion; use that build, or start a new ledger")
 
 
 # --- tracks ----------------------------------------------------------------------------------------------------
 
 
-def pack_camera(tracks: Sequence[LocalTrack]) -> bytes:
-    """The fast-changing part of a camera's tracks, in order of uid."""
+def pack_camera(
+    uids: Int64, last_ns: Int64, counts: Int64, sights: Float64, velocities: Float64, votes: Sequence[dict[str, int]]
+) -> bytes:
+    """The fast-changing part of a camera's tracks, in order of uid; `counts`: points, looks offered, whether ended."""
     return packed(
         {
-            "uids": np.array([track.uid for track in tracks], np.int64),
-            "times": np.array([track.last_ns for track in tracks], np.int64),
-            "counts": np.array([[track.points, track.offered, track.ended] for track in tracks], np.int64),
-            "sights": np.array([track.last for track in tracks]),
-            "velocities": np.array([track.velocity for track in tracks]),
-            "votes": [list(track.votes.items()) for track in tracks],
+            "uids": uids,
+            "times": last_ns,
+            "counts": counts,
+            "sights": sights,
+            "velocities": velocities,
+            "votes": [list(each.items()) for each in votes],
         }
     )
 
@@ -151,58 +167,75 @@ def unpack_camera(key: str, data: bytes, tracks: dict[int, LocalTrack]) -> None:
 
 
 def pack_track(track: LocalTrack) -> bytes:
-    """The slow part of a track."""
-    return packed(
-        {
-            "uid": track.uid,
-            "camera": track.camera,
-            "track": track.track,
-            "start": track.start_ns,
-            "first": track.first,
-            "border": track.at_border,
-            "part": [track.since_ns, track.until_ns],
-            "identity": track.identity,
-            "linked": track.linked_ns,
-            "announced": track.announced,
-            "travelled": track.travelled,
-            **({"ahead": track.ahead_ns} if track.ahead_ns else {}),
-            **({"attributes": track.attributes} if track.attributes else {}),
-            **({"strayed": [track.strayed_ns, track.strayed_looks]} if track.strayed_ns else {}),
-            "filed": [track.filed_shard, track.filed_looks, track.looked_at],
-            **pack_looks(track.looks),
-        }
+    """The slow part of a track. Thousands change in a commit: a plain list, in the order in which it is read."""
+    return pack(
+        [
+            VERSION,
+            track.uid,
+            track.camera,
+            track.track,
+            track.start_ns,
+            track.first.tobytes(),
+            track.at_border,
+            track.since_ns,
+            track.until_ns,
+            track.identity,
+            track.linked_ns,
+            track.announced,
+            track.travelled,
+            track.ahead_ns,
+            track.attributes,
+            track.strayed_ns,
+            track.strayed_looks,
+            track.filed_shard,
+            track.filed_looks,
+            track.looked_at,
+            track.looks.sums.tobytes(),
+            track.looks.weights.tobytes(),
+        ]
     )
 
 
 def unpack_track(key: str, data: bytes) -> LocalTrack:
-    """A track without its fast-changing part."""
-    value = unpacked(key, data)
+    """A track without its fast-changing part.
+
+    Raises:
+        StateError: damaged, or written by another version.
+    """
+    value = unpack(data)
+    if not isinstance(value, list) or not value or value[0] != VERSION:
+        raise _of_another_version(key)
+    _, uid, camera, number, start_ns, first, at_border, since_ns, until_ns, *rest = value
+    identity, linked_ns, announced, travelled, ahead_ns, attributes, *rest = rest
+    strayed_ns, strayed_looks, filed_shard, filed_looks, looked_at, sums, weights = rest
+    worth = np.frombuffer(weights, np.float32).copy()
+    begun = np.frombuffer(first, np.float64).copy()
     return LocalTrack(
-        uid=value["uid"],
-        camera=value["camera"],
-        track=value["track"],
+        uid=uid,
+        camera=camera,
+        track=number,
         votes={},
-        start_ns=value["start"],
-        last_ns=value["start"],
+        start_ns=start_ns,
+        last_ns=start_ns,
         points=0,
-        first=value["first"],
-        last=value["first"].copy(),
+        first=begun,
+        last=begun.copy(),
         velocity=np.zeros(4),
-        at_border=value["border"],
-        identity=value["identity"],
-        linked_ns=value["linked"],
-        announced=value["announced"],
-        travelled=value.get("travelled", False),
-        ahead_ns=value.get("ahead", 0),
-        attributes=value.get("attributes", {}),
-        strayed_ns=value.get("strayed", [0, 0])[0],
-        strayed_looks=value.get("strayed", [0, 0])[1],
-        filed_shard=value["filed"][0],
-        filed_looks=value["filed"][1],
-        looked_at=value["filed"][2],
-        since_ns=value["part"][0],
-        until_ns=value["part"][1],
-        looks=unpack_looks(value),
+        at_border=at_border,
+        identity=identity,
+        linked_ns=linked_ns,
+        announced=announced,
+        travelled=travelled,
+        ahead_ns=ahead_ns,
+        attributes=attributes,
+        strayed_ns=strayed_ns,
+        strayed_looks=strayed_looks,
+        filed_shard=filed_shard,
+        filed_looks=filed_looks,
+        looked_at=looked_at,
+        since_ns=since_ns,
+        until_ns=until_ns,
+        looks=Exemplars(np.frombuffer(sums, np.float32).reshape(len(worth), -1).copy(), worth) if sums else Exemplars(),
     )
 
 
@@ -283,36 +316,47 @@ def unpack_looks(value: dict[str, Any]) -> Exemplars:
 # --- what is appended ------------------------------------------------------------------------------------------
 
 
-def pack_pairs(commit: CommitPairs, of: Any) -> bytes:
-    """Some rows (`of`, an index) of one commit's pairs."""
+def pack_pairs(commit: CommitPairs) -> list[bytes]:
+    """One commit's pairs, a value a chunk."""
     rows = commit.rows
-    return packed(
-        {
-            "sequence": commit.sequence,
-            "since": commit.since_ns,
-            "time": commit.time_ns,
-            "pairs": rows.pairs[of],
-            "slots": rows.slots[of],
-            "llr": rows.llr[of],
-            "distance": rows.distance[of],
-        }
-    )
+    return [
+        packed(
+            {
+                "sequence": commit.sequence,
+                "since": commit.since_ns,
+                "time": commit.time_ns,
+                "pairs": rows.pairs[low : low + PAIRS_CHUNK],
+                "slots": rows.slots[low : low + PAIRS_CHUNK],
+                "llr": rows.llr[low : low + PAIRS_CHUNK],
+                "distance": rows.distance[low : low + PAIRS_CHUNK],
+            }
+        )
+        for low in range(0, len(rows), PAIRS_CHUNK)
+    ]
 
 
-def unpack_pairs(stored: Iterable[tuple[str, bytes]]) -> list[CommitPairs]:
+def unpack_pairs(kept: Iterable[tuple[str, bytes]]) -> list[CommitPairs]:
     """All commits' pairs, oldest first, rows in their order."""
     commits: dict[int, list[dict[str, Any]]] = {}
-    for key, data in stored:
+    for key, data in sorted(kept, key=lambda item: order_of(item[0])):
         value = unpacked(key, data)
         commits.setdefault(value["sequence"], []).append(value)
     result = []
-    for sequence in sorted(commits):
-        parts = commits[sequence]
-        columns = [np.concatenate([part[name] for part in parts]) for name in ("pairs", "slots", "llr", "distance")]
-        order = np.lexsort((columns[0][:, 1], columns[0][:, 0]))
-        rows = PairRows(*(column[order] for column in columns))
-        result.append(CommitPairs(sequence, parts[0]["since"], parts[0]["time"], rows))
+    for sequence, parts in commits.items():
+        columns = (np.concatenate([part[name] for part in parts]) for name in ("pairs", "slots", "llr", "distance"))
+        result.append(CommitPairs(sequence, parts[0]["since"], parts[0]["time"], PairRows(*columns)))
     return result
+
+
+def pack_cuts(time_ns: int, cuts: Sequence[tuple[int, int, int]]) -> bytes:
+    """The event time of a commit, and its cuts: the one and the other uid, and the event time of the cut."""
+    return packed({"time": time_ns, "cuts": [list(cut) for cut in cuts]})
+
+
+def unpack_cuts(key: str, data: bytes) -> tuple[int, list[tuple[int, int, int]]]:
+    """What `pack_cuts` wrote."""
+    value = unpacked(key, data)
+    return value["time"], [(old, new, since_ns) for old, new, since_ns in value["cuts"]]
 
 
 def pack_gallery(owners: Int64, vectors: Float32, shard: int) -> bytes:

@@ -138,12 +138,14 @@ class TrackMemory:
 
     Attributes:
         columns: the same as columns.
+        holding: uids of the tracks that hold tracklets back.
     """
 
     def __init__(self) -> None:
         self.tracks: dict[int, LocalTrack] = {}
         self.next_uid = 1
         self.changed: set[int] = set()
+        self.holding: set[int] = set()
         self.population = Population()
         self.columns = TrackColumns()
         self._uids: dict[tuple[str, int], int] = {}
@@ -172,6 +174,7 @@ class TrackMemory:
         if self._uids[track.name] == uid:
             del self._uids[track.name]
         self.changed.discard(uid)
+        self.holding.discard(uid)
         self.columns.forget(uid)
         return track
 

@@ -1,0 +1,106 @@
+"""Tracks and identities in the stored state: what a commit writes of them, and what a restart reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from mtmct import provisional
+from mtmct import state as stored
+from mtmct.attributes import Population
+from mtmct.identities import IdentityBook
+from mtmct.tracks import TrackMemory
+
+
+class Keeping:
+    """Writes what has changed, and reads it again.
+
+    Args:
+        tracks, book: who is who.
+        journal: where it is written.
+
+    Attributes:
+        stale_cameras: those of whose tracks something has changed that changes with every point.
+    """
+
+    def __init__(self, tracks: TrackMemory, book: IdentityBook, journal: stored.Journal) -> None:
+        self._tracks = tracks
+        self._book = book
+        self._journal = journal
+        self.stale_cameras: set[str] = set()
+
+    def write(self) -> None:
+        """Write what this commit has changed."""
+        journal, tracks, book = self._journal, self._tracks, self._book
+        for uid in sorted(tracks.changed):
+            track = tracks[uid]
+            journal.put(stored.track_key(track), stored.pack_track(track))
+        tracks.changed.clear()
+        for uid in sorted(tracks.holding):
+            journal.put(stored.held_key(tracks[uid]), stored.pack_held(tracks[uid]))
+        self._write_cameras()
+        if tracks.population.changed:
+            journal.put(stored.ATTRIBUTES, stored.packed({"votes": tracks.population.votes}))
+            tracks.population.changed = False
+        for number in sorted(book.changed):
+            if number in book:
+                journal.put(stored.identity_key(number), stored.pack_identity(book[number]))
+            else:
+                journal.drop(stored.identity_key(number))
+        book.changed.clear()
+        provisional.write(book.guesses, journal)
+
+    def _write_cameras(self) -> None:
+        """The fast-changing part of all tracks, from their columns."""
+        columns, known = self._tracks.columns, self._tracks.tracks
+        table = columns.table(known)
+        uids, rows = columns.by_uid()
+        order = np.argsort(table.camera[rows], kind="stable")
+        uids, rows = uids[order], rows[order]
+        cameras = table.camera[rows]
+        last_ns, sights, velocities = table.last_ns[rows], table.last[rows], table.velocity[rows]
+        counts = np.stack([columns.points[rows], columns.offered[rows], table.ended[rows]], axis=1)
+        votes = [known[uid].votes for uid in uids.tolist()]
+        names = list(columns.cameras)
+        heads = np.flatnonzero(np.diff(cameras, prepend=-1))
+        bounds = pairwise([*heads.tolist(), len(rows)])
+        span = {names[number]: bound for number, bound in zip(cameras[heads].tolist(), bounds, strict=True)}
+        for camera in sorted(self.stale_cameras):
+            if camera in span:
+                low, high = span[camera]
+                parts = (uids[low:high], last_ns[low:high], counts[low:high], sights[low:high], velocities[low:high])
+                self._journal.put(stored.camera_key(camera), stored.pack_camera(*parts, votes[low:high]))
+            else:
+                self._journal.drop(stored.camera_key(camera))
+        self.stale_cameras.clear()
+
+    def read(self, state: Mapping[str, bytes]) -> None:
+        """Fill an empty memory and an empty book.
+
+        Raises:
+            StateError: the state is damaged or of another version.
+        """
+
+        def of(prefix: str) -> list[tuple[str, bytes]]:
+            return [(key, data) for key, data in state.items() if key.startswith(prefix)]
+
+        tracks, book = self._tracks, self._book
+        book.guesses = provisional.read_guesses(state)
+        identities = [stored.unpack_identity(key, data) for key, data in of(stored.IDENTITY)]
+        book.identities = {one.number: one for one in sorted(identities, key=lambda one: one.number)}
+        for track in sorted((stored.unpack_track(key, data) for key, data in of(stored.TRACK)), key=lambda t: t.uid):
+            tracks.put(track)
+            if track.identity:
+                book[track.identity].uids.append(track.uid)
+        if stored.ATTRIBUTES in state:
+            tracks.population = Population(stored.unpacked(stored.ATTRIBUTES, state[stored.ATTRIBUTES])["votes"])
+        for key, data in of(stored.CAMERA):
+            stored.unpack_camera(key, data, tracks.tracks)
+        for key, data in of(stored.HELD):
+            camera, track_id, tracklets = stored.unpack_held(key, data)
+            waiting = tracks.find(camera, track_id)
+            if waiting is not None:
+                waiting.held = tracklets
+                tracks.holding.add(waiting.uid)
