@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ class Result:
 
 
 TRIES = 4
+NODE = {"num_cpus": 2}
 
 Fault = Callable[["Bench", Path, Any], Recovery]
 
@@ -120,14 +121,14 @@ class Bench:
     Args:
         folder: for everything.
         with_kafka: start one.
+        nodes: what each is told to have.
     """
 
-    def __init__(self, folder: Path, *, with_kafka: bool) -> None:
+    def __init__(self, folder: Path, *, with_kafka: bool, nodes: Sequence[Mapping[str, int]] = 3 * (NODE,)) -> None:
         self.folder = folder
-        self._node = {"num_cpus": 2, "object_store_memory": 80_000_000, "include_dashboard": False}
         self.cluster = Cluster()
-        for _ in range(3):
-            self.add_node()
+        for node in nodes:
+            self.add_node(node)
         # Looks for transactions that have timed out twice a second instead of every ten.
         extra = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
         made = kafka.KafkaServer(folder / "kafka", detour=kafka.free_port(), extra=extra) if with_kafka else None
@@ -142,11 +143,11 @@ class Bench:
             self.kafka.stop()
         self.cluster.shutdown()
 
-    def add_node(self) -> None:
+    def add_node(self, node: Mapping[str, int] = NODE) -> None:
         """One more raylet. A machine that is much too busy starts it too slowly for Ray: then once more."""
         for _ in range(TRIES):
             try:
-                self.cluster.add_node(**self._node)
+                self.cluster.add_node(**node, object_store_memory=80_000_000, include_dashboard=False)
                 return
             except Exception as error:  # a bare one
                 said = error

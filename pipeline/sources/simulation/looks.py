@@ -32,11 +32,12 @@ class Looks:
         dim: size of an embedding.
         noise: length of the noise; a person's own direction has length 1.
         seed: of everything.
+        kept: visits that are kept rather than worked out anew for each stretch of frames: those that may be in view.
     """
 
-    def __init__(self, dim: int, noise: float, seed: int) -> None:
+    def __init__(self, dim: int, noise: float, seed: int, kept: int) -> None:
         self._dim, self._noise, self._seed = dim, noise, seed
-        self._visit = lru_cache(maxsize=4096)(self._visit_of)
+        self._visit = lru_cache(maxsize=kept)(self._visit_of)
 
     def of(self, camera: int, people: Int64, cycles: Int64, random: np.random.Generator) -> NDArray[np.float32]:
         """(N, dim) float32, L2-normalised: boxes of people, each on a visit, in one camera.

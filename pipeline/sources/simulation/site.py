@@ -72,10 +72,12 @@ class SimulatedSite:
         self.settings = settings
         self.plan = plan_of(settings.place, settings.cameras)
         self.visits = Visits(self.plan, settings.people, settings.together, settings.renewal, settings.seed)
-        self._looks = Looks(settings.embedding, self.noise, settings.seed) if settings.embedding else None
+        # Of who is there now, not of all who ever came: a site of many hours is to take no more memory than one of a few.
+        kept = max(256, 4 * settings.people)
+        self._looks = Looks(settings.embedding, self.noise, settings.seed, kept) if settings.embedding else None
         random = np.random.default_rng((settings.seed, _CLOCKS))
         self._skews_ms = np.round(settings.skew * random.normal(size=settings.cameras))
-        self._bodies = lru_cache(maxsize=max(4096, 2 * settings.people))(self._body)
+        self._bodies = lru_cache(maxsize=kept)(self._body)
 
     @property
     def classes(self) -> tuple[str, ...]:
