@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -243,3 +245,17 @@ def test_a_thousand_cameras_cost_no_more_each_than_eight() -> None:
     site = SimulatedSite(Settings(place="mall", cameras=1000, people=2500, seed=1))
     seen = [len(site.truth(number, FRAMES).sight) / 50 for number in range(1, 1001, 97)]
     assert 0.5 < np.mean(seen) < 5
+
+
+def test_hours_of_visitors_take_no_more_memory_than_those_who_are_there() -> None:
+    site = SimulatedSite(Settings(place="mall", cameras=4, people=12, renewal=1, embedding=16))
+
+    def after(hour: int) -> int:
+        for minute in range(60 * (hour - 1), 60 * hour):
+            for number in range(1, 5):
+                site.detect(number, 60.0 * minute + FRAMES, minute)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    blocks = [after(hour) for hour in range(1, 5)]
+    assert blocks[3] - blocks[1] < 1000, "who has gone is forgotten"
