@@ -72,7 +72,7 @@ class SimulatedSite:
         self.settings = settings
         self.plan = plan_of(settings.place, settings.cameras)
         self.visits = Visits(self.plan, settings.people, settings.together, settings.renewal, settings.seed)
-        # Of who is there now, not of all who ever came: a site of many hours is to take no more memory than one of a few.
+        # Of who is there now, not of all who ever came: hours of a site are to take no more memory than its first.
         kept = max(256, 4 * settings.people)
         self._looks = Looks(settings.embedding, self.noise, settings.seed, kept) if settings.embedding else None
         random = np.random.default_rng((settings.seed, _CLOCKS))
