@@ -20,6 +20,7 @@ from pipeline.lane import Resume
 from pipeline.link import RayLink
 from pipeline.metrics.ray_recorder import RayRecorder
 from pipeline.shard import Shard
+from pipeline.sighting import Tracked
 
 # A worker that is asked for a change while it is still loading its models.
 _LOADING_S = 120.0
@@ -121,7 +122,7 @@ class CameraWorker:
     def status(self) -> dict[str, Any]:
         return {"pid": os.getpid(), "cameras": {} if self._shard is None else self._shard.status()}
 
-    def picture(self, camera: str) -> tuple[bytes, int] | None:
+    def picture(self, camera: str) -> tuple[bytes, int, list[Tracked]] | None:
         return None if self._shard is None else self._shard.picture(camera)
 
     def stop(self) -> None:

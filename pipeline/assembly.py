@@ -25,7 +25,8 @@ from operators.inference import ModelError, find_model_file
 from operators.records import Detections
 from pipeline.address import Place
 from pipeline.analysis import CameraAnalysis
-from pipeline.camera import CameraChain, Describer, Embedder, Tracker
+from pipeline.camera import CameraChain
+from pipeline.chain_parts import Describer, Embedder, Tracker
 from pipeline.commit_order import CommitOrder
 from pipeline.config import Camera, Site
 from pipeline.config_rules import Snapshots

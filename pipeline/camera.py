@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.attributes import Votes
 from mtmct.records import CameraBatch, Record
 from operators.records import (
     SECOND_NS,
@@ -24,15 +23,16 @@ from operators.records import (
     Image,
     Int64,
     StateError,
-    Tracks,
     TrackState,
     pack,
     reading_state,
     unpack,
 )
 from pipeline.analysis import CameraAnalysis
+from pipeline.chain_parts import Describer, Embedder, Mask, Tracker
 from pipeline.notes import dead_letter, source_event
 from pipeline.pieces import Pieces
+from pipeline.sighting import Sighting
 from pipeline.sources.base import Rejected
 from pipeline.thumbnails import Thumbnails
 
@@ -40,41 +40,6 @@ VERSION = 1
 END_OF_TIME = int(np.iinfo(np.int64).max)
 # Ids that a source gives have no end of their own: after so long unseen a track counts as ended.
 GIVEN_TRACK_LIFE_NS = 600 * SECOND_NS
-
-
-class Tracker(Protocol):
-    """What the chain needs of a tracker.
-
-    `uses_appearance`: detections shall come with embeddings. `rejected`: what it left out or repaired, by reason.
-    """
-
-    uses_appearance: ClassVar[bool]
-
-    @property
-    def rejected(self) -> Mapping[str, int]: ...
-    def update(self, detections: Detections, time_ns: int) -> Tracks: ...
-    def snapshot(self) -> bytes: ...
-    def restore(self, data: bytes) -> None: ...
-
-
-class Mask(Protocol):
-    """Says which boxes count."""
-
-    def keeps(self, boxes: Float32) -> NDArray[np.bool_]: ...
-
-
-class Embedder(Protocol):
-    """What the chain needs of an embedder."""
-
-    def embed(self, image: Image, boxes: Float32) -> tuple[Float32, Float32]: ...
-
-
-class Describer(Protocol):
-    """What the chain needs of whoever says what objects are like. `classes`: of which it can say so."""
-
-    classes: frozenset[str]
-
-    def votes(self, image: Image, boxes: Float32, rows: Sequence[int]) -> Sequence[Votes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +79,9 @@ class CameraChain:
         sequence: number of the next batch.
         state: as carried by the last committed batch; None at the very start.
 
+    Attributes:
+        newest: the last picture that was tracked in; None before the first, or where there are no pictures.
+
     Raises:
         StateError: `state` is of a version this build does not read.
     """
@@ -138,7 +106,9 @@ class CameraChain:
         state: bytes | None = None,
     ) -> None:
         self.camera = camera
+        self.newest: Sighting | None = None
         self._site = site
+        self._classes = tuple(classes)
         self._interval_ns = interval_ns
         self._tracker = tracker
         self._embedder = embedder
@@ -337,6 +307,8 @@ class CameraChain:
         classes: NDArray[np.integer[Any]],
         ended: Sequence[int],
     ) -> None:
+        if frame.image is not None:
+            self.newest = Sighting(frame.image, frame.time_ns, ids, boxes, classes.tolist(), self._classes)
         if self._thumbnails is not None:
             self._thumbnails.look(frame, ids, boxes, scores, classes.tolist())
             self._thumbnails.end(ended)

@@ -278,7 +278,7 @@ class Supervisor:
         return left
 
     def _picture(self, camera: str) -> list[Any] | None:
-        """A camera's newest picture, as JPEG in base64, and its event time, for whoever asks at the door."""
+        """A camera's newest picture, as JPEG in base64, its event time, and the tracks in it, for whoever asks."""
         worker = next((w for w, shard in zip(self._workers, self._shards, strict=False) if camera in shard), None)
         if worker is None:
             raise LaunchError(f"site {self._site.site!r} runs no camera {camera!r}")
@@ -286,7 +286,7 @@ class Supervisor:
             found = ray.get(worker.picture.remote(camera), timeout=_PICTURE_S)
         except RayError:
             return None  # the worker is being restarted
-        return None if found is None else [base64.b64encode(found[0]).decode("ascii"), found[1]]
+        return None if found is None else [base64.b64encode(found[0]).decode("ascii"), *found[1:]]
 
     def _answer(self, ref: Any, actor: str) -> tuple[Any] | None:
         """What the actor answered; None where it died, after giving it time to come back.

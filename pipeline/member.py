@@ -8,7 +8,7 @@ from typing import Any
 
 from mtmct.records import CameraBatch
 from operators.looking_back import Before
-from operators.records import Detections, Frame
+from operators.records import Detections
 from pipeline.camera import CameraChain, Delivery
 from pipeline.reader import Reader
 from pipeline.thumbnails import Thumbnails
@@ -23,7 +23,6 @@ class Member:
 
     Attributes:
         seen: for a detector that looks back, the last picture with what was found in it, and its interval.
-        newest: the last frame that was taken, for who wants to look at it.
         thumbnails: of whom it tracks; None where none are kept.
     """
 
@@ -36,7 +35,6 @@ class Member:
     lost: bool = False
     failure: str | None = None
     seen: tuple[Before, int] | None = None
-    newest: Frame | None = None
     thumbnails: Thumbnails | None = None
 
     @property

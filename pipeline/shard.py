@@ -11,8 +11,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import cv2
-
 from mtmct.records import CameraBatch
 from operators.looking_back import Before
 from operators.records import CrosscamError, Detections, Image
@@ -23,6 +21,7 @@ from pipeline.member import Member
 from pipeline.metrics.recorder import Silent
 from pipeline.metrics.shard_watch import ShardWatch
 from pipeline.reader import Ended, Note
+from pipeline.sighting import Tracked
 from pipeline.sources.base import Rejected
 from pipeline.sources.masking import mask
 
@@ -123,13 +122,14 @@ class Shard:
         self._news.set()
         return asked.done.result()
 
-    def picture(self, camera: str) -> tuple[bytes, int] | None:
-        """The camera's newest picture as JPEG, and its event time (ns); None where there is none. From any thread."""
-        frame = next((member.newest for member in tuple(self._members) if member.camera == camera), None)
-        if frame is None or frame.image is None:
-            return None
-        encoded = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
-        return encoded.tobytes(), frame.time_ns
+    def picture(self, camera: str) -> tuple[bytes, int, list[Tracked]] | None:
+        """The camera's newest picture and whom it tracks in it; None where there is none. From any thread.
+
+        Returns:
+            JPEG, event time (ns), and the tracks of that very frame.
+        """
+        newest = next((member.chain.newest for member in tuple(self._members) if member.camera == camera), None)
+        return None if newest is None else newest.told()
 
     def run(self) -> dict[str, str]:
         """Run to the end.
@@ -232,7 +232,6 @@ class Shard:
             worked = True
             if isinstance(item, Delivery):
                 member.lost = False
-                member.newest = item.frame
                 frames.append((member, item))
             elif isinstance(item, Note):
                 self._note(member, item)

@@ -158,7 +158,14 @@ def _plan(site: SimulatedSite, names: list[str]) -> dict[str, Any]:
         for name, mount in zip(names, plan.mounts, strict=True)
     ]
     return {
-        "settings": {**asdict(site.settings), "picture": None, "paced": None, "camera": None, "seconds": None},
+        "settings": {
+            **asdict(site.settings),
+            "picture": None,
+            "shown": None,
+            "paced": None,
+            "camera": None,
+            "seconds": None,
+        },
         "cameras": [{**mount, "clock_ahead_ms": site.skew_ns(n) // 10**6} for n, mount in enumerate(mounts, start=1)],
         "walls": plan.blocks.tolist(),
         "ways": plan.points[plan.links].tolist(),

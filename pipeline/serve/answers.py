@@ -124,6 +124,8 @@ class FoundAnswer(Answer):
     cosine: float
     score: float = Field(description="Log-likelihood ratio, nats.")
     open: bool
+    cameras: Sequence[str] = Field(description="By which it was seen, in order of first sight.")
+    thumbnails: dict[str, str] = Field(description="Address of a picture of it, by camera, where there is one.")
 
 
 class ErasedAnswer(Answer):

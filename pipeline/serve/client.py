@@ -67,9 +67,27 @@ class Crosscam:
         """One identity: visits, evidence, corrections, journey."""
         return dict(self.get(f"/v1/identities/{urllib.parse.quote(name)}"))
 
-    def search(self, picture: Picture | None = None, identity: str | None = None, count: int = 10) -> list[Any]:
-        """Who looks like the person in a picture, or like an identity."""
-        fields = {"count": str(count), **({"identity": identity} if identity else {})}
+    def search(
+        self,
+        picture: Picture | None = None,
+        identity: str | None = None,
+        seen: tuple[str, int] | None = None,
+        box: tuple[float, float, float, float] | None = None,
+        count: int = 10,
+    ) -> list[Any]:
+        """Who looks like the person in a picture, like an identity, or like who was seen: by a camera, at a time.
+
+        Args:
+            seen: camera, and event time in microseconds.
+            box: where in the picture the person is: x1, y1, x2, y2 in pixels.
+        """
+        fields = {"count": str(count)}
+        if identity is not None:
+            fields["identity"] = identity
+        if seen is not None:
+            fields |= {"camera": seen[0], "time": str(seen[1])}
+        if box is not None:
+            fields["box"] = ",".join(f"{side:g}" for side in box)
         return list(self._form("/v1/search", fields, picture))
 
     def erase(self, name: str) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from operators.records import Image
 from pipeline.plan_view import PlanCamera
 from pipeline.serve.answers import Page
 from pipeline.serve.context import Etagged, Served, from_view, page, served
-from pipeline.serve.problems import NotFoundError
-from pipeline.serve.shots import NoPictureError
+from pipeline.serve.problems import NoPictureError, NotFoundError
 from pipeline.whereabouts import (
     FloorPictures,
     Whereabouts,

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Path, Query, Response, UploadFile
-from fastapi.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
-from mtmct.search import Found
 from pipeline.erase import erase_identity
 from pipeline.explain import correction, reason
+from pipeline.serve import searching
 from pipeline.serve.answers import ErasedAnswer, FoundAnswer, IdentityAnswer, IdentityDetail, Page, VisitAnswer
 from pipeline.serve.context import Etagged, Served, from_view, page, served
 from pipeline.serve.known import Summary, Visit
 from pipeline.serve.problems import NotFoundError, UnfitError
+from pipeline.serve.searching import Asked
 
 router = APIRouter(prefix="/v1", route_class=Etagged, tags=["identities"])
 
@@ -107,30 +106,16 @@ async def search(
     of: Site,
     picture: Annotated[UploadFile | None, File(description="JPEG or PNG of a person, or of a scene with one.")] = None,
     identity: Annotated[str | None, Form(description="Instead of a picture: who looks like this one?")] = None,
+    camera: Annotated[str | None, Form(description="Instead of both: who was in this camera's recording ...")] = None,
+    time: Annotated[int | None, Form(ge=0, le=2**62, description="... at this event time, microseconds.")] = None,
     whole: Annotated[bool, Form(description="The picture is of one person, cut out.")] = False,
     box: Annotated[str | None, Form(description="Where the person is: x1,y1,x2,y2 in pixels.")] = None,
     count: Annotated[int, Form(ge=1, le=100)] = 10,
 ) -> list[FoundAnswer]:
-    """The identities that look most like a picture or like another identity, best first."""
-    if (picture is None) == (identity is None):
-        raise UnfitError("send one of `picture` and `identity`")
-    wait = of.searches.take()
-    if wait > 0:
-        raise HTTPException(429, "too many searches at once: try again shortly", {"Retry-After": str(int(wait) + 1)})
-    if identity is not None:
-        _find(of, identity)
-        found = await run_in_threadpool(of.looks.of_identity, identity, count)
-    else:
-        assert picture is not None
-        data, where = await picture.read(), _box(box)
-        found = await run_in_threadpool(of.looks.of_picture, data, count, whole=whole, box=where)
-    return [answer_of(of, one) for one in found]
-
-
-def answer_of(of: Served, one: Found) -> FoundAnswer:
-    """Who was found, by name."""
-    name = f"{of.view.site}-{one.number:06d}"
-    return FoundAnswer(identity=name, cosine=round(one.cosine, 4), score=round(one.score, 2), open=one.open)
+    """The identities that look most like a picture, an identity, or somebody whom a camera saw; best first."""
+    data = None if picture is None else await picture.read()
+    asked = Asked(data, whole, identity, camera, time, _box(box))
+    return await searching.search(of, asked, count)
 
 
 def _box(text: str | None) -> list[float] | None:

@@ -75,19 +75,18 @@ class Looks:
         with self._lock:
             return search_identity(self._latest(), number_of(identity), count, self._calibration())
 
-    def of_picture(self, data: bytes, count: int, *, whole: bool, box: Sequence[float] | None) -> list[Found]:
+    def of_picture(self, image: Image, count: int, *, whole: bool, box: Sequence[float] | None) -> list[Found]:
         """Who looks like the person in a picture.
 
         Args:
-            data: JPEG, PNG or whatever else OpenCV reads.
+            image: (H, W, 3) uint8 BGR.
             count: identities at most.
             whole: the picture is of one person, cut out.
             box: where the person is, xyxy pixels; found by the detector if None.
 
         Raises:
-            UnfitError: there is nobody in it, or it is no picture.
+            UnfitError: there is nobody in it.
         """
-        image = decoded(data)
         with self._lock:
             example = self._example(image, whole, box)
             return search(self._latest(), example.vector, count, self._calibration())
@@ -157,7 +156,7 @@ class Looks:
 
 
 def decoded(data: bytes) -> Image:
-    """A picture as (H, W, 3) uint8 BGR.
+    """A JPEG, PNG or whatever else OpenCV reads as (H, W, 3) uint8 BGR.
 
     Raises:
         UnfitError: it is none, or too large.

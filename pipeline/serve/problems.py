@@ -26,6 +26,10 @@ class NotFoundError(CrosscamError):
     """There is nothing of that name."""
 
 
+class NoPictureError(NotFoundError):
+    """There is no picture of that camera and time."""
+
+
 class UnfitError(CrosscamError):
     """What was sent is well-formed and of no use."""
 

@@ -6,40 +6,36 @@ A live camera has no recording: of it there is the newest picture, from its work
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mtmct.records import EVENTS, TRACKS
+from operators.analyse.rules import Rules
 from operators.draw import Privacy, Style, blur_boxes
 from operators.records import CrosscamError, Frame, Image
 from pipeline.address import Place
 from pipeline.assembly import build_source
 from pipeline.config import Camera, Site
 from pipeline.detached import ask
+from pipeline.ledger.base import LedgerReader
 from pipeline.mosaic import Tile
 from pipeline.overlay import Overlay
 from pipeline.recording import Player, RecordedCamera
 from pipeline.rule_states import DRAWN, RuleStates
-from pipeline.serve.problems import NotFoundError
+from pipeline.serve.live_shots import EVERY_S, LiveShots, Shot, jpeg
+from pipeline.serve.problems import NoPictureError, NotFoundError
 from pipeline.serve.view import SiteView
 from pipeline.sources.base import Source
 
 _US_NS = 1_000
-_QUALITY = 85
 _ASK_AGAIN_S = 5.0
-_LIVE_EVERY_S = 0.2
 _SIMULATED = "simulated:"
-
-
-class NoPictureError(NotFoundError):
-    """There is no picture of that camera and time."""
 
 
 class Shots:
@@ -67,6 +63,7 @@ class Shots:
         self._place = place
         self._view = view
         self._privacy = privacy
+        self._live_shots = LiveShots(place, view, self._rules, privacy, clock)
         # What it takes to know these, opening a source, is too much for every question.
         self._size = lru_cache(maxsize=None)(self._measured)
         self._lives = lru_cache(maxsize=None)(lambda camera: self._source(camera).live)
@@ -99,27 +96,7 @@ class Shots:
 
     def has(self, camera: str) -> bool:
         """Whether there are pictures of it: of a live camera its newest one, while the site is running."""
-        return self.recorded(camera) or (self._live(camera) and self.running())
-
-    def newest(self, camera: str) -> bytes:
-        """The newest picture of a live camera as JPEG, asked of the running site.
-
-        Raises:
-            NoPictureError: there is none yet, or the site is not running.
-        """
-        try:
-            said = ask(self._place, "picture", camera)
-        except CrosscamError as error:
-            raise NoPictureError(f"there is no picture of camera {camera!r} now: {error}") from None
-        if said is None:
-            raise NoPictureError(f"camera {camera!r} has given no picture yet")
-        data = base64.b64decode(said[0])
-        if self._privacy == Privacy.NONE:
-            return data
-        image = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
-        people = np.array([one.box for one in self._view.in_view(camera)], np.float32).reshape(-1, 4)
-        blur_boxes(image, people, self._privacy)
-        return jpeg(image)
+        return self.recorded(camera) or self.size(camera) is not None
 
     def _live(self, camera: str) -> bool:
         try:
@@ -128,8 +105,10 @@ class Shots:
             return False
 
     def size(self, camera: str) -> tuple[int, int] | None:
-        """Width and height of its pictures."""
-        return self._size(camera) if self.recorded(camera) else None
+        """Width and height of its pictures; of a live camera once it has given one."""
+        if self.recorded(camera):
+            return self._size(camera)
+        return self._live_shots.size(camera) if self._live(camera) and self.running() else None
 
     def start_us(self, camera: str) -> int | None:
         """Event time of its first picture."""
@@ -141,23 +120,28 @@ class Shots:
     def picture(self, camera: str, time_us: int | None, *, overlay: bool = True) -> bytes:
         """The picture at a time as JPEG, boxes and rules drawn on it if wanted; the first one if `time_us` is None.
 
+        Of a live camera it is the newest, whatever the time.
+
         Raises:
             NoPictureError: there is none.
         """
         if self._live(camera):
-            return self.newest(camera)
+            return self._live_shots.newest(camera, overlay=overlay).jpeg
         for image, _ in self._drawn(camera, time_us, overlay):
             return jpeg(image)
         raise NoPictureError(f"camera {camera!r} has no picture of that time")
 
-    def frame(self, camera: str, time_us: int) -> Image:
+    def frame(self, camera: str, time_us: int, *, shown: bool = True) -> Image:
         """The newest picture up to that time, (H, W, 3) uint8 BGR, to be written on.
+
+        Args:
+            shown: to somebody, so that it is blurred as the service is told to; false: it is only looked at here.
 
         Raises:
             NoPictureError: there is none.
         """
         newest: Frame | None = None
-        with closing(self._frames(camera, time_us)) as frames:
+        with closing(self._plain(camera, time_us) if shown else self._frames(camera, time_us)) as frames:
             for frame in frames:
                 if frame.time_ns > time_us * _US_NS + _US_NS // 2 and newest is not None:
                     break
@@ -175,17 +159,23 @@ class Shots:
         speed: float = 1.0,
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], None] = time.sleep,
-    ) -> Generator[bytes, None, None]:
-        """JPEGs from that time on, at the pace of event time; pictures that would come late are left out.
+    ) -> Generator[Shot | float, None, None]:
+        """Pictures from that time on, at the pace of event time; those that would come late are left out.
+
+        Of a live camera they are the newest, as they come. In between come seconds to wait before the next is asked
+        for; a picture comes first.
 
         Raises:
             NoPictureError: there are no pictures of the camera.
         """
         if self._live(camera):
+            last: Shot | None = None
             while not stop():
-                yield self.newest(camera)
-                wait(_LIVE_EVERY_S)
+                newest = self._live_shots.newest(camera, overlay=overlay)
+                if newest is not last:
+                    yield newest
+                last = newest
+                yield EVERY_S
             return
         begun: tuple[float, int] | None = None
         for image, at_ns in self._drawn(camera, time_us, overlay):
@@ -196,12 +186,12 @@ class Shots:
             if ahead < -0.2:
                 continue
             if ahead > 0:
-                wait(ahead)
-            yield jpeg(image)
+                yield ahead
+            yield Shot(jpeg(image), at_ns // _US_NS)
 
     def _drawn(self, camera: str, time_us: int | None, overlay: bool) -> Iterator[tuple[Image, int]]:
         if not overlay:
-            with closing(self._frames(camera, time_us)) as frames:
+            with closing(self._plain(camera, time_us)) as frames:
                 for frame in frames:
                     if frame.image is not None:
                         yield frame.image, frame.time_ns
@@ -213,11 +203,8 @@ class Shots:
         try:
             if player.first_ns is None:
                 raise NoPictureError(f"camera {camera!r} has no picture of that time")
-            start_us = player.first_ns // _US_NS
-            after = self._view.position_before(start_us)
-            values: Iterator[Mapping[str, Any]] = (one.value for one in reader.read(TRACKS, after=after))
             happened = (one.value for one in reader.read(EVENTS) if one.value["type"] in DRAWN)
-            marks = Overlay(values, [camera], self._view.number_of, from_ns=player.first_ns)
+            marks = self._marks(reader, camera, player.first_ns)
             canvas = np.zeros((player.size[1], player.size[0], 3), np.uint8)
             style = Style.for_height(canvas.shape[0])
             tile = Tile(player, marks, RuleStates(happened), canvas, style, self._privacy)
@@ -228,6 +215,40 @@ class Shots:
         finally:
             player.close()
             reader.close()
+
+    def _plain(self, camera: str, time_us: int | None) -> Generator[Frame, None, None]:
+        """`_frames` with everybody blurred who is to be, and nothing drawn."""
+        if self._privacy == Privacy.NONE:
+            yield from self._frames(camera, time_us)
+            return
+        reader = self._place.reader()
+        marks: Overlay | None = None
+        try:
+            with closing(self._frames(camera, time_us)) as frames:
+                for frame in frames:
+                    marks = marks or self._marks(reader, camera, frame.time_ns)
+                    if frame.image is None:
+                        continue
+                    there = marks.at(camera, frame.time_ns)
+                    image = np.array(frame.image)
+                    everyone = np.concatenate([there.boxes, there.retracted, there.unseen])
+                    names = (*there.classes, *there.retracted_classes, *there.unseen_classes)
+                    blur_boxes(image, everyone, self._privacy, names)
+                    yield replace(frame, image=image)
+        finally:
+            reader.close()
+
+    def _marks(self, reader: LedgerReader, camera: str, from_ns: int) -> Overlay:
+        """Who is where in the camera's pictures from that time on."""
+        after = self._view.position_before(from_ns // _US_NS)
+        values: Iterator[Mapping[str, Any]] = (one.value for one in reader.read(TRACKS, after=after))
+        return Overlay(values, [camera], self._view.number_of, from_ns=from_ns)
+
+    def _rules(self, camera: str) -> Rules:
+        """Lines and zones as the site's file has them now."""
+        if self._site is None or camera not in {one.id for one in self._site.cameras}:
+            return Rules()
+        return self._site.rules(self._site.camera(camera))
 
     def _frames(self, camera: str, time_us: int | None) -> Generator[Frame, None, None]:
         """From the last picture before that time on."""
@@ -290,9 +311,3 @@ class Shots:
             return self._site, self._site.camera(camera)
         except KeyError:
             raise NotFoundError(f"there is no camera {camera!r} in {self._site.site}") from None
-
-
-def jpeg(image: Image) -> bytes:
-    """Encode a BGR picture."""
-    data: bytes = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
-    return data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -13,6 +14,7 @@ from pipeline.serve.answers import CameraAnswer, CameraFields, InViewAnswer, Sit
 from pipeline.serve.context import Etagged, Served, from_view, served
 from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.known import CameraState
+from pipeline.serve.live_shots import Shot
 from pipeline.serve.problems import NotFoundError
 from pipeline.serve.site_file import put_camera, remove_camera
 
@@ -105,7 +107,7 @@ def draw(of: Site, camera: CameraId, drawn: Drawn) -> Counted:
 
 @router.get("/cameras/{camera}/snapshot.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 def snapshot(of: Site, camera: CameraId, time: Time = None, overlay: Overlay = True) -> Response:
-    """Its picture at a time, from its recording."""
+    """Its picture at a time, from its recording; of a live camera the newest."""
     _check(of, camera)
     return Response(of.shots.picture(camera, time, overlay=overlay), media_type="image/jpeg")
 
@@ -122,7 +124,10 @@ async def stream(
     overlay: Overlay = True,
     speed: Annotated[float, Query(gt=0, le=16, description="1: as fast as it happened.")] = 1.0,
 ) -> StreamingResponse:
-    """Its pictures from a time on, one after the other (MJPEG), at the pace of event time."""
+    """Its pictures from a time on, one after the other (MJPEG), at the pace of event time; of a live camera the newest.
+
+    Each part says its event time, microseconds, as `X-Event-Time`.
+    """
     _check(of, camera)
     left = False
     pictures = of.shots.stream(camera, time, overlay=overlay, speed=speed, stop=lambda: left)
@@ -131,18 +136,29 @@ async def stream(
 
     async def parts() -> AsyncIterator[bytes]:
         nonlocal left
-        picture = first
+        item = first
         try:
-            while picture is not None:
-                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                yield head.encode() + picture + b"\r\n"
-                picture = await asyncio.to_thread(next, pictures, None)
+            while item is not None:
+                if isinstance(item, Shot):
+                    yield _part(item)
+                else:
+                    await asyncio.sleep(item)  # here and not in a thread: threads are few, watchers may be many
+                item = await asyncio.to_thread(next, pictures, None)
             yield f"--{BOUNDARY}--\r\n".encode()
         finally:
             left = True
-            await asyncio.to_thread(pictures.close)
+            with suppress(ValueError):  # it is at work in a thread, and will see that nobody watches any more
+                await asyncio.to_thread(pictures.close)
 
     return StreamingResponse(parts(), media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+
+
+def _part(shot: Shot) -> bytes:
+    head = (
+        f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(shot.jpeg)}\r\n"
+        f"X-Event-Time: {shot.time}\r\n\r\n"
+    )
+    return head.encode() + shot.jpeg + b"\r\n"
 
 
 def _check(of: Served, camera: str) -> None:

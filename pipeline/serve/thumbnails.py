@@ -12,7 +12,9 @@ from operators.draw import Privacy, blur_boxes
 from operators.records import Image
 from pipeline.address import Place
 from pipeline.serve.known import Box, Visit
-from pipeline.serve.shots import NoPictureError, Shots, jpeg
+from pipeline.serve.live_shots import jpeg
+from pipeline.serve.problems import NoPictureError
+from pipeline.serve.shots import Shots
 from pipeline.thumbnail_files import Kept, find, folder_of
 from pipeline.thumbnails import MARGIN
 
@@ -79,8 +81,6 @@ class Thumbnails:
                 return self._held[key]
         image = self._shots.frame(camera, time_us)
         x1, y1, x2, y2 = box
-        if self._privacy != Privacy.NONE:
-            blur_boxes(image, np.array([box], np.float32), self._privacy)
         wide, high = (x2 - x1) * MARGIN, (y2 - y1) * MARGIN
         top, bottom = max(0, int(y1 - high)), int(y2 + high) + 1
         cut = image[top:bottom, max(0, int(x1 - wide)) : int(x2 + wide) + 1]

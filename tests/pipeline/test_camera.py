@@ -13,7 +13,8 @@ from mtmct.records import CameraBatch
 from mtmct.topology import CameraGeometry, Topology
 from operators.records import Detections, Frame, StateError, pack
 from operators.track import create
-from pipeline.camera import CameraChain, Delivery, Describer
+from pipeline.camera import CameraChain, Delivery
+from pipeline.chain_parts import Describer
 from pipeline.sources.base import Rejected
 
 SECOND = 1_000_000_000

@@ -98,6 +98,7 @@ def test_the_newest_picture_of_a_camera_can_be_asked_for(plant: Callable[..., Pl
     found = shard.picture("camera-0")
     assert found is not None and found[1] == 900_000_000, "the last of ten a second"
     assert cv2.imdecode(np.frombuffer(found[0], np.uint8), cv2.IMREAD_COLOR).shape == (64, 128, 3)
+    assert found[2] == [], "a detector finds nobody in so small a picture"
     assert shard.picture("camera-1") is None, "boxes without pictures"
     assert shard.picture("nobody") is None
 

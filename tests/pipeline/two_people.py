@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -27,7 +27,10 @@ def look(person: int, dim: int = 32) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def batches() -> Iterator[tuple[int, list[CameraBatch]]]:
+Look = Callable[[int], np.ndarray]
+
+
+def batches(looks: Look = look) -> Iterator[tuple[int, list[CameraBatch]]]:
     """Watermark and batches, second by second."""
     for second in range(16):
         yield (
@@ -40,7 +43,7 @@ def batches() -> Iterator[tuple[int, list[CameraBatch]]]:
                     second,
                     (second + 1) * SECOND,
                     tuple(
-                        _tracklet(camera, track, person, second, last)
+                        _tracklet(camera, track, person, second, last, looks(person))
                         for name, track, person, first, last in VISITS
                         if name == camera and first <= second < last
                     ),
@@ -50,16 +53,15 @@ def batches() -> Iterator[tuple[int, list[CameraBatch]]]:
         )
 
 
-def _tracklet(camera: str, track: int, person: int, second: int, last: int) -> Tracklet:
+def _tracklet(camera: str, track: int, person: int, second: int, last: int, vector: np.ndarray) -> Tracklet:
     frames = np.arange(second * FPS, (second + 1) * FPS) + 1
     x = 100.0 + 200 * person + 0.5 * frames
     boxes = np.stack([x, np.full(FPS, 50.0), x + 40, np.full(FPS, 160.0)], axis=1).astype(np.float32)
     times = (frames - 1) * (SECOND // FPS)
     scores = np.full(FPS, 0.9, np.float32)
     one = np.ones(1, np.float32)
-    looks = look(person)[None]
     bag = {"bag": {"backpack": 1.0} if person == 1 else {"none": 1.0}}
-    return Tracklet(camera, track, "person", frames, times, boxes, scores, looks, one, second + 1 == last, bag)
+    return Tracklet(camera, track, "person", frames, times, boxes, scores, vector[None], one, second + 1 == last, bag)
 
 
 def counting(interval_s: float = 5.0) -> CountingEngine:
@@ -69,12 +71,17 @@ def counting(interval_s: float = 5.0) -> CountingEngine:
 
 
 def write(
-    writer: LedgerWriter, *, seconds: int = 16, end: bool = True, engine: FusionEngine | CountingEngine | None = None
+    writer: LedgerWriter,
+    *,
+    seconds: int = 16,
+    end: bool = True,
+    engine: FusionEngine | CountingEngine | None = None,
+    looks: Look = look,
 ) -> None:
     """Commit the first `seconds`; with `end` as a site that has ended."""
     engine = engine or FusionEngine("plaza", Topology([]))
     writer.open()
-    steps = [*batches()][:seconds] + ([(END_OF_TIME, [])] if end else [])
+    steps = [*batches(looks)][:seconds] + ([(END_OF_TIME, [])] if end else [])
     for watermark, made in steps:
         commit = engine.advance(made, watermark)
         site = {

@@ -15,6 +15,8 @@ from pipeline.serve.page.frame import chip_html, clock, frame, nothing
 from pipeline.serve.page.overlay import boxes_svg, link_svg
 from pipeline.serve.problems import NotFoundError
 
+_EVERY_S = 1.0
+
 
 def add(served: Served) -> None:
     """Register the page."""
@@ -27,10 +29,7 @@ def add(served: Served) -> None:
             if served.shots.recorded(name):
                 _watch(served, name, time)
             elif served.shots.has(name):
-                address = f"/v1/cameras/{quote(name)}/stream.mjpg"
-                ui.html(f'<img src="{address}" alt="{name}, live" class="cc-fill">', sanitize=False).style(
-                    "max-width: 900px; width: 100%"
-                )
+                _watch_live(served, name)
             _draw(served, name, time)
             _in_view(served, name)
 
@@ -58,7 +57,7 @@ def _watch(served: Served, name: str, time: int | None) -> None:
         picture.content = image
         people = await asyncio.to_thread(served.people_at, name, at)
         if size is not None and at == round(slider.value * 1e6):
-            links = "".join(link_svg(who, box) for who, box in people)
+            links = "".join(link_svg(who, box, name, at) for who, box in people)
             picture.content = (
                 f'<div style="position:relative">{image}<svg viewBox="0 0 {size[0]} {size[1]}" role="group" '
                 f'aria-label="Who is in the picture: choose somebody to see where else" '
@@ -73,6 +72,27 @@ def _watch(served: Served, name: str, time: int | None) -> None:
     pause.on_click(show)
     slider.on_value_change(show)
     ui.timer(0.05, show, once=True)
+
+
+def _watch_live(served: Served, name: str) -> None:
+    """What it sees now, drawn on by the service; and on top, where people were a moment ago, what leads to them."""
+    size = served.shots.size(name)
+    with ui.element("section").classes("cc-card w-full").style("max-width: 900px; position: relative"):
+        address = f"/v1/cameras/{quote(name)}/stream.mjpg"
+        ui.html(f'<img src="{address}" alt="{name}, live" class="cc-fill">', sanitize=False)
+        if size is None:
+            return
+        links = ui.html("", sanitize=False).style("position: absolute; inset: 0")
+
+    def show() -> None:
+        links.content = (
+            f'<svg viewBox="0 0 {size[0]} {size[1]}" role="group" style="width:100%;height:100%" '
+            f'aria-label="Who is in the picture: choose somebody to see where else">'
+            f"{boxes_svg(served.view.in_view(name), size[1], drawn=True)}</svg>"
+        )
+
+    show()
+    ui.timer(_EVERY_S, show)
 
 
 def _draw(served: Served, name: str, time: int | None) -> None:

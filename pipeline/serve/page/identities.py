@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from nicegui import ui
@@ -10,7 +11,9 @@ from pipeline.explain import correction, reason
 from pipeline.serve.context import Served
 from pipeline.serve.known import Summary, Visit
 from pipeline.serve.page.frame import chip_html, clock, escaped, frame, nothing, span
+from pipeline.serve.page.people import ask, show_found, thumbnail
 from pipeline.serve.problems import NotFoundError
+from pipeline.serve.searching import Asked
 
 _PER_PAGE = 60
 _EVERY_S = 2.0
@@ -56,7 +59,7 @@ def add(served: Served) -> None:
                 ui.link("More", f"/identities?camera={camera}&state={state}&start={start + _PER_PAGE}")
 
     @ui.page("/identities/{name}")
-    def identity(name: str) -> None:
+    def identity(name: str, camera: str = "", time: int = -1) -> None:
         summary = served.view.identity(name)
         if summary is None:
             raise NotFoundError(f"there is no {name} in this site, or it was forgotten")
@@ -75,6 +78,28 @@ def add(served: Served) -> None:
 
             show()
             ui.timer(_EVERY_S, show)
+            if camera in served.camera_names() and time >= 0:
+                _by_looks(served, name, camera, time)
+
+
+def _by_looks(served: Served, name: str, camera: str, time: int) -> None:
+    """Who looks like somebody that was chosen in a camera's picture: by that picture, if there is a recording of it."""
+    ui.html("<h2 class='text-h6 q-my-none'>Who looks like that</h2>", sanitize=False)
+    said = ui.label().classes("cc-muted")
+    results = ui.column().classes("w-full").props('aria-live="polite"')
+
+    async def look() -> None:
+        box = None
+        if served.shots.recorded(camera):
+            box = dict(await asyncio.to_thread(served.people_at, camera, time)).get(name)
+        if box is None:
+            asked, by = Asked(identity=name), f"By all that is kept of the looks of {name}, the others:"
+        else:
+            asked, by = Asked(camera=camera, time=time, box=box), f"By the picture of {camera} at {clock(time)}:"
+        said.text = by
+        show_found(results, await ask(served, asked))
+
+    ui.timer(0.05, look, once=True)
 
 
 def _card(served: Served, one: Summary) -> None:
@@ -137,15 +162,6 @@ def _visit(served: Served, name: str, visit: Visit) -> None:
                 ui.label(f"{visit.provisional} tracklets as a guess at first").classes("text-caption")
             for link in visit.links[-2:]:
                 ui.label(reason(link)).classes("text-caption cc-muted").style("overflow-wrap: anywhere")
-
-
-def thumbnail(name: str, visit: Visit, height: int) -> str:
-    """A picture of an identity in one of its visits, as HTML."""
-    address = f"/v1/identities/{name}/thumbnails/{visit.camera}/{visit.track}.jpg"
-    return (
-        f'<img src="{address}" loading="lazy" alt="{name} in {visit.camera}" '
-        f'style="height:{height}px;width:100%;object-fit:contain;background:#222a33;display:block">'
-    )
 
 
 def timeline(visits: list[Visit]) -> str:

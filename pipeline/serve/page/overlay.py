@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from operators.palette import identity_color, readable_on
 from pipeline.serve.known import Box, InView
@@ -12,8 +13,10 @@ from pipeline.serve.page.frame import css, escaped
 Point = tuple[float, float]
 
 
-def boxes_svg(people: Iterable[InView], height: float) -> str:
-    """Everybody's box, trail and number."""
+def boxes_svg(people: Iterable[InView], height: float, *, drawn: bool = False) -> str:
+    """Everybody's box, trail and number; links alone where the picture has them `drawn` already."""
+    if drawn:
+        return "".join(link_svg(one.identity, one.box, one.camera, one.time) for one in people)
     parts = []
     size = max(11.0, height / 26)
     for one in people:
@@ -25,7 +28,7 @@ def boxes_svg(people: Iterable[InView], height: float) -> str:
         dash = ' stroke-dasharray="5 3"' if one.provisional else ""
         parts.append(
             f'<polyline points="{trail}" fill="none" stroke="{css(color)}" stroke-width="2" opacity=".7"/>'
-            f"{link_svg(one.identity, one.box, stroke=css(color), dash=dash)}"
+            f"{link_svg(one.identity, one.box, one.camera, one.time, stroke=css(color), dash=dash)}"
             f'<rect x="{x1:.0f}" y="{y1 - size - 4:.0f}" width="{wide:.0f}" height="{size + 4:.0f}" '
             f'fill="{css(color)}"/><text x="{x1 + 3:.0f}" y="{y1 - 4:.0f}" font-size="{size:.0f}" '
             f'font-family="sans-serif" font-weight="600" fill="{css(readable_on(color))}">{number}</text>'
@@ -33,11 +36,12 @@ def boxes_svg(people: Iterable[InView], height: float) -> str:
     return "".join(parts)
 
 
-def link_svg(identity: str, box: Box, *, stroke: str = "none", dash: str = "") -> str:
-    """A box that leads to whose it is, to be clicked or reached by keyboard."""
+def link_svg(identity: str, box: Box, camera: str, time: int, *, stroke: str = "none", dash: str = "") -> str:
+    """A box that leads to whose it is and who looks alike, to be clicked or reached by keyboard."""
     x1, y1, x2, y2 = box
+    address = f"/identities/{quote(identity)}?camera={quote(camera)}&time={time}"
     return (
-        f'<a href="/identities/{escaped(identity)}" aria-label="{escaped(identity)}" class="cc-person">'
+        f'<a href="{escaped(address)}" aria-label="{escaped(identity)}" class="cc-person">'
         f'<rect x="{x1:.0f}" y="{y1:.0f}" width="{x2 - x1:.0f}" height="{y2 - y1:.0f}" fill="#fff" fill-opacity="0" '
         f'stroke="{stroke}" stroke-width="2.5"{dash}/></a>'
     )

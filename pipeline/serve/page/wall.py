@@ -27,6 +27,7 @@ def add(served: Served) -> None:
 
 def _tile(served: Served, name: str) -> None:
     size = served.shots.size(name) or _extent(served, name)
+    live = not served.shots.recorded(name)
     with ui.element("section").classes("cc-card").props(f'aria-label="Camera {name}"'):
         with ui.row().classes("items-center justify-between q-px-sm q-py-xs no-wrap"):
             ui.link(name, f"/cameras/{name}").classes("text-subtitle1 text-weight-medium ellipsis")
@@ -41,14 +42,15 @@ def _tile(served: Served, name: str) -> None:
         picture = ""
         if served.shots.has(name) and last:
             at = max(one.time for one in people) if people else last
-            overlay = "false" if people else "true"
+            overlay = "false" if people and not live else "true"
             picture = (
                 f'<image href="/v1/cameras/{name}/snapshot.jpg?time={at}&amp;overlay={overlay}" '
                 f'width="{size[0]}" height="{size[1]}"/>'
             )
         view.content = (
             f'<svg viewBox="0 0 {size[0]} {size[1]}" class="cc-fill" role="group" '
-            f'aria-label="{len(people)} people in view of {name}">{picture}{boxes_svg(people, size[1])}</svg>'
+            f'aria-label="{len(people)} people in view of {name}">{picture}'
+            f"{boxes_svg(people, size[1], drawn=bool(picture) and live)}</svg>"
         )
 
     show()

@@ -32,6 +32,7 @@ PLACES = (
     "/floor",
     "/identities",
     "/identities/plaza-000001",
+    "/identities/plaza-000002?camera=east&time=2000000",
     "/search",
     "/figures",
     "/health",
@@ -106,7 +107,7 @@ def test_every_place_can_be_reached_and_nothing_is_cut_off(page: Page) -> None:
             " && !(e.alt || e.ariaLabel || e.innerText?.trim() || e.labels?.length || e.title)).map(e => e.outerHTML)"
         )
         page.wait_for_function(f"{names}.length === 0", timeout=10_000)
-        name = place.strip("/").replace("/", "-") or "wall"
+        name = re.sub(r"\W+", "-", place.strip("/")) or "wall"
         page.screenshot(path=PICTURES / f"{page.viewport_size['width']}-{name}.png", full_page=True)
 
 
@@ -154,17 +155,29 @@ def test_somebody_seen_by_one_camera_is_followed_to_the_other(page: Page) -> Non
     expect(page.get_by_text("plaza-000002")).to_be_visible()
 
 
-def test_who_is_clicked_in_a_picture_is_found_in_the_other_camera(page: Page) -> None:
+@pytest.mark.parametrize("page", [DESK, TELEPHONE], ids=["desk", "telephone"], indirect=True)
+def test_who_is_clicked_in_one_camera_is_found_by_looks_in_the_other(page: Page) -> None:
     page.goto("/cameras/east?time=2000000")
-    person = page.get_by_role("link", name="plaza-000001")
-    expect(person).to_be_visible()
+    expect(page.get_by_role("link", name="plaza-000001")).to_be_visible()
     picture = page.get_by_role("img", name="east at")
     box = picture.bounding_box()
     assert box is not None
     shown = box["width"] / WIDTH  # person 1 is a rectangle 40 wide and 110 high, at x 310 and y 50 at that time
     page.mouse.click(box["x"] + shown * 330, box["y"] + shown * 105)
-    expect(page).to_have_url(re.compile("/identities/plaza-000001$"))
+    expect(page).to_have_url(re.compile("/identities/plaza-000001[?]camera=east&time=2000000$"))
     expect(page.get_by_role("link", name="west, track 1")).to_be_visible()
+    expect(page.get_by_text("By the picture of east at 00:00:02.0")).to_be_visible()
+    found = page.get_by_role("link").filter(has_text="alike")
+    expect(found).to_have_count(2)
+    expect(found.first).to_contain_text("plaza-000001")
+    expect(found.first).to_contain_text(re.compile(r"alike (1.00|0.9\d), score \+"))
+    expect(found.first).to_contain_text("east, west")
+    expect(found.last).to_contain_text(re.compile(r"score -"))
+    there = found.first.get_by_role("img", name="plaza-000001 in west")
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=there.element_handle())
+    page.screenshot(path=PICTURES / f"{page.viewport_size['width']}-clicked.png", full_page=True)
+    found.first.click()
+    expect(page).to_have_url(re.compile("/identities/plaza-000001$"))
 
 
 def test_a_person_in_a_picture_is_reached_by_keyboard_alone(page: Page) -> None:
@@ -175,7 +188,7 @@ def test_a_person_in_a_picture_is_reached_by_keyboard_alone(page: Page) -> None:
         if page.evaluate("document.activeElement.getAttribute('aria-label')") == "plaza-000002":
             break
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/identities/plaza-000002$"))
+    expect(page).to_have_url(re.compile("/identities/plaza-000002[?]camera=east"))
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "To the content", "the first stop leads past the rest"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from two_people import write
 
 from mtmct.fusion import FusionEngine
 from mtmct.topology import CameraGeometry, Topology
+from operators.draw import Privacy
 from pipeline.address import find
 from pipeline.ledger.sqlite import SqliteWriter
 from pipeline.serve.app import Options, create_app
@@ -155,7 +157,7 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(client: TestClient) ->
         ("GET", "/v1/identities/plaza-000001/thumbnails/east/77.jpg", {}, 404, "no track 77"),
         ("GET", "/v1/incidents/east/1/picture.jpg", {}, 404, "no incident east/1"),
         ("GET", "/v1/nothing", {}, 404, "Not Found"),
-        ("POST", "/v1/search", {}, 422, "one of `picture` and `identity`"),
+        ("POST", "/v1/search", {}, 422, "one of `picture`, `identity` and `camera`"),
         ("POST", "/v1/search", {"files": {"picture": ("a.jpg", b"no picture")}}, 422, "no picture that can be read"),
         ("POST", "/v1/search", {"files": {"picture": ("a.jpg", b"")}}, 422, "empty"),
         ("POST", "/v1/search", {"data": {"identity": "plaza-000099"}}, 404, "no plaza-000099"),
@@ -278,3 +280,59 @@ def test_a_camera_that_cannot_be_changes_nothing(
     assert str(made.parent) not in answer.text
     assert made.read_text(encoding="utf-8") == before
     assert [one["camera"] for one in client.get("/v1/cameras").json()] == ["east", "west"]
+
+
+def test_whoever_a_camera_saw_is_found_by_looks_in_the_other(client: TestClient) -> None:
+    asked = {"camera": "east", "time": 2_000_000, "box": "310,50,350,160"}
+    found = client.post("/v1/search", data=asked).json()
+    assert [one["identity"] for one in found] == ["plaza-000001", "plaza-000002"]
+    assert found[0]["score"] > 0 > found[1]["score"] and found[0]["cosine"] > 0.95
+    assert found[0]["cameras"] == ["east", "west"]
+    assert client.get(found[0]["thumbnails"]["west"]).headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        ({}, 422, "send one of `picture`, `identity` and `camera`"),
+        ({"camera": "east"}, 422, "`camera` and `time` together"),
+        ({"camera": "east", "time": 0, "identity": "plaza-000001"}, 422, "send one of"),
+        ({"camera": "attic", "time": 0}, 404, "no camera 'attic'"),
+        ({"identity": "plaza-000099"}, 404, "no plaza-000099"),
+        ({"camera": "east", "time": 7_500_000}, 422, "nobody was found"),
+        ({"camera": "east", "time": 0, "box": "1,2,3"}, 422, "write the box"),
+        ({"camera": "east", "time": 0, "box": "0,0,9000,10"}, 422, "does not lie within the picture"),
+    ],
+)
+def test_a_search_that_cannot_be_made_says_why(
+    client: TestClient, asked: dict[str, object], status: int, said: str
+) -> None:
+    answer = client.post("/v1/search", data=asked)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert said in answer.json()["detail"]
+
+
+def test_what_is_to_be_blurred_is_blurred_wherever_a_picture_is_shown(made: Path, tmp_path: Path) -> None:
+    def bright(client: TestClient, path: str) -> int:
+        """Pixels as they are on somebody's rectangle, of one plain colour: edges of it are blurred where he is."""
+        image = cv2.imdecode(np.frombuffer(client.get(path).content, np.uint8), cv2.IMREAD_COLOR)
+        return int((image[:, :, 1] > 190).sum())
+
+    paths = [
+        "/v1/cameras/east/snapshot.jpg?time=2000000&overlay=false",
+        "/v1/identities/plaza-000001/thumbnails/east/1.jpg",
+    ]
+    options = Options(page=False, local=False, work=tmp_path, privacy=Privacy.WHOLE)
+    app, open_app = (
+        create_app(find(str(made)), options),
+        create_app(find(str(made)), replace(options, privacy=Privacy.NONE)),
+    )
+    with TestClient(app) as hidden, TestClient(open_app) as shown:
+        for one in (app, open_app):
+            assert one.served.feed.wait_until_caught_up(30)
+        for path in paths:
+            assert bright(hidden, path) < 0.8 * bright(shown, path), path
+        ground = "/v1/heatmap.png?camera=east&trails=true"
+        assert hidden.get(ground).content != shown.get(ground).content
+        asked = {"camera": "east", "time": 2_000_000, "box": "310,50,350,160"}
+        assert hidden.post("/v1/search", data=asked).json() == shown.post("/v1/search", data=asked).json()

@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
+import cv2
+import numpy as np
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from pipeline.address import find
@@ -69,6 +73,7 @@ def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen
             time.sleep(0.2)
         assert client.get("/v1/site").json()["running"]
         assert client.get("/v1/cameras").json()[0]["in_view"] >= 1
+        seen_as_it_happens(client)
         erased_with_its_picture(client, site)
         line = {"lines": {"middle": [[640, 0], [640, 719]]}}
         drawn = client.put("/v1/cameras/door/rules", json=line)
@@ -84,6 +89,50 @@ def test_it_is_watched_and_stopped_from_beside(site: Path, run: subprocess.Popen
         assert ask(site, "stop").stdout.strip() == "plaza: stopped; what was committed stays"
         assert run.wait(60) == 0
     assert "no run of this site" in ask(site, "status").stderr
+
+
+def seen_as_it_happens(client: TestClient) -> None:
+    """The live picture comes with everybody's box where he is in that very picture; plain it is as the camera gave it.
+
+    Asked over a real connection, since the stream of a live camera has no end.
+    """
+    assert client.get("/v1/cameras/door").json()["size"] == [1280, 720]
+    newest = client.get("/v1/site").json()["newest"]
+    app = client.app
+    config = uvicorn.Config(app, log_level="error", lifespan="off", port=0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        awaited(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        address = f"http://127.0.0.1:{port}/v1/cameras/door/stream.mjpg"
+        with urllib.request.urlopen(f"{address}?overlay=true", timeout=60) as stream:
+            drawn = [part_of(stream) for _ in range(4)]
+        with urllib.request.urlopen(f"{address}?overlay=false", timeout=60) as stream:
+            plain = [part_of(stream) for _ in range(2)]
+    finally:
+        server.should_exit = True
+        thread.join(30)
+    times = [at for at, _ in drawn]
+    assert times == sorted(set(times)), "no picture comes twice"
+    assert times[-1] > newest, "it goes on"
+    assert colours(plain[-1][1]) < colours(drawn[-1][1]), "boxes, numbers and a bar are drawn on it"
+
+
+def part_of(stream: IO[bytes]) -> tuple[int, np.ndarray]:
+    """Event time and picture of the next part of an MJPEG stream."""
+    fields = {}
+    while line := stream.readline().strip():
+        name, _, value = line.decode().partition(": ")
+        fields[name] = value
+    data = stream.read(int(fields["Content-Length"]))
+    stream.readline()
+    return int(fields["X-Event-Time"]), cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def colours(image: np.ndarray) -> int:
+    return len(np.unique(image.reshape(-1, 3), axis=0))
 
 
 def erased_with_its_picture(client: TestClient, site: Path) -> None:
