@@ -9,7 +9,8 @@ import cv2
 from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 
-from pipeline.serve.analyses import Analyses, Analysis
+from pipeline.serve.analyses import Analyses
+from pipeline.serve.analysis_files import Analysis
 from pipeline.serve.answers import Answer
 from pipeline.serve.context import Etagged
 from pipeline.serve.drawing import Drawn

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from nicegui import ui
 
 from operators.records import CrosscamError
-from pipeline.serve.analyses import SCENARIOS, Analyses, Analysis
+from pipeline.serve.analyses import Analyses
+from pipeline.serve.analysis_files import SCENARIOS, Analysis
 from pipeline.serve.context import Served
 from pipeline.serve.drawing import Drawn
 from pipeline.serve.page.board import Board
