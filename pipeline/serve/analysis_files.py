@@ -17,6 +17,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from mtmct.records import TRACKS
 from operators.records import CrosscamError, unpack
 from pipeline.commit_order import SITE_KEY
 from pipeline.ledger.sqlite import SqliteReader
@@ -129,6 +130,16 @@ class AnalysisFolders:
             return 0.0
         state = unpack(kept)
         return 0.0 if state["interval"] is None else float((state["interval"] + 1) * state["interval_ns"] / 1e9)
+
+    def has_tracks(self, name: str) -> bool:
+        """Whether anything at all was tracked."""
+        try:
+            reader = SqliteReader(self.of(name) / "ledger.sqlite")
+            found = reader.end(TRACKS) is not None
+            reader.close()
+        except CrosscamError:
+            return False
+        return found
 
     def results(self, name: str) -> list[Path]:
         """Its files, to be looked at or taken away."""

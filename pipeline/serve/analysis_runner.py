@@ -48,19 +48,23 @@ class AnalysisRunner:
         self._become(one, "drawing", "")
         results = self._folders.of(one.id) / "results"
         results.mkdir(exist_ok=True)
+        anybody = self._folders.has_tracks(one.id)
         steps: list[tuple[str, ...]] = [
             ("export", "site.yaml", "--output", "results", "--format", "mot"),
             ("export", "site.yaml", "--output", "results", "--format", "csv"),
-            ("report", "site.yaml", "--output", "results/report"),
         ]
+        if anybody:
+            steps.append(("report", "site.yaml", "--output", "results/report"))
         if not one.live:
             steps.insert(0, ("render", "site.yaml", "--output", "results"))
         for step in steps:
             if self._call(one, *step) != 0:
                 self._become(one, "failed", self._folders.last_words(one.id))
                 return
-        shutil.make_archive(str(results / "report"), "zip", results / "report")
-        self._become(one, "stopped" if stopped and not one.live else "done", "")
+        if anybody:
+            shutil.make_archive(str(results / "report"), "zip", results / "report")
+        said = "" if anybody else "Nothing of that kind was seen, so there is no report."
+        self._become(one, "stopped" if stopped and not one.live else "done", said)
 
     def stop(self) -> None:
         """Have the command under way end in good order, if there is one."""

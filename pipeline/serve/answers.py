@@ -36,6 +36,15 @@ class SiteAnswer(Answer):
     problem: str | None = Field(description="Why the ledger is not being read, if so.")
 
 
+class FramesAnswer(Answer):
+    """A camera's frames since its site began."""
+
+    decoded: int
+    tracked: int
+    dropped: dict[str, int] = Field(description="By reason.")
+    fps: float | None = Field(description="Tracked a second, lately; of a running site that was asked before.")
+
+
 class CameraAnswer(Answer):
     """One camera: what it said, and what the site's file says of it where that is at hand."""
 
@@ -50,6 +59,7 @@ class CameraAnswer(Answer):
     open_incidents: int
     rejected: int = Field(description="Dead letters.")
     size: tuple[int, int] | None = Field(None, description="Width and height of its pictures, where known.")
+    frames: FramesAnswer | None = Field(description="Since the site began; None before it has said so.")
     pictures: bool = Field(description="Pictures of it can be had from this service.")
     drawn: dict[str, Any] = Field(default_factory=dict, description="Lines and zones as in the site's file.")
 

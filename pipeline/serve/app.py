@@ -13,7 +13,15 @@ from fastapi import FastAPI, Response
 
 from operators.draw import Privacy
 from pipeline.address import Place
-from pipeline.serve import analysis_routes, figure_routes, identity_routes, live_routes, problems, site_routes
+from pipeline.serve import (
+    analysis_routes,
+    figure_routes,
+    identity_routes,
+    live_routes,
+    metrics,
+    problems,
+    site_routes,
+)
 from pipeline.serve.analyses import Analyses
 from pipeline.serve.answers import HealthAnswer
 from pipeline.serve.context import Remembered, Served
@@ -23,6 +31,7 @@ from pipeline.serve.looks import Looks
 from pipeline.serve.shots import Shots
 from pipeline.serve.thumbnails import Thumbnails
 from pipeline.serve.view import SiteView
+from pipeline.serve.workings import Workings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
         shots=shots,
         looks=Looks(place, place.site),
         thumbnails=Thumbnails(shots, place, options.privacy),
+        workings=Workings(place),
     )
 
     @asynccontextmanager
@@ -84,11 +94,20 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
     app.state.largest = options.largest
     app.state.portions = live_routes.Portions()
     app.state.remembered = Remembered()
+    app.state.requests = requests = metrics.Requests()
     problems.install(app)
     _add_health(app, feed)
-    for routes in (site_routes, identity_routes, figure_routes, analysis_routes, live_routes):
+    for routes in (site_routes, identity_routes, figure_routes, analysis_routes, live_routes, metrics):
         app.include_router(routes.router, responses=_PROBLEMS)
-    guard = Guard(app, token=options.token, largest=options.largest, local=options.local, served=served)
+    problems.add_the_rest(app, "/v1")
+    guard = Guard(
+        app,
+        token=options.token,
+        largest=options.largest,
+        local=options.local,
+        served=served,
+        answered=requests.answered,
+    )
     if options.page:
         from pipeline.serve.page import add_pages
 
@@ -128,4 +147,4 @@ def _add_health(app: FastAPI, feed: Feed) -> None:
         if feed.ready:
             return HealthAnswer(status="ok")
         response.status_code = 503
-        return HealthAnswer(status="waiting", detail=feed.error or "the ledger is still being read")
+        return HealthAnswer(status="waiting", detail=problems.sentence(feed.error or "the ledger is still being read"))

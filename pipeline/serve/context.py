@@ -29,6 +29,7 @@ from pipeline.serve.shots import Shots
 from pipeline.serve.site_file import replace, rewrite
 from pipeline.serve.thumbnails import Thumbnails
 from pipeline.serve.view import SiteView
+from pipeline.serve.workings import Workings
 
 T = TypeVar("T")
 # Records of different cameras are that far out of order in a ledger, at most: a commit waits no longer for one of them.
@@ -43,7 +44,7 @@ class Served:
 
     Attributes:
         place: its ledger. site: its file, None if it was not named by it.
-        thumbnails: of identities. searches: how often anybody may search.
+        thumbnails: of identities. workings: of its cameras. searches: how often anybody may search.
         changes: how often the site's file was changed from here.
     """
 
@@ -53,6 +54,7 @@ class Served:
     shots: Shots
     looks: Looks
     thumbnails: Thumbnails
+    workings: Workings
     searches: Rate = field(default_factory=lambda: Rate(per_s=5.0, burst=20))
     changes: int = 0
 

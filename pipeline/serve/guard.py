@@ -67,13 +67,26 @@ class Guard:
         token: asked for as `Authorization: Bearer ...` or in the page's cookie; None: asked from nobody.
         largest: bytes that a request's body may have.
         local: bound to loopback: other names of the host are not answered.
+        answered: told the status of every answer, and after how many seconds it began.
+        clock: monotonic seconds.
 
     Attributes:
         served: what the application is about, for who made it.
     """
 
-    def __init__(self, app: Asgi, *, token: str | None, largest: int, local: bool, served: Any = None) -> None:
+    def __init__(
+        self,
+        app: Asgi,
+        *,
+        token: str | None,
+        largest: int,
+        local: bool,
+        served: Any = None,
+        answered: Callable[[int, float], None] = lambda status, seconds: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.served = served
+        self._answered, self._clock = answered, clock
         self._app = app
         self._token = token
         self._largest = largest
@@ -83,6 +96,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        send = self._counted(send) if scope["type"] == "http" else send
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
         if refusal is None:
@@ -127,6 +141,16 @@ class Guard:
         if given and self.admits(given.strip()):
             return None
         return HTTPStatus.UNAUTHORIZED, "send the service's token as `Authorization: Bearer ...`"
+
+    def _counted(self, send: Send) -> Send:
+        began = self._clock()
+
+        async def counted(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self._answered(message["status"], self._clock() - began)
+            await send(message)
+
+        return counted
 
     def _limited(self, receive: Receive) -> Receive:
         """Count what comes without a length, too."""

@@ -22,6 +22,8 @@ from pipeline.ledger.base import Stored
 from pipeline.nvidia import behaviors, frames
 from pipeline.serve.context import Served
 from pipeline.serve.feed import Numbered, TooFarBehindError
+from pipeline.serve.metrics import Requests
+from pipeline.serve.problems import sentence
 
 router = APIRouter()
 
@@ -49,6 +51,8 @@ async def live(socket: WebSocket) -> None:
         return
     wanted = asked.get("schema", "crosscam"), camera
     positions = {topic: asked[topic] for topic in topics if topic in asked}
+    requests: Requests = socket.app.state.requests
+    requests.watchers += 1
     sender = asyncio.create_task(_send(socket, of, topics, wanted, positions, start))
     try:
         while True:
@@ -56,6 +60,7 @@ async def live(socket: WebSocket) -> None:
     except WebSocketDisconnect:
         pass
     finally:
+        requests.watchers -= 1
         sender.cancel()
         with suppress(asyncio.CancelledError):
             await sender
@@ -76,9 +81,9 @@ async def _send(
             if text is not None:
                 await socket.send_text(f'{{"records":{text},"positions":{json.dumps(positions)}}}')
     except TooFarBehindError as error:
-        await socket.close(TRY_AGAIN, str(error)[:120])
+        await socket.close(TRY_AGAIN, sentence(error)[:120])
     except CrosscamError as error:
-        await socket.close(REFUSED, str(error)[:120])
+        await socket.close(REFUSED, sentence(error)[:120])
     except (WebSocketDisconnect, RuntimeError):
         return  # the watcher has left
 

@@ -10,12 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
-from pipeline.serve.answers import CameraAnswer, CameraFields, InViewAnswer, SiteAnswer
+from pipeline.serve.answers import CameraAnswer, CameraFields, FramesAnswer, InViewAnswer, SiteAnswer
 from pipeline.serve.context import Etagged, Served, from_view, served
 from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.known import CameraState
 from pipeline.serve.live_shots import Shot
-from pipeline.serve.problems import NotFoundError
+from pipeline.serve.problems import NotFoundError, sentence
 from pipeline.serve.site_file import put_camera, remove_camera
 
 router = APIRouter(prefix="/v1", route_class=Etagged, tags=["site"])
@@ -42,7 +42,7 @@ def site(of: Site) -> SiteAnswer:
         in_view=len({one.identity for one in view.in_view()}),
         identities=sum(one.state in ("open", "closed") for one in identities),
         open_incidents=sum(len(state.open_incidents) for state in cameras.values()),
-        problem=of.feed.error,
+        problem=None if of.feed.error is None else sentence(of.feed.error),
     )
 
 
@@ -184,5 +184,6 @@ def _camera(of: Served, name: str) -> CameraAnswer:
         rejected=state.rejected,
         size=of.shots.size(name),
         pictures=of.shots.has(name),
+        frames=None if (frames := of.workings.frames().get(name)) is None else FramesAnswer.model_validate(frames),
         drawn=drawn,
     )

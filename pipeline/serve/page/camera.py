@@ -11,9 +11,8 @@ from pipeline.config_rules import LineRule, ZoneRule
 from pipeline.serve.context import Served
 from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.page.board import Board
-from pipeline.serve.page.frame import chip_html, clock, frame, nothing
+from pipeline.serve.page.frame import chip_html, clock, frame, missing, nothing
 from pipeline.serve.page.overlay import boxes_svg, link_svg
-from pipeline.serve.problems import NotFoundError
 
 _EVERY_S = 1.0
 
@@ -24,7 +23,8 @@ def add(served: Served) -> None:
     @ui.page("/cameras/{name}")
     def camera(name: str, time: int | None = None) -> None:
         if name not in served.camera_names():
-            raise NotFoundError(f"there is no camera {name!r} in this site")
+            missing(served, f"there is no camera {name!r} in this site", "/")
+            return
         with frame(served, f"Camera {name}", "/"):
             if served.shots.recorded(name):
                 _watch(served, name, time)

@@ -123,6 +123,13 @@ def nothing(text: str) -> None:
     ui.label(text).classes("cc-muted")
 
 
+def missing(served: Served, text: str, here: str) -> None:
+    """A page that says that there is nothing of that name."""
+    ui.context.client.status_code = 404
+    with frame(served, "Not found", here):
+        ui.label(text[:1].upper() + text[1:] + ".").props('role="alert"')
+
+
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 

@@ -10,9 +10,8 @@ from nicegui import ui
 from pipeline.explain import correction, reason
 from pipeline.serve.context import Served
 from pipeline.serve.known import Summary, Visit
-from pipeline.serve.page.frame import chip_html, clock, escaped, frame, nothing, span
+from pipeline.serve.page.frame import chip_html, clock, escaped, frame, missing, nothing, span
 from pipeline.serve.page.people import ask, show_found, thumbnail
-from pipeline.serve.problems import NotFoundError
 from pipeline.serve.searching import Asked
 
 _PER_PAGE = 60
@@ -62,7 +61,8 @@ def add(served: Served) -> None:
     def identity(name: str, camera: str = "", time: int = -1) -> None:
         summary = served.view.identity(name)
         if summary is None:
-            raise NotFoundError(f"there is no {name} in this site, or it was forgotten")
+            missing(served, f"there is no {name} in this site, or it was forgotten", "/identities")
+            return
         with frame(served, f"{summary.cls or 'Identity'} {summary.number}", "/identities"):
             told = ui.column().classes("w-full")
             shown: list[Summary] = []

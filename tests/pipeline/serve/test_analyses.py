@@ -31,6 +31,11 @@ if name == "run":
             sys.exit(130)
     if os.environ.get("FAIL"):
         sys.exit("camera 'camera': the sky has fallen")
+    if not os.environ.get("EMPTY"):
+        sys.path[:0] = os.environ["CROSSCAM_TESTS"].split(os.pathsep)
+        from two_people import write
+        from pipeline.ledger.sqlite import SqliteWriter
+        write(SqliteWriter(pathlib.Path("ledger.sqlite"), "analysis"))
 else:
     folder = pathlib.Path(sys.argv[sys.argv.index("--output") + 1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +55,9 @@ def work(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def analyses(work: Path) -> Iterator[Analyses]:
+def analyses(work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Analyses]:
+    tests = Path(__file__).parents[1]
+    monkeypatch.setenv("CROSSCAM_TESTS", os.pathsep.join(map(str, (tests, tests.parents[1]))))
     analyses = Analyses(work, (sys.executable, "-c", STAND_IN))
     yield analyses
     analyses.close()
@@ -123,6 +130,16 @@ def test_one_that_fails_says_why(analyses: Analyses, video: bytes, monkeypatch: 
     one = analyses.start(analyses.add("pedestrians", video=("a.mp4", io.BytesIO(video))).id)
     assert wait_for(analyses, one.id, "failed", "done") == "failed"
     assert analyses.get(one.id).detail == "camera 'camera': the sky has fallen"
+
+
+def test_a_video_of_nobody_is_done_and_says_so(
+    analyses: Analyses, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMPTY", "1")
+    one = analyses.start(analyses.add("vehicles", video=("a.mp4", io.BytesIO(video))).id)
+    assert wait_for(analyses, one.id, "done", "failed") == "done"
+    assert "Nothing of that kind was seen" in analyses.get(one.id).detail
+    assert [path.name for path in analyses.results(one.id)] == ["camera.txt", "mosaic.mp4"]
 
 
 def test_what_cannot_be_analysed_leaves_nothing_behind(analyses: Analyses, work: Path) -> None:

@@ -16,6 +16,7 @@ from two_people import Running
 from pipeline.address import find
 from pipeline.ledger.sqlite import SqliteReader, SqliteWriter
 from pipeline.serve.app import Options, create_app
+from pipeline.serve.problems import sentence
 
 
 @pytest.fixture
@@ -139,3 +140,23 @@ def test_consumers_of_nvidias_layout_are_spoken_to_in_it(client: TestClient, run
     with client.websocket_connect("/v1/live?schema=klingon") as socket, pytest.raises(WebSocketDisconnect) as closed:
         socket.receive_text()
     assert "schemas are crosscam, nvidia" in closed.value.reason
+
+
+def test_what_is_refused_says_why_and_not_where_files_lie(client: TestClient, ledger: Path) -> None:
+    with client.websocket_connect("/v1/live?tracks=nonsense") as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_text()
+    assert closed.value.reason == f"'nonsense' is not a position of the ledger {ledger.name}: use one that it gave"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("there is no ledger at /srv/run/plaza/ledger.sqlite: run it", "there is no ledger at ledger.sqlite: run it"),
+        ("'/home/me/run/ledger.sqlite' is damaged", "'ledger.sqlite' is damaged"),
+        ("/v1/docs says what there is", "/v1/docs says what there is"),
+        ("rtsp://10.0.0.1/main/low does not answer", "rtsp://10.0.0.1/main/low does not answer"),
+        ("3/4 of it, and/or more", "3/4 of it, and/or more"),
+    ],
+)
+def test_paths_are_taken_out_of_sentences(said: str, told: str) -> None:
+    assert sentence(said).startswith(told)

@@ -111,6 +111,14 @@ def test_every_place_can_be_reached_and_nothing_is_cut_off(page: Page) -> None:
         page.screenshot(path=PICTURES / f"{page.viewport_size['width']}-{name}.png", full_page=True)
 
 
+@pytest.mark.parametrize("place", ["/cameras/attic", "/identities/plaza-000099"])
+def test_what_is_not_there_is_said_on_a_page(page: Page, place: str) -> None:
+    answer = page.goto(place)
+    assert answer is not None and answer.status == 404
+    expect(page.get_by_role("alert")).to_contain_text("There is no")
+    expect(page.get_by_role("link", name="Cameras")).to_be_visible()
+
+
 def test_a_line_is_drawn_with_the_mouse_and_says_what_it_would_have_counted(page: Page) -> None:
     page.goto("/cameras/east")
     board = page.locator(".cc-board")

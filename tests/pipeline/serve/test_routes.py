@@ -156,7 +156,7 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(client: TestClient) ->
         ("GET", "/v1/identities?limit=0", {}, 422, "limit"),
         ("GET", "/v1/identities/plaza-000001/thumbnails/east/77.jpg", {}, 404, "no track 77"),
         ("GET", "/v1/incidents/east/1/picture.jpg", {}, 404, "no incident east/1"),
-        ("GET", "/v1/nothing", {}, 404, "Not Found"),
+        ("GET", "/v1/nothing", {}, 404, "no /v1/nothing"),
         ("POST", "/v1/search", {}, 422, "one of `picture`, `identity` and `camera`"),
         ("POST", "/v1/search", {"files": {"picture": ("a.jpg", b"no picture")}}, 422, "no picture that can be read"),
         ("POST", "/v1/search", {"files": {"picture": ("a.jpg", b"")}}, 422, "empty"),
