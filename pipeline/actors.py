@@ -44,6 +44,7 @@ class FusionActor:
             logs.configure(site)
             warm_up()  # before cameras begin: while something is compiled, live ones would lose frames
             self._service = build_service(site, recorder=RayRecorder(site.site))
+            keep_what_is_loaded()
             self._built.set()
         return await self._service.complete()
 
@@ -90,8 +91,18 @@ def collect_rarely() -> None:
     Python's own thresholds that looks like growth: the collector walks all of fusion's memory again and again, for
     a fifth of a commit's time (tests/benchmarks/fusion_speed.py --own-thresholds).
     """
-    gc.freeze()
+    keep_what_is_loaded()
     gc.set_threshold(100_000, 20, 50)
+
+
+def keep_what_is_loaded() -> None:
+    """Have the garbage collector leave alone what is there now: libraries and models, some 200,000 objects.
+
+    A full collection stops all threads while it walks them, for a tenth of a second and more: in a worker that is a
+    frame of each of its live cameras.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class CameraWorker:
@@ -107,6 +118,7 @@ class CameraWorker:
         logs.configure(site)
         link = RayLink(fusion, lambda: self._stopped, retry_failed=first)
         self._shard = build_shard(site, cameras, link, RayRecorder(site.site))
+        keep_what_is_loaded()
         return self._shard.run()
 
     def change(self, site: Site, leaving: Sequence[str], opening: Sequence[str], fusion: Any) -> bool:

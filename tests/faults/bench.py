@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,7 @@ os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 from ray.cluster_utils import Cluster
 
 from mtmct.records import TOPICS
-from pipeline.assembly import build_service, build_shard
 from pipeline.config_file import load
-from pipeline.testing import LocalFusion, LocalLink
 
 HERE = Path(__file__).resolve().parent
 for folder in (
@@ -35,8 +32,8 @@ for folder in (
 import server as kafka  # noqa: E402
 from driver import Run  # noqa: E402
 from faulty_link import FaultyLink  # noqa: E402
-from recorded_site import FPS, Contents, contents, parent_of, sqlite, write_walkers  # noqa: E402
-from waiting import PATIENCE_S, FaultError  # noqa: E402
+from recorded_site import FPS, Contents, contents, parent_of, sqlite, undisturbed, write_walkers  # noqa: E402
+from waiting import FaultError  # noqa: E402
 
 CAMERAS = ("east", "west")
 ACTORS = 1 + len(CAMERAS)
@@ -99,20 +96,6 @@ def write_site(folder: Path, name: str, seed: int, seconds: int, ledger: str, ad
     site = folder / f"{name}.yaml"
     site.write_text(text)
     return site
-
-
-def undisturbed(folder: Path, seed: int, seconds: int) -> Contents:
-    """What is to be written: the same site in this process, without Ray and without a fault."""
-    site = load(write_site(folder, "whole", seed, seconds, sqlite(folder / f"whole-{seed}-{seconds}.sqlite")))
-    with contextlib.closing(LocalFusion(lambda: build_service(site))) as fusion:
-        shards = [build_shard(site, (camera,), LocalLink(fusion)) for camera in CAMERAS]
-        threads = [threading.Thread(target=shard.run) for shard in shards]
-        for thread in threads:
-            thread.start()
-        fusion.call(lambda service: service.finished()).result(PATIENCE_S)
-        for thread in threads:
-            thread.join()
-    return contents(site)
 
 
 class Bench:
@@ -193,7 +176,8 @@ class Bench:
             while self._open:
                 self._open.pop().close()
         if kept not in self._whole:
-            self._whole[kept] = undisturbed(self.folder, *kept)
+            path = self.folder / f"whole-{seed}-{EVENT_S[ledger]}.sqlite"
+            self._whole[kept] = undisturbed(load(write_site(self.folder, "whole", *kept, sqlite(path))))
         whole = self._whole[kept]
         expected = Counter((topic, *row) for topic in TOPICS for row in whole[topic])
         got = Counter((topic, *row) for topic in TOPICS for row in found[topic])

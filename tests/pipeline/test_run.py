@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ray_metrics import Scraped
-from recorded_site import FPS, contents, sqlite, write_walkers
+from recorded_site import FPS, contents, sqlite, undisturbed, write_walkers
 
 from pipeline.assembly import build_reader
 from pipeline.config import Site
@@ -71,26 +71,30 @@ def run(site: Site, on_progress: Callable[[Progress], None] = lambda progress: N
     return Supervisor(site, on_progress).run()
 
 
-def test_every_decoded_frame_is_tracked_or_counted_as_dropped(tmp_path: Path) -> None:
-    site = make_site(tmp_path, seconds=20, ledger=sqlite(tmp_path / "ledger.sqlite"))
-    outcome = run(site)
-    assert not outcome.failures
-    summary = summarise(build_reader(site))
-    assert {name: c.decoded for name, c in summary.cameras.items()} == {"east": 200, "west": 200}
+@pytest.fixture(scope="module")
+def finished(ray_in_place: None, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Run to its end, by one worker for both cameras."""
+    folder = tmp_path_factory.mktemp("finished")
+    site = make_site(folder, seconds=30, ledger=sqlite(folder / "ledger.sqlite"))
+    assert run(site) == Outcome({}, 31, False)
+    return site
+
+
+def test_every_decoded_frame_is_tracked_or_counted_as_dropped(finished: Site) -> None:
+    summary = summarise(build_reader(finished))
+    assert {name: c.decoded for name, c in summary.cameras.items()} == {"east": 300, "west": 300}
     assert all(c.decoded == c.tracked + sum(c.dropped.values()) for c in summary.cameras.values())
     assert summary.identities > 0
 
 
-def test_one_worker_and_two_write_the_same_bytes(tmp_path: Path) -> None:
-    written = []
-    for size in (2, 1):
-        site = make_site(tmp_path, seconds=30, cameras_per_worker=size, ledger=sqlite(tmp_path / f"{size}.sqlite"))
-        run(site)
-        written.append(contents(site))
-    assert written[0]["tracks"]
-    types = {json.loads(raw)["type"] for _, raw in written[0]["events"]}
+def test_one_worker_and_two_write_the_same_bytes(finished: Site, tmp_path: Path) -> None:
+    by_one = contents(finished)
+    assert by_one["tracks"]
+    types = {json.loads(raw)["type"] for _, raw in by_one["events"]}
     assert types >= {"crossing", "entry", "exit", "counts", "site_counts", "journey"}
-    assert written[0] == written[1]
+    by_two = make_site(tmp_path, seconds=30, cameras_per_worker=1, ledger=sqlite(tmp_path / "two.sqlite"))
+    run(by_two)
+    assert contents(by_two) == by_one
 
 
 def test_one_worker_four_and_a_live_stream_write_the_same_bytes(tmp_path: Path) -> None:
@@ -136,23 +140,20 @@ def test_prometheus_finds_what_a_running_site_measures(tmp_path: Path) -> None:
     assert 0 < found[-1].of(WATERMARK_LAG, "north") < 30
 
 
-def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
-    site = make_site(tmp_path, seconds=5, ledger=sqlite(tmp_path / "ledger.sqlite"))
-    run(site)
-    before = contents(site)
-    assert run(site).already_complete
-    assert contents(site) == before
+def test_a_finished_run_is_not_run_again(finished: Site) -> None:
+    before = contents(finished)
+    assert run(finished).already_complete
+    assert contents(finished) == before
 
 
 @pytest.mark.parametrize("victim", ["worker-0", "fusion"])
 def test_a_killed_actor_leaves_no_mark_on_an_sqlite_ledger(victim: str, tmp_path: Path) -> None:
-    whole = make_site(tmp_path, seconds=300, ledger=sqlite(tmp_path / "whole.sqlite"))
-    run(whole)
     site = make_site(tmp_path, seconds=300, ledger=sqlite(tmp_path / "killed.sqlite"))
     killer = Killer(victim)
     run(site, killer)
     assert killer.killed.is_set()
-    assert contents(site) == contents(whole)
+    whole = make_site(tmp_path, seconds=300, ledger=sqlite(tmp_path / "whole.sqlite"))
+    assert contents(site) == undisturbed(whole)
 
 
 @pytest.mark.kafka
@@ -162,10 +163,9 @@ def test_a_killed_actor_leaves_no_mark_on_a_kafka_ledger(
 ) -> None:
     ledger = f"{{kafka: {{bootstrap_servers: '{kafka_settings['bootstrap_servers']}'}}}}"
     name = f"run-{victim}-{os.getpid()}"
-    whole = make_site(tmp_path, seconds=120, ledger=ledger, name=f"{name}-whole")
-    run(whole)
     site = make_site(tmp_path, seconds=120, ledger=ledger, name=f"{name}-killed")
     killer = Killer(victim)
     run(site, killer)
     assert killer.killed.is_set()
-    assert contents(site) == contents(whole)
+    whole = make_site(tmp_path, seconds=120, ledger=sqlite(tmp_path / "whole.sqlite"), name=f"{name}-whole")
+    assert contents(site) == undisturbed(whole)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
 
 import numpy as np
 
 from mtmct.records import TOPICS
-from pipeline.assembly import build_reader
+from pipeline.assembly import build_reader, build_service, build_shard
 from pipeline.config import Site
+from pipeline.testing import LocalFusion, LocalLink
 
 FPS = 10
 # A topic's records in order: key and value.
@@ -38,6 +40,19 @@ def contents(site: Site) -> Contents:
             topic: [(r.key.encode().replace(mine, b"site"), r.raw.replace(mine, b"site")) for r in reader.read(topic)]
             for topic in TOPICS
         }
+
+
+def undisturbed(site: Site, patience_s: float = 300.0) -> Contents:
+    """What is to be written: the site run in this process, a shard for each camera, without Ray and without a fault."""
+    with contextlib.closing(LocalFusion(lambda: build_service(site))) as fusion:
+        shards = [build_shard(site, (camera.id,), LocalLink(fusion)) for camera in site.cameras]
+        threads = [threading.Thread(target=shard.run) for shard in shards]
+        for thread in threads:
+            thread.start()
+        fusion.call(lambda service: service.finished()).result(patience_s)
+        for thread in threads:
+            thread.join()
+    return contents(site)
 
 
 def sqlite(path: Path) -> str:
