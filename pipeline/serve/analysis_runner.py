@@ -70,7 +70,8 @@ class AnalysisRunner:
         """Have the command under way end in good order, if there is one."""
         with self._lock:
             if self._process is not None:
-                self._process.send_signal(signal.SIGINT)
+                # Not SIGINT: whom a script has started in the background ignores it, and so do those whom he starts.
+                self._process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
         """Stop for good."""
@@ -78,7 +79,7 @@ class AnalysisRunner:
             self._closed = True
             process = self._process
         if process is not None:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             try:
                 process.wait(_STOP_S)
             except subprocess.TimeoutExpired:

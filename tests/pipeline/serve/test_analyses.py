@@ -20,6 +20,7 @@ from pipeline.serve.problems import NotFoundError, UnfitError
 # Stands in for crosscam: says what it was asked for, and leaves what it would have left.
 STAND_IN = """
 import os, signal, sys, pathlib
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 print("asked for", *sys.argv[1:], flush=True)
 name = sys.argv[1]
 if name == "run":
