@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from operators.inference import ModelError
+from operators.networks.tensor_file import read_saved
 from operators.records import Float32
 
 State = dict[str, Float32]
@@ -26,10 +26,11 @@ def read_state(file: Path) -> State:
     if not file.is_file():
         raise ModelError(f"{file}: there is no such file of weights")
     try:
-        found = paddle.load(str(file), return_numpy=True)
+        found = read_saved(file)
     except Exception as error:
         raise ModelError(
-            f"{file} cannot be read as Paddle's weights ({type(error).__name__}): copy it again"
+            f"{file} cannot be read as Paddle's weights ({type(error).__name__}: {error}): copy it again from where "
+            "you trust it"
         ) from error
     if not isinstance(found, Mapping):
         raise ModelError(f"{file} holds no weights by name: a .pdparams file of a whole network is expected")

@@ -55,7 +55,7 @@ class Average:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.updates = int(state["updates"])
-        self.values = {name: state["values"][name].clone() for name in self.values}
+        self.values = {name: paddle.to_tensor(state["values"][name]) for name in self.values}
 
 
 def _floats(layer: nn.Layer) -> dict[str, Tensor]:

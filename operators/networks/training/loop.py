@@ -17,6 +17,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from operators.networks.tensor_file import read_saved
 from operators.networks.training.averaging import Average
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.logbook import Logbook
@@ -253,7 +254,7 @@ def _state(about: Any, layer: nn.Layer, optimiser: Any, average: Average | None,
 
 def _restore(path: Path, about: Any, layer: nn.Layer, optimiser: Any, average: Average | None) -> list[Entry]:
     try:
-        state = paddle.load(str(path))
+        state = read_saved(path)
         known = {"plan": state["plan"], "facts": state["facts"]}
     except Exception as error:
         raise TrainingError(f"{path} is no checkpoint of a training ({error}); remove it to start anew") from None

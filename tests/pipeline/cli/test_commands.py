@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from command_line import COMMAND, called, crosscam, refused
-from recorded_site import contents, undisturbed
+from recorded_site import contents, sqlite, undisturbed
 
 from mtmct.fusion import FusionEngine
 from mtmct.records import CameraBatch, Tracklet
@@ -110,12 +110,13 @@ def test_a_driver_that_is_killed_is_run_again_and_goes_on(finished: Path, tmp_pa
     seconds = 150
     for camera in ("east", "west"):
         write_walkers(tmp_path / f"{camera}.txt", seconds)
-    (tmp_path / "plaza.yaml").write_text((finished / "plaza.yaml").read_text())
+    ledger = tmp_path / "ledger.sqlite"
+    (tmp_path / "plaza.yaml").write_text((finished / "plaza.yaml").read_text() + f"ledger: {sqlite(ledger)}\n")
     site = load(tmp_path / "plaza.yaml")
     process = subprocess.Popen(
         [*COMMAND, "run", "plaza.yaml"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while commits(tmp_path / "run" / "plaza" / "ledger.sqlite") < 5:
+    while commits(ledger) < 5:
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.02)
     process.kill()
@@ -123,7 +124,8 @@ def test_a_driver_that_is_killed_is_run_again_and_goes_on(finished: Path, tmp_pa
     result = crosscam("run", "plaza.yaml", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     killed = contents(site)
-    (tmp_path / "run").rename(tmp_path / "killed")
+    for file in tmp_path.glob("ledger.sqlite*"):
+        file.unlink()
     assert killed == undisturbed(site)
 
 
