@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -32,7 +31,7 @@ from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS, Int64
 
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
-_NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
+NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
 _NUMBER_BITS = 40  # of an identity's number beside that of a camera in one key
 
 
@@ -120,13 +119,7 @@ class Scored:
         return Scored(totals, status, terms, steps, others)
 
 
-@dataclass(slots=True)
-class _Ahead:
-    """What was scored before it was asked for: of which candidates (by number, ascending), among how many rivals."""
-
-    numbers: list[int]
-    rivals: int
-    scored: Scored
+NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(scoring.TERMS))), np.zeros((0, 6)))
 
 
 class Judge:
@@ -164,8 +157,6 @@ class Judge:
         self._away: dict[str, int] | None = None
         self._people = people or PeopleColumns(book.columns, settings.exemplars)
         self._beliefs: scoring.Beliefs | None = None
-        self._ahead: dict[int, _Ahead] = {}  # by uid of a track alone, or minus the number of an identity
-        self._unsure: frozenset[int] = frozenset()  # identities of which not all tracks counted then
 
     def scores(
         self, subject: Subject, candidates: Sequence[Identity], without: frozenset[int] = frozenset()
@@ -179,90 +170,8 @@ class Judge:
 
     def scored(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[Scored]:
         """The same without the terms, until somebody asks for them."""
-        if not self._ahead:
-            return self._scored(questions, without)
-        answers: list[Scored | None] = []
-        left: list[Question] = []
-        kept: list[tuple[Scored, list[int]]] = []
-        for subject, candidates in questions:
-            known, places = self._known(subject, candidates)
-            if known is not None and -1 not in places:
-                answers.append(known)
-                continue
-            answers.append(None)
-            if known is None:
-                left.append((subject, candidates))
-                kept.append((_NOTHING, []))
-            else:
-                left.append((subject, [one for one, place in zip(candidates, places, strict=True) if place < 0]))
-                new = iter(range(len(known), len(known) + len(candidates)))
-                kept.append((known, [next(new) if place < 0 else place for place in places]))
-        fresh = iter(zip(self._scored(left, without), kept, strict=True)) if left else iter(())
-        result = []
-        for answer in answers:
-            if answer is None:
-                new_one, (known, places) = next(fresh)
-                answer = known.beside(new_one, places) if places else new_one
-            result.append(answer)
-        return result
-
-    def look_ahead(self, questions: Sequence[Question], without: frozenset[int]) -> None:
-        """Score in one pass what is likely to be asked for: tracks alone, and how alike those are whom each could be.
-
-        What has changed of the book by the time it is asked for is scored then.
-        """
-        self._ahead = {}
-        everybody = {one.number: one for _, candidates in questions for one in candidates} if without else {}
-        self._unsure = frozenset(number for number, one in everybody.items() if not without.isdisjoint(one.uids))
-        scored = self._scored(questions, without)
-        self._keep(questions, scored)
-        rivals: dict[int, set[int]] = {}
-        for (_, candidates), of in zip(questions, scored, strict=True):
-            best = int(of.totals.argmax()) if len(of) else -1
-            if best < 0 or not of.totals[best] > 0:
-                continue
-            serious = np.flatnonzero(of.totals > _NEGLIGIBLE).tolist()
-            identity = candidates[best]
-            if len(serious) > 1 and identity.uids and identity.number not in self._unsure:
-                rivals.setdefault(identity.number, set()).update(candidates[place].number for place in serious)
-        mutual = [
-            (
-                Subject.of_identity(self._book[best], self._book),
-                [self._book[other] for other in sorted(others - {best})],
-            )
-            for best, others in sorted(rivals.items())
-        ]
-        self._keep(mutual, self._scored(mutual, without))
-
-    def _keep(self, questions: Sequence[Question], scored: Sequence[Scored]) -> None:
-        for (subject, candidates), of in zip(questions, scored, strict=True):
-            self._ahead[_key(subject)] = _Ahead([one.number for one in candidates], self._rivals(subject), of)
-
-    def _known(self, subject: Subject, candidates: Sequence[Identity]) -> tuple[Scored | None, list[int]]:
-        """What was scored ahead of a subject, and where each candidate is in it, -1 for those to be scored now."""
-        ahead = self._ahead.get(_key(subject))
-        changed = self._book.changed
-        if ahead is None or (subject.identity is not None and subject.identity.number in changed):
-            return None, []
-        numbers = [one.number for one in candidates]
-        scored, rivals = ahead.scored, self._rivals(subject)
-        if rivals != ahead.rivals:
-            if not scored.plain:
-                return None, []
-            scored = scored.among(rivals, self._settings.area_per_person_m2)
-            self._ahead[_key(subject)] = _Ahead(ahead.numbers, rivals, scored)
-        if numbers == ahead.numbers and changed.isdisjoint(numbers) and self._unsure.isdisjoint(numbers):
-            return scored, []
-        place_of = {number: place for place, number in enumerate(ahead.numbers)}
-        stale = changed | self._unsure
-        places = [-1 if number in stale else place_of.get(number, -1) for number in numbers]
-        if -1 in places:
-            return scored, places
-        return scored.beside(_NOTHING, places), []
-
-    def _scored(self, questions: Sequence[Question], without: frozenset[int]) -> list[Scored]:
         if not any(candidates for _, candidates in questions):
-            return [_NOTHING for _ in questions]
+            return [NOTHING for _ in questions]
         tracks, people, asked = self._asked(questions, without)
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
@@ -333,7 +242,7 @@ class Judge:
         self, asked: Sequence[tuple[int, Mapping[int, float]]], without: frozenset[int] = frozenset()
     ) -> list[float]:
         """The same of several: the number of the best identity, and the scores of the others by number, of each."""
-        serious = [[number for number, score in rivals.items() if score > _NEGLIGIBLE] for _, rivals in asked]
+        serious = [[number for number, score in rivals.items() if score > NEGLIGIBLE] for _, rivals in asked]
         mutual: dict[int, Sequence[float]] = {}
         questions: dict[int, Question] = {}
         for row, ((best, _), numbers) in enumerate(zip(asked, serious, strict=True)):
@@ -381,7 +290,7 @@ class Judge:
         """The questions by rows and slots, and the columns in which these are."""
         self._book.track_table()
         rows, slot, number_of = self._book.columns.rows, self._people.slot, self._book.columns.number_of
-        slots = np.array([slot(one) for _, candidates in questions for one in candidates], np.int64)
+        slots = self._people.slots([one for _, candidates in questions for one in candidates])
         mine = np.array([-1 if who.identity is None else slot(who.identity) for who, _ in questions], np.int64)
         # Only now: looks that only identities have may have widened the tracks' columns.
         tracks, people = self._book.track_table(), self._people.table()
@@ -390,7 +299,7 @@ class Judge:
             np.array([rows[track.uid] for who, _ in questions for track in who.tracks], np.int64),
             mine,
             np.array([number_of(who.cls) for who, _ in questions], np.int64),
-            np.array([self._rivals(who) for who, _ in questions], np.int64),
+            np.array([self.rivals(who) for who, _ in questions], np.int64),
             _bounds([len(candidates) for _, candidates in questions]),
             slots,
             self._classes(tracks, people, slots, questions),
@@ -493,7 +402,7 @@ class Judge:
 
     # --- rivals ----------------------------------------------------------------------------------------------------
 
-    def _rivals(self, subject: Subject) -> int:
+    def rivals(self, subject: Subject) -> int:
         """How many open identities the subject could be for all that the cameras show now.
 
         Whoever is in view of the same camera, or on the ground of a calibrated one while the subject is, too, is
@@ -508,6 +417,7 @@ class Judge:
         away = self._away.get(camera)
         if away is None:
             away = self._away[_ON_THE_GROUND] if self._topology.calibrated(camera) else 0
+            self._away[camera] = away
         return max(self._settings.least_rivals, len(self._book) - away)
 
     def _presence(self) -> dict[str, int]:
@@ -526,13 +436,6 @@ class Judge:
             for camera, count in zip(found.tolist(), counts.tolist(), strict=True)
         }
         return {**away, _ON_THE_GROUND: on_the_ground}
-
-
-_NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(scoring.TERMS))), np.zeros((0, 6)))
-
-
-def _key(subject: Subject) -> int:
-    return -subject.identity.number if subject.identity is not None else subject.tracks[0].uid
 
 
 def _bounds(counts: Sequence[int]) -> Int64:

@@ -21,6 +21,7 @@ from mtmct.erasure import ErasedTracks, erase
 from mtmct.evidence import Judge
 from mtmct.expiry import Expiry
 from mtmct.filing import Filing
+from mtmct.foresight import Foresight
 from mtmct.horizon import beyond_horizon
 from mtmct.identities import IdentityBook, Why
 from mtmct.intake import by_interval, take_in
@@ -168,10 +169,13 @@ class FusionEngine:
 
     # --- decisions ---------------------------------------------------------------------------------------------
 
-    def _judge(self) -> Judge:
+    def _judging(self) -> tuple[Any, ...]:
         travel = self._travel if self._settings.travel else None
         memory = (self._book, self._window, self._topology, self._settings)
-        return Judge(*memory, self._now_ns, self._people, travel, self._tracks.population)
+        return (*memory, self._now_ns, self._people, travel, self._tracks.population)
+
+    def _judge(self) -> Judge:
+        return Judge(*self._judging())
 
     def _decide(
         self, placed: Sequence[Placed], done: Sequence[int], flush: bool
@@ -221,7 +225,7 @@ class FusionEngine:
         candidates = self._candidates()
         candidates.look_up(asked)
         without = frozenset(reviewed)
-        judge = self._judge()
+        judge = Foresight(*self._judging())
         whom = zip(asked, candidates.all_of(asked), strict=True)
         judge.look_ahead([(Subject.of_track(track), offered) for track, offered in whom], without)
         for _, together in groupby(asked, key=lambda track: track.camera):

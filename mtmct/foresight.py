@@ -1,0 +1,158 @@
+"""Scoring ahead what a commit's decisions will ask for: in few passes over many pairs instead of one for each camera.
+
+Decisions are taken camera by camera, and each changes what the next ones are about. But most pairs of a track and an
+identity are as they were when the commit began. So all are scored then; once one is asked for of which something has
+changed, it is scored anew, and all others with it that have changed by then and have not been asked for yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmct.evidence import NEGLIGIBLE, NOTHING, Judge, Question, Scored
+from mtmct.identities import Identity
+from mtmct.subjects import Subject
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What was scored of one subject.
+
+    Attributes:
+        subject: the subject. version: of its identity, 0 for a track alone.
+        place: where each candidate is in `scored`, by number.
+        rivals: among how many.
+    """
+
+    subject: Subject
+    version: int
+    place: dict[int, int]
+    rivals: int
+    scored: Scored
+
+
+class Foresight(Judge):
+    """A judge who has scored what will be asked, and says the same as one who scores it when asked."""
+
+    _entries: dict[int, _Entry]  # by uid of a track alone, or minus the number of an identity
+    _about: dict[int, list[int]]  # keys of the entries in which an identity is a candidate, by its number
+    _versions: dict[int, int]  # of the candidates when they were scored last
+    _unsure: frozenset[int]  # candidates of which not all tracks counted: those are scored when they are asked for
+
+    def look_ahead(self, questions: Sequence[Question], without: frozenset[int]) -> None:
+        """Score tracks alone against whom each could be, and how alike these are to each other."""
+        self._entries, self._about, self._versions = {}, {}, {}
+        everybody = {one.number: one for _, candidates in questions for one in candidates} if without else {}
+        self._unsure = frozenset(number for number, one in everybody.items() if not without.isdisjoint(one.uids))
+        scored = super().scored(questions, without)
+        rivals: dict[int, set[int]] = {}
+        for (subject, candidates), of in zip(questions, scored, strict=True):
+            self._keep(subject, candidates, of)
+            best = int(of.totals.argmax()) if len(of) else -1
+            if best < 0 or not of.totals[best] > 0:
+                continue
+            serious = np.flatnonzero(of.totals > NEGLIGIBLE).tolist()
+            identity = candidates[best]
+            if len(serious) > 1 and identity.uids and identity.number not in self._unsure:
+                rivals.setdefault(identity.number, set()).update(candidates[place].number for place in serious)
+        mutual: list[Question] = []
+        for best, competing in sorted(rivals.items()):
+            beside = [self._book[number] for number in sorted(competing - {best})]
+            mutual.append((Subject.of_identity(self._book[best], self._book), beside))
+        for (subject, others), of in zip(mutual, super().scored(mutual, without), strict=True):
+            self._keep(subject, others, of)
+
+    def scored(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[Scored]:
+        """See `Judge.scored`."""
+        asked = [(subject, candidates, self._missing(subject, candidates)) for subject, candidates in questions]
+        if any(missing for _, _, missing in asked):
+            self._refresh([(subject, missing) for subject, _, missing in asked if missing], without)
+        answers = []
+        for subject, candidates, _ in asked:
+            entry = self._entries.get(_key(subject))
+            answers.append(NOTHING if entry is None else self._answer(entry, candidates))
+            if subject.identity is None:
+                # A track is decided once.
+                self._drop(subject)
+        return answers
+
+    def _answer(self, entry: _Entry, candidates: Sequence[Identity]) -> Scored:
+        self._among_all(entry)
+        places = [entry.place[one.number] for one in candidates]
+        if places == list(range(len(entry.scored))):
+            return entry.scored
+        return entry.scored.beside(NOTHING, places)
+
+    def _missing(self, subject: Subject, candidates: Sequence[Identity]) -> list[Identity]:
+        """The candidates that have to be scored, since they never were or something has changed."""
+        entry = self._entries.get(_key(subject))
+        if entry is None or not self._holds(entry):
+            return list(candidates)
+        versions, place, unsure = self._versions, entry.place, self._unsure
+        return [
+            one
+            for one in candidates
+            if one.number not in place or versions.get(one.number) != one.version or one.number in unsure
+        ]
+
+    def _holds(self, entry: _Entry) -> bool:
+        """Whether anything that was scored of a subject can still be used."""
+        identity = entry.subject.identity
+        if identity is not None and identity.version != entry.version:
+            return False
+        return entry.scored.plain or entry.rivals == self.rivals(entry.subject)
+
+    def _refresh(self, asked: Sequence[Question], without: frozenset[int]) -> None:
+        """Score what is asked for, and whatever else has changed."""
+        wanted: dict[int, tuple[Subject, dict[int, Identity]]] = {
+            _key(subject): (subject, {one.number: one for one in missing}) for subject, missing in asked
+        }
+        for number in sorted(self._book.changed):
+            one = self._book.identities.get(number)
+            if one is None or one.version == self._versions.get(number) or number in self._unsure:
+                continue
+            for key in self._about.get(number, ()):
+                entry = self._entries.get(key)
+                if entry is not None and self._holds(entry):
+                    wanted.setdefault(key, (entry.subject, {}))[1][number] = one
+            self._versions[number] = one.version
+        questions = [(subject, [missing[number] for number in sorted(missing)]) for subject, missing in wanted.values()]
+        for (subject, missing), new in zip(questions, super().scored(questions, without), strict=True):
+            entry = self._entries.get(_key(subject))
+            if entry is None or not self._holds(entry):
+                self._keep(subject, missing, new)
+                continue
+            self._among_all(entry)
+            known = len(entry.scored)
+            place = entry.place | {one.number: known + at for at, one in enumerate(missing)}
+            entry.scored = entry.scored.beside(new, list(place.values()))
+            entry.place = {number: at for at, number in enumerate(place)}
+            self._note(_key(subject), missing)
+
+    def _keep(self, subject: Subject, candidates: Sequence[Identity], scored: Scored) -> None:
+        version = 0 if subject.identity is None else subject.identity.version
+        place = {one.number: at for at, one in enumerate(candidates)}
+        self._entries[_key(subject)] = _Entry(subject, version, place, self.rivals(subject), scored)
+        self._note(_key(subject), candidates)
+
+    def _note(self, key: int, candidates: Sequence[Identity]) -> None:
+        for one in candidates:
+            self._versions[one.number] = one.version
+            self._about.setdefault(one.number, []).append(key)
+
+    def _among_all(self, entry: _Entry) -> None:
+        """There may be more identities by now, or fewer."""
+        rivals = self.rivals(entry.subject)
+        if rivals != entry.rivals:
+            entry.scored = entry.scored.among(rivals, self._settings.area_per_person_m2)
+            entry.rivals = rivals
+
+    def _drop(self, subject: Subject) -> None:
+        self._entries.pop(_key(subject), None)
+
+
+def _key(subject: Subject) -> int:
+    return -subject.identity.number if subject.identity is not None else subject.tracks[0].uid
