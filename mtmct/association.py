@@ -73,6 +73,7 @@ class Candidates:
         self._topology = topology
         self._alike: dict[int, set[int]] = {}
         self._reached: dict[int, list[int]] = {}
+        self._partners: dict[int, list[LocalTrack]] = {}
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
         table, columns = tracks.columns.table(tracks.tracks), tracks.columns
@@ -127,7 +128,7 @@ class Candidates:
         return found
 
     def _reach(self, tracks: Sequence[LocalTrack]) -> None:
-        """Note who could have come to where these tracks began."""
+        """Note who could have come to where these tracks began, and whose tracks have stood near them."""
         if not tracks:
             return
         columns = self._tracks.columns
@@ -135,12 +136,15 @@ class Candidates:
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
         speeds = np.array([self._settings.motion(track.cls).max_speed for track in tracks])
         near = within_reach(self._left, table, rows, speeds, self._settings)
-        self._reached.update(zip([track.uid for track in tracks], near, strict=True))
+        uids = [track.uid for track in tracks]
+        self._reached.update(zip(uids, near, strict=True))
+        known = self._tracks.tracks
+        for uid, partners in zip(uids, self._window.partners_of(uids), strict=True):
+            self._partners[uid] = [known[partner] for partner in partners if partner in known]
 
     def _beside(self, track: LocalTrack) -> set[int]:
         """Identities of the tracks that have stood near a track, as they are by now."""
-        tracks = self._tracks.tracks
-        return {tracks[uid].identity for uid in self._window.partners(track.uid) if uid in tracks}
+        return {partner.identity for partner in self._partners[track.uid]}
 
     def _on_the_way(self, track: LocalTrack) -> set[int]:
         """Identities likeliest to come into the view of the track's camera when it did."""

@@ -45,14 +45,12 @@ class PairRows:
         """(R,) int64, ascending: the two uids of each pair as one number."""
         return pair_keys(self.pairs)
 
-    def of(self, pairs: Int64) -> NDArray[np.intp]:
-        """The rows of those of some pairs ((P, 2) uids, ascending, the lower first) that are there, in order."""
-        wanted = pair_keys(pairs)
-        places = self.keys.searchsorted(wanted)
-        there = places < len(self.keys)
-        places, wanted = places[there], wanted[there]
-        found: NDArray[np.intp] = places[self.keys[places] == wanted]
-        return found
+    def said(self, wanted: Int64) -> float:
+        """The sum of what is said of those of some pairs (keys, ascending) that are there, nats."""
+        if not len(self):
+            return 0.0
+        places = np.minimum(self.keys.searchsorted(wanted), len(self) - 1)
+        return float(self.llr[places[self.keys[places] == wanted]].sum())
 
     def at(self, rows: NDArray[np.intp]) -> PairRows:
         """Some of the rows, in order."""
@@ -82,6 +80,12 @@ def pair_keys(pairs: Int64) -> Int64:
     """(R,) int64: two uids as one number that sorts as they do."""
     keys: Int64 = (pairs[:, 0] << _UID_BITS) | pairs[:, 1]
     return keys
+
+
+def _with(uid: int, partners: Sequence[int]) -> Int64:
+    """Keys of the pairs of a track and others, ascending."""
+    others = np.array(sorted(set(partners)), np.int64)
+    return pair_keys(np.stack([np.minimum(others, uid), np.maximum(others, uid)], axis=1))
 
 
 def no_rows() -> PairRows:
@@ -219,6 +223,17 @@ class PairWindow:
         partners: list[int] = self.table.partners[low:high].tolist()
         return partners
 
+    def partners_of(self, uids: Sequence[int]) -> list[list[int]]:
+        """The same of several tracks."""
+        table = self.table
+        if not len(table.names):
+            return [[] for _ in uids]
+        wanted = np.array(uids, np.int64)
+        places = np.minimum(table.names.searchsorted(wanted), len(table.names) - 1)
+        lows, highs = table.heads[places], table.heads[places + 1]
+        highs = np.where(table.names[places] == wanted, highs, lows)
+        return [table.partners[low:high].tolist() for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+
     def add(self, commit: CommitPairs) -> None:
         """Append a commit's rows."""
         self.commits.append(commit)
@@ -243,8 +258,9 @@ class PairWindow:
         None if they never agreed in the window.
         """
         changed = None
+        wanted = _with(uid, partners)
         for commit in self.commits:
-            if self._with(commit.rows, uid, partners) > 0:
+            if commit.rows.said(wanted) > 0:
                 changed = commit.time_ns
         return changed
 
@@ -254,19 +270,14 @@ class PairWindow:
         None if they never disagreed in the window, or do not agree now.
         """
         since = None
+        wanted = _with(uid, partners)
         for commit in reversed(self.commits):
-            said = self._with(commit.rows, uid, partners)
+            said = commit.rows.said(wanted)
             if said < 0:
                 return since
             if said > 0:
                 since = commit.since_ns
         return None
-
-    @staticmethod
-    def _with(rows: PairRows, uid: int, partners: Sequence[int]) -> float:
-        others = np.array(sorted(set(partners)), np.int64)
-        pairs = np.stack([np.minimum(others, uid), np.maximum(others, uid)], axis=1)
-        return float(rows.llr[rows.of(pairs)].sum())
 
     def hand_over(self, cuts: Sequence[tuple[int, int, int]]) -> list[tuple[CommitPairs, Int64]]:
         """From some time on the rows of a track are those of another, younger than all.
@@ -296,8 +307,9 @@ class PairWindow:
         now = self.commits[-1].time_ns
         starts = np.cumsum([0, *(len(rows) for _, rows in kept)])
         late = np.array([time_ns > now - _RECENT_NS for time_ns, _ in kept])
-        keys, counts, recent_counts, llr, recent_llr, metres = pairing.summed(
-            np.concatenate([rows.keys for _, rows in kept]),
+        pairs = np.concatenate([rows.pairs for _, rows in kept])
+        names, places, counts, recent_counts, llr, recent_llr, metres = pairing.summed(
+            pairs,
             np.concatenate([rows.slots for _, rows in kept]),
             np.concatenate([rows.llr for _, rows in kept]),
             np.concatenate([rows.distance for _, rows in kept]),
@@ -307,11 +319,8 @@ class PairWindow:
         with np.errstate(invalid="ignore", divide="ignore"):
             metres = metres / np.where(recent_counts > 0, recent_counts, np.nan)
         evidence, recent = self._independent(llr, counts), self._independent(recent_llr, recent_counts)
-        lower, higher = keys >> _UID_BITS, keys & ((1 << _UID_BITS) - 1)
-        names = np.unique(np.concatenate([lower, higher]))
-        order, heads, places = pairing.both_ways(lower, higher, names)
-        columns = (np.concatenate([values, values])[order] for values in (evidence, recent, metres))
-        return PairTable(names, heads, np.concatenate([higher, lower])[order], places, *columns)
+        rows, heads, others = pairing.both_ways(places, len(names))
+        return PairTable(names, heads, names[others], others, evidence[rows], recent[rows], metres[rows])
 
     def _independent(self, total: Float64, counts: Int64) -> Float64:
         """Sums over slots as sums over independent observations: errors closer in time than that are one error."""

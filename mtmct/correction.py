@@ -157,11 +157,11 @@ class Reviewer:
 
     def defectors(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
         """Linked tracks whose positions follow another identity than their own, with which it cannot be merged."""
-        found = []
         pulled = self._pulled()
-        for track in live:
-            best = pulled.get(track.uid)
-            if best is not None and not self._could_merge(track, best, judge):
+        asked = [(track, best) for track in live if (best := pulled.get(track.uid)) is not None]
+        found = []
+        for (track, best), could_merge in zip(asked, self._could_merge(asked, judge), strict=True):
+            if not could_merge:
                 beside = [uid for uid in self._window.partners(track.uid) if uid in self._tracks]
                 family_of_best = [uid for uid in beside if self._tracks[uid].identity == best]
                 since = self._window.agreed_since(track.uid, family_of_best)
@@ -212,9 +212,12 @@ class Reviewer:
         places, numbers = pulled(table.heads, table.places, table.recent, self._owners(), self._settings.move_odds)
         return dict(zip(table.names[places].tolist(), numbers.tolist(), strict=True))
 
-    def _could_merge(self, track: LocalTrack, number: int, judge: Judge) -> bool:
-        subject = Subject.of_identity(self._book[track.identity], self._book)
-        return judge.scores(subject, [self._book[number]])[0].total != NEVER
+    def _could_merge(self, asked: Sequence[tuple[LocalTrack, int]], judge: Judge) -> list[bool]:
+        questions: list[Question] = [
+            (Subject.of_identity(self._book[track.identity], self._book), [self._book[number]])
+            for track, number in asked
+        ]
+        return [scored.totals[0] != NEVER for scored in judge.scored(questions)]
 
     def mergers(
         self,

@@ -267,55 +267,97 @@ def same_owner(owners: Int64, cameras: Int64) -> Int64:
 
 @_compiled
 def summed(
-    keys: Int64, slots: Int64, llr: Float64, distance: Float64, starts: Int64, late: NDArray[np.bool_]
-) -> tuple[Int64, Int64, Int64, Float64, Float64, Float64]:
+    pairs: Int64, slots: Int64, llr: Float64, distance: Float64, starts: Int64, late: NDArray[np.bool_]
+) -> tuple[Int64, Int64, Int64, Int64, Float64, Float64, Float64]:
     """The rows of several commits as one row a pair.
 
     Args:
-        keys: (R,) int64, pairs as one number, ascending within each commit. slots, llr, distance: (R,) of them.
+        pairs: (R, 2) int64, uids, the lower first, ascending within each commit. slots, llr, distance: (R,) of them.
         starts: (C + 1,) where each commit's rows begin. late: (C,) which commits are of the last seconds.
 
     Returns:
-        Of each pair, ascending: its key; slots, in all and of late; sums of `llr` in all and of late; of `distance`
-        of late. Summed in the order of the commits.
+        (U,) the uids of all tracks in them, ascending. Of each pair, ascending: (P, 2) places of the two in these;
+        slots, in all and of late; sums of `llr` in all and of late; of `distance` of late. Summed in the order of the
+        commits.
     """
     commits = len(late)
+    names, table, place_of = _names(pairs)
     heads = starts[:-1].copy()
-    room = len(keys)
-    out_keys = np.empty(room, np.int64)
-    out_slots, out_late_slots = np.empty(room, np.int64), np.empty(room, np.int64)
+    room = len(pairs)
+    places = np.empty((room, 2), np.int64)
+    in_all, in_late = np.empty(room, np.int64), np.empty(room, np.int64)
     out_llr, out_late_llr, out_far = np.empty(room), np.empty(room), np.empty(room)
-    values, late_values, far_values = np.empty(commits), np.empty(commits), np.empty(commits)
+    # Of each other track that one has been beside: in how many commits, and what these say.
+    number = np.zeros(len(names), np.int64)
+    touched = np.empty(len(names), np.int64)
+    said = np.empty((len(names), 5, commits))
     found = 0
-    last = np.iinfo(np.int64).max
-    while True:
-        least = last
-        for commit in range(commits):
-            if heads[commit] < starts[commit + 1]:
-                least = min(least, keys[heads[commit]])
-        if least == last:
-            break
+    for lower in range(len(names)):
         count = 0
-        in_all, in_late = 0, 0
         for commit in range(commits):
             row = heads[commit]
-            if row < starts[commit + 1] and keys[row] == least:
-                heads[commit] += 1
-                in_all += slots[row]
-                values[count] = llr[row]
-                late_values[count] = llr[row] if late[commit] else 0.0
-                far_values[count] = distance[row] if late[commit] else 0.0
-                if late[commit]:
-                    in_late += slots[row]
-                count += 1
-        out_keys[found], out_slots[found], out_late_slots[found] = least, in_all, in_late
-        out_llr[found], out_late_llr[found] = _total(values[:count]), _total(late_values[:count])
-        out_far[found] = _total(far_values[:count])
-        found += 1
+            while row < starts[commit + 1] and pairs[row, 0] == names[lower]:
+                other = place_of[_spot(table, pairs[row, 1])]
+                at = number[other]
+                if at == 0:
+                    touched[count] = other
+                    count += 1
+                number[other] += 1
+                recent = 1.0 if late[commit] else 0.0
+                said[other, 0, at], said[other, 1, at] = slots[row], slots[row] * recent
+                said[other, 2, at] = llr[row]
+                said[other, 3, at] = llr[row] if late[commit] else 0.0
+                said[other, 4, at] = distance[row] if late[commit] else 0.0
+                row += 1
+            heads[commit] = row
+        for other in np.sort(touched[:count]):
+            of = said[other, :, : number[other]]
+            places[found, 0], places[found, 1] = lower, other
+            in_all[found], in_late[found] = np.int64(of[0].sum()), np.int64(of[1].sum())
+            out_llr[found], out_late_llr[found], out_far[found] = _total(of[2]), _total(of[3]), _total(of[4])
+            number[other] = 0
+            found += 1
     return (
-        out_keys[:found].copy(), out_slots[:found].copy(), out_late_slots[:found].copy(),
+        names, places[:found].copy(), in_all[:found].copy(), in_late[:found].copy(),
         out_llr[:found].copy(), out_late_llr[:found].copy(), out_far[:found].copy(),
     )  # fmt: skip
+
+
+@_compiled
+def _names(pairs: Int64) -> tuple[Int64, Int64, Int64]:
+    """The uids in some pairs, ascending; a hash table of these, and the place of each in the ascending ones."""
+    table = np.full(1 << 12, -1, np.int64)
+    count = 0
+    for row in range(len(pairs)):
+        for side in range(2):
+            if row > 0 and pairs[row, side] == pairs[row - 1, side]:
+                continue
+            at = _spot(table, pairs[row, side])
+            if table[at] >= 0:
+                continue
+            table[at] = pairs[row, side]
+            count += 1
+            if 2 * count > len(table):
+                larger = np.full(2 * len(table), -1, np.int64)
+                for uid in table:
+                    if uid >= 0:
+                        larger[_spot(larger, uid)] = uid
+                table = larger
+    names = np.sort(table[table >= 0])
+    places = np.empty(len(table), np.int64)
+    for place, uid in enumerate(names):
+        places[_spot(table, uid)] = place
+    return names, table, places
+
+
+@_compiled
+def _spot(table: Int64, uid: int) -> int:
+    """Where a uid is in a hash table of 2 to the power of something, or where it belongs."""
+    last = len(table) - 1
+    at = (uid * 2654435769) & last
+    while table[at] != uid and table[at] >= 0:
+        at = (at + 1) & last
+    return at
 
 
 @_compiled
@@ -339,34 +381,30 @@ def _total(values: Float64) -> float:
 
 
 @_compiled
-def both_ways(lower: Int64, higher: Int64, uids: Int64) -> tuple[Int64, Int64, Int64]:
-    """Every pair from both sides, sorted by the one uid, then by the other.
+def both_ways(places: Int64, tracks: int) -> tuple[Int64, Int64, Int64]:
+    """Every pair from both sides, sorted by the one track, then by the other.
 
     Args:
-        lower, higher: (P,) int64, the uids of each pair, ascending.
-        uids: (U,) all uids in them, ascending.
+        places: (P, 2) int64, the tracks of each pair by their places, ascending, the lower first.
+        tracks: how many there are.
 
     Returns:
-        (2 P,) int64: rows of the pairs; those seen from the higher uid have `P` added. (U + 1,): where those of each
-        uid begin. (2 P,): the place in `uids` of the other of each.
+        (2 P,) int64, the rows of the pairs. (tracks + 1,): where those of each track begin. (2 P,): the place of the
+        other track of each.
     """
-    count = len(lower)
-    of_lower, of_higher = np.searchsorted(uids, lower), np.searchsorted(uids, higher)
-    begins = np.zeros(len(uids) + 1, np.int64)
+    count = len(places)
+    begins = np.zeros(tracks + 1, np.int64)
     for row in range(count):
-        begins[of_lower[row] + 1] += 1
-        begins[of_higher[row] + 1] += 1
-    for place in range(len(uids)):
+        begins[places[row, 0] + 1] += 1
+        begins[places[row, 1] + 1] += 1
+    for place in range(tracks):
         begins[place + 1] += begins[place]
     heads = begins.copy()
-    order, others = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
+    rows, others = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
     # Partners below come first; both kinds ascend as the pairs do.
-    for row in range(count):
-        order[begins[of_higher[row]]] = count + row
-        others[begins[of_higher[row]]] = of_lower[row]
-        begins[of_higher[row]] += 1
-    for row in range(count):
-        order[begins[of_lower[row]]] = row
-        others[begins[of_lower[row]]] = of_higher[row]
-        begins[of_lower[row]] += 1
-    return order, heads, others
+    for side in (1, 0):
+        for row in range(count):
+            at = begins[places[row, side]]
+            rows[at], others[at] = row, places[row, 1 - side]
+            begins[places[row, side]] = at + 1
+    return rows, heads, others
