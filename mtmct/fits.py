@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mtmct.records import Tracklet
+from mtmct.arrivals import Arrivals
 from mtmct.topology import Float64, Topology
 from operators.records import SECOND_NS, Int64
 
@@ -35,23 +34,25 @@ class Samples:
 class Fits:
     """A straight line through every tracklet: where it began and ended, how fast it went. One pass over all points.
 
+    Args:
+        arrivals: the tracklets.
+        times_ns: (P,) int64, event times of their points by right clocks.
+        topology: where the cameras look.
+
     Attributes:
         lengths, last_ns: (T,) int64, points of each tracklet, and the event time of the last. starts: (T + 1,).
         times_ns, ground, covariances: (P,), (P, 2) and (P, 3), of all points.
         velocities: (T, 4), NaN where too little was seen. beginnings, ends: (T, 8), see `mtmct.tracks`.
     """
 
-    def __init__(self, tracklets: Sequence[Tracklet], topology: Topology) -> None:
-        lengths = np.array([len(tracklet.frames) for tracklet in tracklets])
-        self.lengths = lengths
-        self.starts = np.concatenate([[0], np.cumsum(lengths)])
-        self.times_ns = np.concatenate([tracklet.times_ns for tracklet in tracklets])
-        boxes = np.concatenate([tracklet.boxes for tracklet in tracklets])
-        placed = topology.feet_of([tracklet.camera for tracklet in tracklets], lengths.tolist(), boxes)
+    def __init__(self, arrivals: Arrivals, times_ns: Int64, topology: Topology) -> None:
+        lengths, boxes = arrivals.lengths, arrivals.boxes
+        self.lengths, self.starts, self.times_ns = lengths, arrivals.bounds, times_ns
+        placed = topology.feet_of([one.camera for one in arrivals.tracklets], lengths.tolist(), boxes)
         self.ground, self.covariances = placed.points, placed.covariances
         heads = self.starts[:-1]
         self.last_ns: Int64 = self.times_ns[self.starts[1:] - 1]
-        rows = np.repeat(np.arange(len(tracklets)), lengths)
+        rows = np.repeat(np.arange(len(arrivals)), lengths)
         origin = self.times_ns[heads]
         seconds = (self.times_ns - origin[rows]) / SECOND_NS
         corners = boxes.astype(np.float64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from mtmct import provisional
 from mtmct import state as stored
 from mtmct.album import Album
+from mtmct.arrivals import Placed
 from mtmct.association import Candidates, Verdict, assign
 from mtmct.clocks import Clocks
 from mtmct.coincidence import PairWindow
@@ -34,7 +34,7 @@ from mtmct.settings import FusionSettings
 from mtmct.skew import Skew
 from mtmct.subjects import Subject
 from mtmct.topology import Topology
-from mtmct.tracks import LocalTrack, Placed, TrackMemory, in_order
+from mtmct.tracks import LocalTrack, TrackMemory, in_order
 from mtmct.travel import TravelTime, TravelTimes
 from mtmct.travel_learning import learn
 from mtmct.travel_news import TravelNews
@@ -114,18 +114,18 @@ class FusionEngine:
             self._erased.without(batches, self._journal), self._tracks, self._topology, self._site, self._dim
         )
         self._dim = intake.dim
-        placed, samples = self._tracks.take(intake.tracklets, self._topology, self._settings, self._clocks.ahead_ns)
+        placed, samples = self._tracks.take(intake.arrivals, self._topology, self._settings, self._clocks.ahead_ns)
         letters = [*intake.letters, *beyond_horizon(placed, self._topology, self._site)]
         self._people.tidy(self._book.identities)
         since_ns = self._now_ns
-        latest = max((int(item.tracklet.times_ns[-1]) for item in placed), default=0)
+        latest = int(intake.arrivals.times_ns[intake.arrivals.bounds[1:] - 1].max()) if placed.uids else 0
         self._now_ns = max(self._now_ns, latest, 0 if flush else watermark_ns)
         done = self._note_ends(intake.ended)
-        self._keeping.stale_cameras |= {item.tracklet.camera for item in placed}
+        self._keeping.stale_cameras |= {tracklet.camera for tracklet in intake.arrivals.tracklets}
         # 2. Compare positions of the same time.
         self._positions.compare(self._sequence, samples, since_ns, self._now_ns)
         # 3. Take back what was wrong, decide what waits, join what is one.
-        placed, links = self._decide(placed, done, flush)
+        links = self._decide(placed, done, flush)
         self._merge(placed, done, flush)
         self._learn_travel()
         ways: list[Record] = []
@@ -137,7 +137,7 @@ class FusionEngine:
         tracks = publish(self._outlet.issues(placed, links), self._site, self._book)
         # 5. Put clocks right, file looks, forget what is too old.
         self._set_clocks({} if flush else self._clocks.review(self._now_ns))
-        seen = {item.uid for item in placed}
+        seen = set(placed.uids)
         self._filing.file(self._tracks, seen, self._now_ns, self._sequence, self._journal)
         self._forget(flush)
         # 6. Write down.
@@ -177,14 +177,12 @@ class FusionEngine:
     def _judge(self) -> Judge:
         return Judge(*self._judging())
 
-    def _decide(
-        self, placed: Sequence[Placed], done: Sequence[int], flush: bool
-    ) -> tuple[list[Placed], dict[int, Link]]:
+    def _decide(self, placed: Placed, done: Sequence[int], flush: bool) -> dict[int, Link]:
         """Link what is ready and link anew what is under review, camera by camera.
 
-        Returns the tracklets, those of tracks that were cut under their new track, and the links by uid.
+        Tracklets of tracks that are cut are those of their new track from then on. Returns the links by uid.
         """
-        live = [self._tracks[uid] for uid in dict.fromkeys(item.uid for item in placed)]
+        live = [self._tracks[uid] for uid in dict.fromkeys(placed.uids)]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
         touched = sorted({track.identity for track in live if track.identity})
         found = {
@@ -213,15 +211,15 @@ class FusionEngine:
         if cuts:
             self._positions.cut(self._sequence, self._now_ns, cuts)
             parts = {uid: part for uid, part, _ in cuts}
-            placed = [replace(item, uid=parts[item.uid]) if item.uid in parts else item for item in placed]
-            for item in placed:
-                if item.uid in severed:
-                    self._tracks.look(self._tracks[item.uid], item.tracklet, self._settings)
+            placed.uids = [parts.get(uid, uid) for uid in placed.uids]
+            for place, uid in enumerate(placed.uids):
+                if uid in severed:
+                    self._tracks.look(self._tracks[uid], placed.arrivals, place, self._settings)
         waiting = [track for track in self._tracks.waiting() if self._ready(track, flush)]
         asked = in_order([*waiting, *(self._tracks[uid] for uid in reviewed)])
         links: dict[int, Link] = {}
         if not asked:
-            return list(placed), links
+            return links
         candidates = self._candidates()
         candidates.look_up(asked)
         without = frozenset(reviewed)
@@ -242,7 +240,7 @@ class FusionEngine:
                 else:
                     self._review(track, verdict, reviewed[track.uid], candidates)
                     without -= {track.uid}
-        return list(placed), links
+        return links
 
     def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         part = self._tracks.cut(track, since_ns)
@@ -289,9 +287,9 @@ class FusionEngine:
             links[track.uid] = Link(None, 0.0, {}, verdict.runner_up)
             self._book.settle(track, Why(0.0, {}, verdict.runner_up), self._now_ns)
 
-    def _guess(self, placed: Sequence[Placed]) -> dict[int, Link]:
+    def _guess(self, placed: Placed) -> dict[int, Link]:
         """Guess who the tracks are that wait and have not been published yet; why, by uid."""
-        tracks = [self._tracks[uid] for uid in dict.fromkeys(item.uid for item in placed)]
+        tracks = [self._tracks[uid] for uid in dict.fromkeys(placed.uids)]
         waiting = [track for track in tracks if not track.identity and track.uid not in self._book.guesses]
         return provisional.guess(waiting, self._candidates(), self._judge(), self._book) if waiting else {}
 
@@ -314,9 +312,9 @@ class FusionEngine:
             self._book.move(track, None, why, self._now_ns)
             candidates.add(track)
 
-    def _merge(self, placed: Sequence[Placed], done: Sequence[int], flush: bool) -> None:
+    def _merge(self, placed: Placed, done: Sequence[int], flush: bool) -> None:
         """Join what is one; also at the last moment, as tracks are about to be forgotten."""
-        seen = dict.fromkeys([*(item.uid for item in placed), *done])
+        seen = dict.fromkeys([*placed.uids, *done])
         parting = frozenset(self._parting(flush)).difference(seen)
         uids = [*seen, *sorted(parting)]
         live = [track for uid in uids if (track := self._tracks[uid]).identity]

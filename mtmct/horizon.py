@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from mtmct.arrivals import Placed
 from mtmct.records import DEADLETTER, Record
 from mtmct.topology import Topology
-from mtmct.tracks import Placed
 
 
-def beyond_horizon(placed: Sequence[Placed], topology: Topology, site: str) -> list[Record]:
+def beyond_horizon(placed: Placed, topology: Topology, site: str) -> list[Record]:
     """A dead letter for each tracklet of a calibrated camera with feet at or above the horizon.
 
     Their boxes are published all the same, without a place on the ground; fusion does without their positions.
     """
-    if not placed:
+    arrivals = placed.arrivals
+    if not len(arrivals):
         return []
-    lengths = np.array([len(item.ground) for item in placed])
-    heads = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    nowhere = np.add.reduceat(np.isnan(np.concatenate([item.ground for item in placed])[:, 0]), heads, dtype=np.int64)
+    lengths = arrivals.lengths
+    nowhere = np.add.reduceat(np.isnan(placed.ground[:, 0]), arrivals.heads, dtype=np.int64)
     letters = []
     for row in np.flatnonzero(nowhere).tolist():
-        tracklet = placed[row].tracklet
+        tracklet = arrivals.tracklets[row]
         if not topology.calibrated(tracklet.camera):
             continue
         start, end = int(tracklet.times_ns[0]) // 1000, int(tracklet.times_ns[-1]) // 1000

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Any, NamedTuple
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmct.arrivals import Arrivals
 from mtmct.attributes import fault
 from mtmct.records import DEADLETTER, CameraBatch, Record, Tracklet
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import TrackMemory
-from operators.records import Float32
+from operators.records import Float32, Int64
 
 _BEGINNING = -(2**62)
 
@@ -25,14 +27,14 @@ class Intake:
     """What a commit has to work with.
 
     Attributes:
-        tracklets: by camera, track and time; every row usable and newer than what its track has had.
+        arrivals: every row usable and newer than what its track has had; looks at unit length.
         passed: records that the batches brought along, events first.
         letters: dead letters of this commit.
         ended: camera and track of those that ended without another point.
         dim: length of the site's embeddings, 0 while none has been seen.
     """
 
-    tracklets: list[Tracklet]
+    arrivals: Arrivals
     passed: list[Record]
     letters: list[Record]
     ended: list[tuple[str, int]]
@@ -58,46 +60,78 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topol
     letters = [record for batch in ordered for record in batch.deadletters]
     everything = [tracklet for batch in ordered for tracklet in batch.tracklets]
     ended = sorted({(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended})
-    given = [tracklet for tracklet in everything if len(tracklet)]
-    given.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
+    given = _in_order([tracklet for tracklet in everything if len(tracklet.frames)])
     check = _Check(site, dim, memory, topology)
-    survey = _survey(given, topology)
-    tracklets = [usable for row, one in enumerate(given) if (usable := check(one, survey[row])) is not None]
-    return Intake(tracklets, events + letters, check.letters, ended, check.dim)
+    try:
+        come = Arrivals.of(given)
+    except ValueError:
+        come = None  # what does not fit together is looked at one by one
+    if come is None:
+        usable = [kept for one in given if (kept := check(one)) is not None]
+        return Intake(Arrivals.of(usable), events + letters, check.letters, ended, check.dim)
+    doubtful, units = _survey(come, memory, topology, dim)
+    if not doubtful.any():
+        check.dim = units.shape[1] or dim
+        return Intake(replace(come, looks=units), events + letters, check.letters, ended, check.dim)
+    if (~doubtful & (np.diff(come.look_bounds) > 0)).any():
+        check.dim = units.shape[1]
+    usable = []
+    for row, (one, low, high) in enumerate(zip(given, *_spans(come.look_bounds), strict=True)):
+        if doubtful[row]:
+            kept = check(one)
+            usable += [] if kept is None else [kept]
+        else:
+            usable.append(replace(one, embeddings=units[low:high]) if high > low else one)
+    return Intake(Arrivals.of(usable), events + letters, check.letters, ended, check.dim)
 
 
-class _Seen(NamedTuple):
-    """What one pass over all tracklets says of one of them.
+def _in_order(tracklets: list[Tracklet]) -> list[Tracklet]:
+    """By camera, track and time; several of a track come only where a commit has several batches of a camera."""
+    tracklets.sort(key=attrgetter("camera", "track"))
+    names = {(tracklet.camera, tracklet.track) for tracklet in tracklets}
+    if len(names) < len(tracklets):
+        tracklets.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
+    return tracklets
 
-    Attributes:
-        doubtful: it has an empty or unfinite box, one outside of the picture, an unfinite score, or times that
-            do not increase.
-        start_ns, end_ns: of its first and last row.
-        embeddings: brought to unit length; None if there are none, or if they have to be looked at one by one.
+
+def _spans(bounds: Int64) -> tuple[list[int], list[int]]:
+    return bounds[:-1].tolist(), bounds[1:].tolist()
+
+
+def _survey(come: Arrivals, memory: TrackMemory, topology: Topology, dim: int) -> tuple[NDArray[np.bool_], Float32]:
+    """One pass over all tracklets, so that only what is out of the ordinary has to be looked at one by one.
+
+    Returns:
+        (T,) which tracklets have an empty or unfinite box, one outside of the picture, an unfinite score, times that do
+        not increase or that their track has had, attributes, or looks that cannot be used; which come as one of
+        several of a track. And the looks, at unit length where that can be.
     """
-
-    doubtful: bool
-    start_ns: int
-    end_ns: int
-    embeddings: Float32 | None
-
-
-def _survey(tracklets: Sequence[Tracklet], topology: Topology) -> list[_Seen]:
+    tracklets, heads = come.tracklets, come.heads
     if not tracklets:
-        return []
-    lengths = np.array([len(tracklet) for tracklet in tracklets])
-    heads = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    boxes = np.concatenate([tracklet.boxes for tracklet in tracklets])
-    times = np.concatenate([tracklet.times_ns for tracklet in tracklets])
-    forward = np.ones(len(times), bool)
-    forward[1:] = times[1:] > times[:-1]
+        return np.zeros(0, bool), come.looks
+    forward = np.ones(len(come.times_ns), bool)
+    forward[1:] = come.times_ns[1:] > come.times_ns[:-1]
     forward[heads] = True
-    sizes = np.repeat([_size(topology, tracklet.camera) for tracklet in tracklets], lengths, axis=0)
-    scores = np.concatenate([tracklet.scores for tracklet in tracklets])
-    sound = _sound_boxes(boxes) & _in_picture(boxes, sizes) & np.isfinite(scores)
-    good = np.logical_and.reduceat(sound & forward, heads)
-    columns = (~good, times[heads], times[heads + lengths - 1])
-    return list(map(_Seen, *(column.tolist() for column in columns), _units(tracklets)))
+    size_of = {camera: _size(topology, camera) for camera in {tracklet.camera for tracklet in tracklets}}
+    sizes = np.repeat(np.array([size_of[tracklet.camera] for tracklet in tracklets]), come.lengths, axis=0)
+    sound = _sound_boxes(come.boxes) & _in_picture(come.boxes, sizes) & np.isfinite(come.scores)
+    doubtful = ~np.logical_and.reduceat(sound & forward, heads)
+    names = [(tracklet.camera, tracklet.track) for tracklet in tracklets]
+    doubtful |= come.times_ns[heads] <= memory.heard_ns(names, _BEGINNING)
+    same = np.array([one == other for one, other in pairwise(names)], bool)
+    doubtful[1:] |= same
+    doubtful[:-1] |= same
+    doubtful |= np.array([bool(tracklet.attributes) for tracklet in tracklets])
+    if not len(come.looks):
+        return doubtful, come.looks
+    norms = np.linalg.norm(come.looks, axis=1)
+    worths = come.worths
+    kept = np.isfinite(norms) & (norms > 0) & np.isfinite(worths) & (worths > 0)
+    right = come.looks.dtype == worths.dtype == np.float32 and dim in (0, come.looks.shape[1])
+    if not right or (dim == 0 and not kept.all()):
+        return doubtful | (np.diff(come.look_bounds) > 0), come.looks
+    wrong = np.concatenate([[0], np.cumsum(~kept)])[come.look_bounds]
+    return doubtful | (wrong[1:] > wrong[:-1]), come.looks / np.where(kept, norms, 1)[:, None]
 
 
 def _sound_boxes(boxes: Float32) -> NDArray[np.bool_]:
@@ -116,47 +150,6 @@ def _in_picture(boxes: Float32, size: Float64) -> NDArray[np.bool_]:
     return np.logical_and(inside[:, 0], inside[:, 1])
 
 
-def _units(tracklets: Sequence[Tracklet]) -> list[Float32 | None]:
-    """The embeddings of those tracklets of which all are usable, at unit length."""
-    units: list[Float32 | None] = [None] * len(tracklets)
-    rows_of: dict[int, list[int]] = {}
-    for row, tracklet in enumerate(tracklets):
-        vectors, qualities = tracklet.embeddings, tracklet.qualities
-        if vectors is None or vectors.ndim != 2 or len(vectors) != len(qualities):
-            continue
-        if vectors.dtype == qualities.dtype == np.float32:
-            rows_of.setdefault(vectors.shape[1], []).append(row)
-    for rows in rows_of.values():
-        vectors = np.concatenate([tracklets[row].embeddings for row in rows])
-        qualities = np.concatenate([tracklets[row].qualities for row in rows])
-        norms = np.linalg.norm(vectors, axis=1)
-        sound = np.isfinite(norms) & (norms > 0) & np.isfinite(qualities) & (qualities > 0)
-        vectors = vectors / np.where(sound, norms, 1)[:, None]
-        ends = list(accumulate(len(tracklets[row].qualities) for row in rows))
-        unsound = [0, *np.cumsum(~sound).tolist()]
-        for row, low, high in zip(rows, [0, *ends], ends, strict=False):
-            if high > low and unsound[high] == unsound[low]:
-                units[row] = vectors[low:high]
-    return units
-
-
-def _with_embeddings(one: Tracklet, embeddings: Float32) -> Tracklet:
-    """The same with other embeddings; this is done with every tracklet, and `replace` takes twice as long."""
-    return Tracklet(
-        one.camera,
-        one.track,
-        one.cls,
-        one.frames,
-        one.times_ns,
-        one.boxes,
-        one.scores,
-        embeddings,
-        one.qualities,
-        one.ended,
-        one.attributes,
-    )
-
-
 class _Check:
     def __init__(self, site: str, dim: int, memory: TrackMemory, topology: Topology) -> None:
         self.letters: list[Record] = []
@@ -166,24 +159,16 @@ class _Check:
         self._topology = topology
         self._latest: dict[tuple[str, int], int] = {}
 
-    def __call__(self, tracklet: Tracklet, seen: _Seen) -> Tracklet | None:
+    def __call__(self, tracklet: Tracklet) -> Tracklet | None:
         """The tracklet, or what can be used of it."""
         name = (tracklet.camera, tracklet.track)
         known = self._memory.find(*name)
-        before = self._latest.get(name, _BEGINNING if known is None else known.heard_ns)
-        usable: Tracklet | None = tracklet
-        if seen.doubtful or seen.start_ns <= before:
-            usable = self._rows(tracklet, before)
-        else:
-            self._latest[name] = seen.end_ns
+        usable = self._rows(tracklet, self._latest.get(name, _BEGINNING if known is None else known.heard_ns))
         if usable is not None and usable.attributes and (wrong := fault(usable.attributes)):
             self._tell(usable, "bad_attributes", f"its attributes {wrong}")
             usable = replace(usable, attributes={})
         if usable is None or usable.embeddings is None or len(usable.embeddings) == 0:
             return usable
-        if seen.embeddings is not None and self.dim in (0, seen.embeddings.shape[1]):
-            self.dim = seen.embeddings.shape[1]
-            return _with_embeddings(usable, seen.embeddings)
         return self._embeddings(usable)
 
     def _rows(self, tracklet: Tracklet, before: int) -> Tracklet | None:

@@ -124,7 +124,8 @@ def are_others(
     rows: Int64,
     vectors: Float32,
     worths: Float32,
-    bounds: Int64,
+    lows: Int64,
+    highs: Int64,
     slope: float,
     offset: float,
     unlike: float,
@@ -132,25 +133,26 @@ def are_others(
     """Which of some tracks look like somebody else by their new embeddings; see `mtmct.exemplars.is_another`.
 
     Args:
-        sums: (N, D) float64, pictures: (N,) float64, rows: (T,) as in `mtmct.columns.TrackColumns`.
+        sums: (N, D) float64, by rows, see `mtmct.columns.TrackColumns`.
+        pictures: (T,) float64, how much has been seen of each; 0 if too little is known. rows: (T,) of the tracks.
         vectors: (K, D) float32, L2-normalised; worths: (K,) float32, their weights.
-        bounds: (T + 1,): those of track t are `bounds[t]` to `bounds[t + 1]`.
+        lows, highs: (T,): those of track t are from `lows[t]` to `highs[t]`.
         slope, offset: of the calibration. unlike: see `mtmct.settings`.
     """
     found = np.zeros(len(rows), np.bool_)
     for track, known in enumerate(rows):
-        if pictures[known] <= 0:
+        if pictures[track] <= 0:
             continue
         product, square, other_square = 0.0, 0.0, 0.0
         for column in range(sums.shape[1]):
             mine, new = sums[known, column], 0.0
-            for row in range(bounds[track], bounds[track + 1]):
+            for row in range(lows[track], highs[track]):
                 new += vectors[row, column] * worths[row]
             product += mine * new
             square += mine * mine
             other_square += new * new
         if other_square == 0 or square == 0:
             continue
-        cosine, usual = product / math.sqrt(square * other_square), math.sqrt(square) / pictures[known]
+        cosine, usual = product / math.sqrt(square * other_square), math.sqrt(square) / pictures[track]
         found[track] = slope * cosine + offset < 0 and slope * (usual - cosine) > unlike
     return found

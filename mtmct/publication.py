@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,11 +33,12 @@ class Link:
     runner_up: tuple[int, float] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One tracklet about to be published, with its points on the ground ((M, 2) metres, NaN where unknown).
+class Issue(NamedTuple):
+    """One tracklet about to be published.
 
     Attributes:
+        ground: (M, 2) metres, its points on the ground, NaN where unknown.
+        link: why its track was linked, once.
         guess: number under which it is published if its track waits for an identity; 0 if it has one.
     """
 
@@ -51,59 +53,51 @@ def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Reco
     """One record a tracklet, in the order given."""
     if not issues:
         return []
-    tracklets = [issue.tracklet for issue in issues]
-    times = (np.concatenate([tracklet.times_ns for tracklet in tracklets]) // 1000).tolist()
+    tracks, tracklets, grounds, links, guesses = zip(*issues, strict=True)
+    lengths = [len(tracklet.frames) for tracklet in tracklets]
+    last_ns = np.concatenate([tracklet.times_ns for tracklet in tracklets])
+    ends = list(accumulate(lengths))
+    latest = last_ns[np.array(ends) - 1].tolist()
+    times = (last_ns // 1000).tolist()
     boxes = np.round(np.concatenate([tracklet.boxes for tracklet in tracklets]).astype(np.float64), 2)
     scores = np.round(np.concatenate([tracklet.scores for tracklet in tracklets]).astype(np.float64), 4).tolist()
-    places = np.round(np.concatenate([issue.ground for issue in issues]), 3)
+    places = np.round(np.concatenate(grounds), 3)
     metres: list[list[float | None]] = places.T.tolist()
     for row in np.flatnonzero(~np.isfinite(places[:, 0])).tolist():
         metres[0][row] = metres[1][row] = None
     points = list(map(list, zip(times, *boxes.T.tolist(), scores, *metres, strict=True)))
     frames = np.concatenate([tracklet.frames for tracklet in tracklets]).tolist()
     records = []
-    names: dict[int, str] = {}
-    low = 0
-    for issue in issues:
-        high = low + len(issue.tracklet)
-        number = issue.guess or issue.track.identity
-        name = names.get(number) or names.setdefault(number, book.name(number))
-        records.append(_record(issue, number, name, frames[low:high], points[low:high], site, book))
-        low = high
+    known: dict[int, tuple[str, int]] = {}
+    for track, tracklet, link, guess, low, high, time_ns in zip(
+        tracks, tracklets, links, guesses, [0, *ends], ends, latest, strict=False
+    ):
+        number = guess or track.identity
+        if number not in known:
+            known[number] = book.name(number), book[number].revision if number in book else 0
+        name, revision = known[number]
+        value = {
+            "schema": "crosscam.tracks/1",
+            "site": site,
+            "camera": tracklet.camera,
+            "track": tracklet.track,
+            "class": tracklet.cls,
+            "identity": name,
+            "number": number,
+            "revision": revision,
+            "start": times[low],
+            "end": times[high - 1],
+            "frames": frames[low:high],
+            "points": points[low:high],
+            "link": None if link is None else _link(link, book),
+            "ended": tracklet.ended,
+        }
+        if track.attributes and (attributes := held(track.attributes)):
+            value["attributes"] = attributes
+        if guess:
+            value["provisional"] = True
+        records.append(Record(TRACKS, name, value, time_ns))
     return records
-
-
-def _record(
-    issue: Issue,
-    number: int,
-    name: str,
-    frames: list[int],
-    points: list[list[Any]],
-    site: str,
-    book: IdentityBook,
-) -> Record:
-    tracklet = issue.tracklet
-    value = {
-        "schema": "crosscam.tracks/1",
-        "site": site,
-        "camera": tracklet.camera,
-        "track": tracklet.track,
-        "class": tracklet.cls,
-        "identity": name,
-        "number": number,
-        "revision": book[number].revision if number in book else 0,
-        "start": points[0][0],
-        "end": points[-1][0],
-        "frames": frames,
-        "points": points,
-        "link": None if issue.link is None else _link(issue.link, book),
-        "ended": tracklet.ended,
-    }
-    if issue.track.attributes and (attributes := held(issue.track.attributes)):
-        value["attributes"] = attributes
-    if issue.guess:
-        value["provisional"] = True
-    return Record(TRACKS, name, value, int(tracklet.times_ns[-1]))
 
 
 def _link(link: Link, book: IdentityBook) -> dict[str, Any]:

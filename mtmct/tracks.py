@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmct.arrivals import Arrivals, Placed
 from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, due, is_another
@@ -20,7 +20,7 @@ from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
 from mtmct.travel import Stay
-from operators.records import Int64
+from operators.records import Float32, Int64
 
 # Columns of a sight: where a track stood at one moment.
 X, Y, XX, XY, YY, U, V, H = range(8)
@@ -122,15 +122,6 @@ class LocalTrack:
 def most_voted(votes: Mapping[str, int]) -> str:
     """The name with most votes; the alphabet decides a tie."""
     return min(votes, key=lambda name: (-votes[name], name)) if len(votes) > 1 else next(iter(votes))
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A tracklet and its (M, 2) points on the ground, metres, NaN where unknown."""
-
-    uid: int
-    tracklet: Tracklet
-    ground: Float64
 
 
 class TrackMemory:
@@ -251,51 +242,57 @@ class TrackMemory:
         self.columns.moved(rest.uid)
         return rest
 
+    def heard_ns(self, names: Sequence[tuple[str, int]], otherwise: int) -> Int64:
+        """(N,) when each of some tracks was heard of last, by its camera's own clock; `otherwise` if never."""
+        table, rows = self.columns.table(self.tracks), self.columns.rows
+        places = np.array([-1 if (uid := self._uids.get(name)) is None else rows[uid] for name in names], np.int64)
+        heard: Int64 = np.where(places >= 0, table.heard_ns[places], otherwise)
+        return heard
+
     def take(
         self,
-        said: Sequence[Tracklet],
+        said: Sequence[Tracklet] | Arrivals,
         topology: Topology,
         settings: FusionSettings,
         ahead_ns: Mapping[str, int] = MappingProxyType({}),
-    ) -> tuple[list[Placed], Samples]:
+    ) -> tuple[Placed, Samples]:
         """Learn from tracklets, sorted by camera, track and time, already checked.
 
         `ahead_ns` says of which cameras the clocks are ahead and by how much; what is placed has the camera's times,
         all else corrected ones.
         """
-        if not said:
-            return [], no_samples()
-        tracklets = [_corrected(tracklet, ahead_ns) for tracklet in said] if ahead_ns else said
-        fits = Fits(tracklets, topology)
+        arrivals = said if isinstance(said, Arrivals) else Arrivals.of(said)
+        if not len(arrivals):
+            return Placed(arrivals, [], np.zeros((0, 2))), no_samples()
+        times_ns = arrivals.times_ns
+        if ahead_ns:
+            ahead = np.array([ahead_ns.get(one.camera, 0) for one in arrivals.tracklets], np.int64)
+            times_ns = times_ns - np.repeat(ahead, arrivals.lengths)
+        fits = Fits(arrivals, times_ns, topology)
         tracks = []
-        for row, tracklet in enumerate(tracklets):
+        for row, (tracklet, start_ns) in enumerate(
+            zip(arrivals.tracklets, times_ns[arrivals.heads].tolist(), strict=True)
+        ):
             track = self.find(tracklet.camera, tracklet.track)
             if track is None:
-                track = self._begin(tracklet, fits.beginnings[row], topology, settings)
+                track = self._begin(tracklet, start_ns, fits.beginnings[row], topology, settings)
                 track.ahead_ns = ahead_ns.get(tracklet.camera, 0)
             tracks.append(track)
-        starts = fits.starts.tolist()
-        placed = []
-        for row, (track, tracklet) in enumerate(zip(tracks, said, strict=True)):
-            placed.append(Placed(track.uid, tracklet, fits.ground[starts[row] : starts[row + 1]]))
         uids = [track.uid for track in tracks]
-        turns = _one_of_each(uids)
-        for turn in turns:
-            if len(turns) == 1:
-                self._extend(tracks, tracklets, fits, slice(None), settings)
-            else:
-                some = [tracks[row] for row in turn], [tracklets[row] for row in turn]
-                self._extend(*some, fits, np.array(turn, np.int64), settings)
-        return placed, fits.samples(np.array(uids, np.int64), settings.slot_ns)
+        for turn in _one_of_each(uids):
+            self._extend([tracks[row] for row in turn], arrivals, fits, np.array(turn, np.int64), settings)
+        return Placed(arrivals, uids, fits.ground), fits.samples(np.array(uids, np.int64), settings.slot_ns)
 
-    def _begin(self, tracklet: Tracklet, first: Float64, topology: Topology, settings: FusionSettings) -> LocalTrack:
+    def _begin(
+        self, tracklet: Tracklet, start_ns: int, first: Float64, topology: Topology, settings: FusionSettings
+    ) -> LocalTrack:
         track = LocalTrack(
             uid=self.next_uid,
             camera=tracklet.camera,
             track=tracklet.track,
             votes={tracklet.cls: 0},
-            start_ns=int(tracklet.times_ns[0]),
-            last_ns=int(tracklet.times_ns[0]),
+            start_ns=start_ns,
+            last_ns=start_ns,
             points=0,
             first=first.copy(),
             last=first.copy(),
@@ -308,85 +305,88 @@ class TrackMemory:
         return track
 
     def _extend(
-        self,
-        tracks: Sequence[LocalTrack],
-        tracklets: Sequence[Tracklet],
-        fits: Fits,
-        of: slice | Int64,
-        settings: FusionSettings,
+        self, tracks: Sequence[LocalTrack], arrivals: Arrivals, fits: Fits, of: Int64, settings: FusionSettings
     ) -> None:
-        """Take in one tracklet for each of some tracks, those `of` the fits: in the objects and in the columns."""
+        """Take in one tracklet (`of`, its place) for each of some tracks: in the objects and in the columns."""
         table, columns = self.columns.table(self.tracks), self.columns
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
         lengths, ends, last_ns = fits.lengths[of], fits.ends[of], fits.last_ns[of]
         velocities = _halfway(table.velocity[rows], fits.velocities[of], columns.points[rows] > 0)
-        ended = [tracklet.ended for tracklet in tracklets]
-        classes = {tracklet.cls for tracklet in tracklets}
-        number = {cls: columns.number_of(cls) for cls in sorted(classes)}
+        tracklets = [arrivals.tracklets[place] for place in of.tolist()]
+        number = {cls: columns.number_of(cls) for cls in sorted({tracklet.cls for tracklet in tracklets})}
         table.heard_ns[rows] += last_ns - table.last_ns[rows]
         table.last_ns[rows], table.last[rows], table.velocity[rows] = last_ns, ends, velocities
-        table.ended[rows] = ended
+        table.ended[rows] = [tracklet.ended for tracklet in tracklets]
         columns.points[rows] += lengths
-        sole, embedded = table.sole[rows].tolist(), []
-        columned = (lengths.tolist(), last_ns.tolist(), ends, velocities, sole)
-        for place, (track, tracklet, length, last, end, velocity, only) in enumerate(
-            zip(tracks, tracklets, *columned, strict=True)
-        ):
+        columned = (lengths.tolist(), last_ns.tolist(), ends, velocities, table.sole[rows].tolist())
+        for track, tracklet, length, last, end, velocity, sole in zip(tracks, tracklets, *columned, strict=True):
             cls = tracklet.cls
             track.votes[cls] = track.votes.get(cls, 0) + length
             track.points += length
             track.last_ns, track.last, track.velocity, track.ended = last, end, velocity, tracklet.ended
-            if only != number[cls]:
+            if sole != number[cls]:
                 columns.moved(track.uid)
             if tracklet.attributes:
                 add(track.attributes, tracklet.attributes)
                 self.population.add(tracklet.attributes)
                 self.changed.add(track.uid)
-            if tracklet.embeddings is not None and len(tracklet.embeddings):
-                embedded.append(place)
-        if embedded:
-            self._look([tracks[place] for place in embedded], [tracklets[place] for place in embedded], settings)
+        seen = np.diff(arrivals.look_bounds)[of] > 0
+        if seen.all():
+            self._look(tracks, arrivals, fits, of, settings)
+        elif seen.any():
+            places = np.flatnonzero(seen)
+            self._look([tracks[place] for place in places.tolist()], arrivals, fits, of[places], settings)
 
-    def _look(self, tracks: Sequence[LocalTrack], tracklets: Sequence[Tracklet], settings: FusionSettings) -> None:
-        """The same as `look` for one tracklet with embeddings for each of some tracks."""
+    def _look(
+        self, tracks: Sequence[LocalTrack], arrivals: Arrivals, fits: Fits, of: Int64, settings: FusionSettings
+    ) -> None:
+        """Learn what tracks look like, unless they no longer look like themselves: then note since when."""
         columns = self.columns
         columns.table(self.tracks)
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
-        counts = [len(tracklet.qualities) for tracklet in tracklets]
-        known = np.flatnonzero(columns.offered[rows] >= _KNOWN_LOOKS)
-        strayed = np.zeros(len(rows), bool)
-        if len(known):
-            said = [tracklets[place] for place in known.tolist()]
-            strayed[known] = are_others(
-                columns.sums,
-                columns.pictures,
-                rows[known],
-                np.concatenate([tracklet.embeddings for tracklet in said if tracklet.embeddings is not None]),
-                np.concatenate([tracklet.qualities for tracklet in said]),
-                np.array([0, *accumulate(counts[place] for place in known.tolist())], np.int64),
-                settings.appearance.slope,
-                settings.appearance.offset,
-                settings.unlike,
-            )
-        for track, tracklet, is_strange in zip(tracks, tracklets, strayed.tolist(), strict=True):
-            self._learn(track, tracklet, settings, strange=is_strange)
+        lows, highs = arrivals.look_bounds[of], arrivals.look_bounds[of + 1]
+        known, calibration = columns.offered[rows] >= _KNOWN_LOOKS, settings.appearance
+        strange = are_others(
+            columns.sums, np.where(known, columns.pictures[rows], 0), rows, arrivals.looks, arrivals.worths, lows,
+            highs, calibration.slope, calibration.offset, settings.unlike,
+        )  # fmt: skip
+        columned = (lows.tolist(), highs.tolist(), strange.tolist(), fits.times_ns[fits.starts[of]].tolist())
+        for track, low, high, is_strange, start_ns in zip(tracks, *columned, strict=True):
+            if is_strange or track.strayed_ns or high - low > 1:
+                looks = arrivals.looks[low:high], arrivals.worths[low:high]
+                self._learn(track, *looks, start_ns, settings, strange=is_strange)
+                continue
+            if due(track.offered):
+                self.changed.add(track.uid)
+                columns.looked(track.uid)
+                track.looks.absorb(arrivals.looks[low:high], arrivals.worths[low:high], settings.track_exemplars)
+            track.offered += 1
         columns.offered[rows] = [track.offered for track in tracks]
 
-    def look(self, track: LocalTrack, tracklet: Tracklet, settings: FusionSettings) -> None:
-        """Learn what a track looks like, unless it no longer looks like itself: then note since when."""
-        vectors, qualities = tracklet.embeddings, tracklet.qualities
-        if vectors is None or not len(vectors):
+    def look(self, track: LocalTrack, arrivals: Arrivals, place: int, settings: FusionSettings) -> None:
+        """The same for one track and the tracklet at a place."""
+        low, high = arrivals.look_bounds[place : place + 2].tolist()
+        if high == low:
             return
+        looks = arrivals.looks[low:high], arrivals.worths[low:high]
         known = track.offered >= _KNOWN_LOOKS
-        strange = known and is_another(vectors, qualities, track.looks, settings.appearance, settings.unlike)
-        self._learn(track, tracklet, settings, strange=strange)
+        strange = known and is_another(*looks, track.looks, settings.appearance, settings.unlike)
+        start_ns = int(arrivals.times_ns[arrivals.bounds[place]])
+        self._learn(track, *looks, start_ns, settings, strange=strange)
         self.columns.moved(track.uid)
 
-    def _learn(self, track: LocalTrack, tracklet: Tracklet, settings: FusionSettings, *, strange: bool) -> None:
-        vectors, qualities = tracklet.embeddings, tracklet.qualities
-        assert vectors is not None, "looks are learned from embeddings"
+    def _learn(
+        self,
+        track: LocalTrack,
+        vectors: Float32,
+        qualities: Float32,
+        start_ns: int,
+        settings: FusionSettings,
+        *,
+        strange: bool,
+    ) -> None:
         if strange:
-            track.strayed_ns = track.strayed_ns or int(tracklet.times_ns[0])
+            track.strayed_ns = track.strayed_ns or start_ns
             track.strayed_looks += len(vectors)
             self.changed.add(track.uid)
             return
@@ -399,11 +399,6 @@ class TrackMemory:
                 self.columns.looked(track.uid)
                 track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
             track.offered += 1
-
-
-def _corrected(tracklet: Tracklet, ahead_ns: Mapping[str, int]) -> Tracklet:
-    ahead = ahead_ns.get(tracklet.camera, 0)
-    return replace(tracklet, times_ns=tracklet.times_ns - ahead) if ahead else tracklet
 
 
 def _one_of_each(uids: Sequence[int]) -> list[list[int]]:

@@ -150,8 +150,9 @@ def test_what_can_be_used_is_taken_in_with_all_that_it_says():
         {"bag": {"backpack": 1.0}},
     )
     batch = CameraBatch("a", 1, 0, 0, SECOND_NS, (one,))
-    (taken,) = take_in([batch], TrackMemory(), Topology(), "plaza", 0).tracklets
-    assert taken.embeddings.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
+    taken_in = take_in([batch], TrackMemory(), Topology(), "plaza", 0).arrivals
+    (taken,) = taken_in.tracklets
+    assert taken_in.looks.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
     for part in fields(Tracklet):
         if part.name != "embeddings":
             assert np.array_equal(getattr(taken, part.name), getattr(one, part.name)), part.name
