@@ -56,24 +56,20 @@ class PairRows:
         """Some of the rows, in order."""
         return PairRows(self.pairs[rows], self.slots[rows], self.llr[rows], self.distance[rows])
 
-    def handed_over(self, old: Int64, new: Int64) -> tuple[PairRows, Int64] | None:
-        """The same with other tracks in the place of some.
+    def handed_over(self, old: Int64, new: Int64) -> PairRows | None:
+        """The same with other tracks in the place of some; None if none of these is in it.
 
         Args:
             old: (K,) uids, ascending. new: (K,) uids in their place.
-
-        Returns:
-            The rows, and the uids of all tracks in those that have changed; None if none has.
         """
-        places = np.minimum(old.searchsorted(self.pairs), len(old) - 1)
-        moved = old[places] == self.pairs
-        changed = moved.any(axis=1)
-        if not changed.any():
+        touched = pairing.touching(self.pairs, old)
+        if not len(touched):
             return None
-        pairs = np.sort(np.where(moved, new[places], self.pairs), axis=1)
-        order = np.argsort(pair_keys(pairs), kind="stable")
-        rows = PairRows(pairs[order], self.slots[order], self.llr[order], self.distance[order])
-        return rows, np.unique(pairs[changed])
+        mine = self.pairs[touched]
+        places = np.minimum(old.searchsorted(mine), len(old) - 1)
+        pairs = self.pairs.copy()
+        pairs[touched] = np.sort(np.where(old[places] == mine, new[places], mine), axis=1)
+        return PairRows(pairs, self.slots, self.llr, self.distance).at(np.argsort(pair_keys(pairs), kind="stable"))
 
 
 def pair_keys(pairs: Int64) -> Int64:
@@ -181,6 +177,30 @@ class PairTable:
         return int(self.heads[place]), int(self.heads[place + 1])
 
 
+class _Sums(NamedTuple):
+    """What is known of all pairs over the window, by pair.
+
+    Attributes:
+        names: (U,) int64, uids, ascending. places: (P, 2) int64, the tracks of each pair by their places in these.
+        llr, recent, distance: (P,) float64, as in `Beside`.
+    """
+
+    names: Int64
+    places: Int64
+    llr: Float64
+    recent: Float64
+    distance: Float64
+
+    def both_ways(self) -> PairTable:
+        """The same seen from each track."""
+        rows, heads, others = pairing.both_ways(self.places, len(self.names))
+        columns = (column[rows] for column in (self.llr, self.recent, self.distance))
+        return PairTable(self.names, heads, self.names[others], others, *columns)
+
+
+_NOTHING = _Sums(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+
+
 @dataclass(slots=True)
 class CommitPairs:
     """The rows of one commit, which covered event time from `since_ns` to `time_ns`."""
@@ -202,12 +222,14 @@ class PairWindow:
     settings: FusionSettings
     commits: deque[CommitPairs] = field(default_factory=deque)
     _table: PairTable | None = None
+    _sums: _Sums = _NOTHING
 
     @property
     def table(self) -> PairTable:
         """All pairs of the window as they stand."""
         if self._table is None:
-            self._table = self._summed()
+            self._sums = self._summed()
+            self._table = self._sums.both_ways()
         return self._table
 
     def of(self, uid: int) -> Mapping[int, Beside]:
@@ -279,48 +301,50 @@ class PairWindow:
                 since = commit.since_ns
         return None
 
-    def hand_over(self, cuts: Sequence[tuple[int, int, int]]) -> list[tuple[CommitPairs, Int64]]:
+    def hand_over(self, cuts: Sequence[tuple[int, int, int]]) -> None:
         """From some time on the rows of a track are those of another, younger than all.
 
         Args:
             cuts: the one and the other uid, and the event time.
-
-        Returns:
-            The commits that this changes, and the uids of the tracks in the rows that change.
         """
-        changed = []
         for commit in self.commits:
             moved = np.array([cut[:2] for cut in sorted(cuts) if commit.since_ns >= cut[2]], np.int64).reshape(-1, 2)
-            handed = commit.rows.handed_over(moved[:, 0], moved[:, 1]) if len(moved) and len(commit.rows) else None
-            if handed is not None:
-                commit.rows, uids = handed
-                changed.append((commit, uids))
-        self._table = None
-        return changed
+            if len(moved) and len(commit.rows):
+                commit.rows = commit.rows.handed_over(moved[:, 0], moved[:, 1]) or commit.rows
+        if self._table is not None:
+            self._sum_again(np.unique([cut[:2] for cut in cuts]))
 
-    def _summed(self) -> PairTable:
+    def _summed(self, of: Int64 | None = None) -> _Sums:
+        """What all commits say of each pair; `of`: only of pairs in which one of these tracks (uids) is."""
         kept = [(commit.time_ns, commit.rows) for commit in self.commits if len(commit.rows)]
-        if not kept:
-            nothing = np.zeros(0)
-            none = np.zeros(0, np.int64)
-            return PairTable(none, np.zeros(1, np.int64), none, none, nothing, nothing, nothing)
+        if of is not None:
+            kept = [(time_ns, rows.at(pairing.touching(rows.pairs, of))) for time_ns, rows in kept]
+        if not any(len(rows) for _, rows in kept):
+            return _NOTHING
         now = self.commits[-1].time_ns
-        starts = np.cumsum([0, *(len(rows) for _, rows in kept)])
-        late = np.array([time_ns > now - _RECENT_NS for time_ns, _ in kept])
-        pairs = np.concatenate([rows.pairs for _, rows in kept])
         names, places, counts, recent_counts, llr, recent_llr, metres = pairing.summed(
-            pairs,
+            np.concatenate([rows.pairs for _, rows in kept]),
             np.concatenate([rows.slots for _, rows in kept]),
             np.concatenate([rows.llr for _, rows in kept]),
             np.concatenate([rows.distance for _, rows in kept]),
-            starts,
-            late,
+            np.cumsum([0, *(len(rows) for _, rows in kept)]),
+            np.array([time_ns > now - _RECENT_NS for time_ns, _ in kept]),
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             metres = metres / np.where(recent_counts > 0, recent_counts, np.nan)
         evidence, recent = self._independent(llr, counts), self._independent(recent_llr, recent_counts)
-        rows, heads, others = pairing.both_ways(places, len(names))
-        return PairTable(names, heads, names[others], others, evidence[rows], recent[rows], metres[rows])
+        return _Sums(names, places, evidence, recent, metres)
+
+    def _sum_again(self, uids: Int64) -> None:
+        """Bring the table up to date of which the rows of a few tracks have changed, ascending."""
+        known, new = self._sums, self._summed(uids)
+        younger = uids[uids > (known.names[-1] if len(known.names) else -1)]
+        names = np.concatenate([known.names, younger])
+        gone = np.isin(names, uids)[known.places].any(axis=1)
+        columns = (np.concatenate([one[~gone], other]) for one, other in zip(known[2:], new[2:], strict=True))
+        places = np.concatenate([known.places[~gone], names.searchsorted(new.names)[new.places].reshape(-1, 2)])
+        self._sums = _Sums(names, places, *columns)
+        self._table = self._sums.both_ways()
 
     def _independent(self, total: Float64, counts: Int64) -> Float64:
         """Sums over slots as sums over independent observations: errors closer in time than that are one error."""

@@ -40,13 +40,19 @@ class Foresight(Judge):
     _entries: dict[int, _Entry]  # by uid of a track alone, or minus the number of an identity
     _about: dict[int, list[int]]  # keys of the entries in which an identity is a candidate, by its number
     _versions: dict[int, int]  # of the candidates when they were scored last
-    _unsure: frozenset[int]  # candidates of which not all tracks counted: those are scored when they are asked for
+    _reviewed: dict[int, int]  # identities of the tracks that do not count as part of theirs, by uid
+    _counting: set[int]  # identities as part of which such a track counts again since they were scored
 
     def look_ahead(self, questions: Sequence[Question], without: frozenset[int]) -> None:
-        """Score tracks alone against whom each could be, and how alike these are to each other."""
+        """Score tracks alone against whom each could be, and how alike these are to each other.
+
+        `without` may only become less from then on; all tracks in it are among those that are scored.
+        """
         self._entries, self._about, self._versions = {}, {}, {}
-        everybody = {one.number: one for _, candidates in questions for one in candidates} if without else {}
-        self._unsure = frozenset(number for number, one in everybody.items() if not without.isdisjoint(one.uids))
+        tracks = [track for subject, _ in questions for track in subject.tracks]
+        self._reviewed = {track.uid: track.identity for track in tracks if track.uid in without}
+        self._counting = set()
+        incomplete = frozenset(self._reviewed.values())
         scored = super().scored(questions, without)
         rivals: dict[int, set[int]] = {}
         for (subject, candidates), of in zip(questions, scored, strict=True):
@@ -56,7 +62,7 @@ class Foresight(Judge):
                 continue
             serious = np.flatnonzero(of.totals > NEGLIGIBLE).tolist()
             identity = candidates[best]
-            if len(serious) > 1 and identity.uids and identity.number not in self._unsure:
+            if len(serious) > 1 and identity.uids and identity.number not in incomplete:
                 rivals.setdefault(identity.number, set()).update(candidates[place].number for place in serious)
         mutual: list[Question] = []
         for best, competing in sorted(rivals.items()):
@@ -67,6 +73,10 @@ class Foresight(Judge):
 
     def scored(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[Scored]:
         """See `Judge.scored`."""
+        for uid in [uid for uid in self._reviewed if uid not in without]:
+            number = self._reviewed.pop(uid)
+            self._counting.add(number)
+            self._versions.pop(number, None)
         asked = [(subject, candidates, self._missing(subject, candidates)) for subject, candidates in questions]
         if any(missing for _, _, missing in asked):
             self._refresh([(subject, missing) for subject, _, missing in asked if missing], without)
@@ -91,12 +101,8 @@ class Foresight(Judge):
         entry = self._entries.get(_key(subject))
         if entry is None or not self._holds(entry):
             return list(candidates)
-        versions, place, unsure = self._versions, entry.place, self._unsure
-        return [
-            one
-            for one in candidates
-            if one.number not in place or versions.get(one.number) != one.version or one.number in unsure
-        ]
+        versions, place = self._versions, entry.place
+        return [one for one in candidates if one.number not in place or versions.get(one.number) != one.version]
 
     def _holds(self, entry: _Entry) -> bool:
         """Whether anything that was scored of a subject can still be used."""
@@ -110,15 +116,16 @@ class Foresight(Judge):
         wanted: dict[int, tuple[Subject, dict[int, Identity]]] = {
             _key(subject): (subject, {one.number: one for one in missing}) for subject, missing in asked
         }
-        for number in sorted(self._book.changed):
+        for number in sorted(self._book.changed | self._counting):
             one = self._book.identities.get(number)
-            if one is None or one.version == self._versions.get(number) or number in self._unsure:
+            if one is None or one.version == self._versions.get(number):
                 continue
             for key in self._about.get(number, ()):
                 entry = self._entries.get(key)
                 if entry is not None and self._holds(entry):
                     wanted.setdefault(key, (entry.subject, {}))[1][number] = one
             self._versions[number] = one.version
+        self._counting.clear()
         questions = [(subject, [missing[number] for number in sorted(missing)]) for subject, missing in wanted.values()]
         for (subject, missing), new in zip(questions, super().scored(questions, without), strict=True):
             entry = self._entries.get(_key(subject))

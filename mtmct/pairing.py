@@ -287,10 +287,10 @@ def summed(
     places = np.empty((room, 2), np.int64)
     in_all, in_late = np.empty(room, np.int64), np.empty(room, np.int64)
     out_llr, out_late_llr, out_far = np.empty(room), np.empty(room), np.empty(room)
-    # Of each other track that one has been beside: in how many commits, and what these say.
-    number = np.zeros(len(names), np.int64)
+    # What is known beside each other track so far: sums, and of which one that is.
+    counted = np.zeros((len(names), 2), np.int64)
+    said = np.zeros((len(names), 3))
     touched = np.empty(len(names), np.int64)
-    said = np.empty((len(names), 5, commits))
     found = 0
     for lower in range(len(names)):
         count = 0
@@ -298,24 +298,30 @@ def summed(
             row = heads[commit]
             while row < starts[commit + 1] and pairs[row, 0] == names[lower]:
                 other = place_of[_spot(table, pairs[row, 1])]
-                at = number[other]
-                if at == 0:
+                if counted[other, 0] == 0:
                     touched[count] = other
                     count += 1
-                number[other] += 1
-                recent = 1.0 if late[commit] else 0.0
-                said[other, 0, at], said[other, 1, at] = slots[row], slots[row] * recent
-                said[other, 2, at] = llr[row]
-                said[other, 3, at] = llr[row] if late[commit] else 0.0
-                said[other, 4, at] = distance[row] if late[commit] else 0.0
+                counted[other, 0] += slots[row]
+                said[other, 0] += llr[row]
+                if late[commit]:
+                    counted[other, 1] += slots[row]
+                    said[other, 1] += llr[row]
+                    said[other, 2] += distance[row]
                 row += 1
             heads[commit] = row
-        for other in np.sort(touched[:count]):
-            of = said[other, :, : number[other]]
+        # Nearly in order, since each commit's rows are.
+        for at in range(1, count):
+            other = touched[at]
+            while at > 0 and touched[at - 1] > other:
+                touched[at] = touched[at - 1]
+                at -= 1
+            touched[at] = other
+        for other in touched[:count]:
             places[found, 0], places[found, 1] = lower, other
-            in_all[found], in_late[found] = np.int64(of[0].sum()), np.int64(of[1].sum())
-            out_llr[found], out_late_llr[found], out_far[found] = _total(of[2]), _total(of[3]), _total(of[4])
-            number[other] = 0
+            in_all[found], in_late[found] = counted[other, 0], counted[other, 1]
+            out_llr[found], out_late_llr[found], out_far[found] = said[other, 0], said[other, 1], said[other, 2]
+            counted[other, 0], counted[other, 1] = 0, 0
+            said[other, 0], said[other, 1], said[other, 2] = 0.0, 0.0, 0.0
             found += 1
     return (
         names, places[:found].copy(), in_all[:found].copy(), in_late[:found].copy(),
@@ -361,31 +367,11 @@ def _spot(table: Int64, uid: int) -> int:
 
 
 @_compiled
-def _total(values: Float64) -> float:
-    """The sum, in the order in which `numpy.add.reduceat` adds up to 129 values."""
-    rest = values[1:]
-    count = len(rest)
-    total = 0.0
-    if count < 8:
-        for value in rest:
-            total += value
-        return values[0] + total
-    lanes = rest[:8].copy()
-    whole = count - count % 8
-    for at in range(8, whole):
-        lanes[at % 8] += rest[at]
-    total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
-    for value in rest[whole:]:
-        total += value
-    return values[0] + total
-
-
-@_compiled
 def both_ways(places: Int64, tracks: int) -> tuple[Int64, Int64, Int64]:
     """Every pair from both sides, sorted by the one track, then by the other.
 
     Args:
-        places: (P, 2) int64, the tracks of each pair by their places, ascending, the lower first.
+        places: (P, 2) int64, the tracks of each pair by their places, the lower first; pairs in any order.
         tracks: how many there are.
 
     Returns:
@@ -401,10 +387,46 @@ def both_ways(places: Int64, tracks: int) -> tuple[Int64, Int64, Int64]:
         begins[place + 1] += begins[place]
     heads = begins.copy()
     rows, others = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
-    # Partners below come first; both kinds ascend as the pairs do.
-    for side in (1, 0):
-        for row in range(count):
-            at = begins[places[row, side]]
-            rows[at], others[at] = row, places[row, 1 - side]
-            begins[places[row, side]] = at + 1
+    # Partners below come first, then those above: each kind in order, as the pairs are gone through by these.
+    for side in range(2):
+        for row in _by_side(places, side, tracks):
+            at = begins[places[row, 1 - side]]
+            rows[at], others[at] = row, places[row, side]
+            begins[places[row, 1 - side]] = at + 1
     return rows, heads, others
+
+
+@_compiled
+def _by_side(places: Int64, side: int, tracks: int) -> Int64:
+    """The rows of some pairs by the place of their lower (0) or higher (1) track."""
+    begins = np.zeros(tracks + 1, np.int64)
+    for row in range(len(places)):
+        begins[places[row, side] + 1] += 1
+    for place in range(tracks):
+        begins[place + 1] += begins[place]
+    order = np.empty(len(places), np.int64)
+    for row in range(len(places)):
+        order[begins[places[row, side]]] = row
+        begins[places[row, side]] += 1
+    return order
+
+
+@_compiled
+def touching(pairs: Int64, uids: Int64) -> Int64:
+    """The rows of those of some pairs ((R, 2) uids) in which one of these tracks is ((K,) uids, ascending)."""
+    found = np.empty(64, np.int64)
+    count = 0
+    least, most = uids[0], uids[-1]
+    for row in range(len(pairs)):
+        hit = False
+        for side in range(2):
+            uid = pairs[row, side]
+            if not hit and least <= uid <= most:
+                at = np.searchsorted(uids, uid)
+                hit = uids[at] == uid
+        if hit:
+            if count == len(found):
+                found = np.concatenate((found, found))
+            found[count] = row
+            count += 1
+    return found[:count].copy()
