@@ -310,7 +310,8 @@ class PairWindow:
         for commit in self.commits:
             moved = np.array([cut[:2] for cut in sorted(cuts) if commit.since_ns >= cut[2]], np.int64).reshape(-1, 2)
             if len(moved) and len(commit.rows):
-                commit.rows = commit.rows.handed_over(moved[:, 0], moved[:, 1]) or commit.rows
+                old, new = np.ascontiguousarray(moved.T)
+                commit.rows = commit.rows.handed_over(old, new) or commit.rows
         if self._table is not None:
             self._sum_again(np.unique([cut[:2] for cut in cuts]))
 

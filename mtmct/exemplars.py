@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtmct.leaders import compared, take_in
+from mtmct.leaders import take_in
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Float64
 from operators.records import Float32
@@ -96,25 +96,6 @@ def due(offered: int) -> bool:
     change need not be written with every commit.
     """
     return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
-
-
-def is_another(
-    vectors: Float32, weights: Float32, looks: Exemplars, calibration: AppearanceCalibration, unlike: float
-) -> bool:
-    """Whether new embeddings of a track are rather another's than theirs whose looks are known.
-
-    Their mean looks like somebody else, and far less like the looks than these do like each other: by how much they
-    differ depends on the model, the light and the pose.
-
-    Args:
-        vectors: (K, D) float32, L2-normalised.
-        weights: (K,) float32.
-        looks: of the track so far; not empty.
-        calibration: of the cosines.
-        unlike: how much less, nats.
-    """
-    cosine, usual = compared(looks.sums, looks.weights, vectors, weights)
-    return calibration.llr(cosine) < 0 and calibration.slope * (usual - cosine) > unlike
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ class Fits:
         topology: where the cameras look.
 
     Attributes:
-        lengths, last_ns: (T,) int64, points of each tracklet, and the event time of the last. starts: (T + 1,).
+        lengths, start_ns, last_ns: (T,) int64, points of each tracklet, event times of the first and the last.
+        starts: (T + 1,), where the points of each begin.
         times_ns, ground, covariances: (P,), (P, 2) and (P, 3), of all points.
         velocities: (T, 4), NaN where too little was seen. beginnings, ends: (T, 8), see `mtmct.tracks`.
     """
@@ -51,6 +52,7 @@ class Fits:
         placed = topology.feet_of([one.camera for one in arrivals.tracklets], lengths.tolist(), boxes)
         self.ground, self.covariances = placed.points, placed.covariances
         heads = self.starts[:-1]
+        self.start_ns: Int64 = times_ns[heads]
         self.last_ns: Int64 = self.times_ns[self.starts[1:] - 1]
         rows = np.repeat(np.arange(len(arrivals)), lengths)
         origin = self.times_ns[heads]

@@ -88,36 +88,6 @@ def _most_alike(sums: Float32, count: int) -> tuple[int, int]:
 
 
 @_compiled
-def compared(sums: Float32, weights: Float32, vectors: Float32, worths: Float32) -> tuple[float, float]:
-    """How alike the mean of some embeddings is to the mean of looks, and how alike the pictures of these usually are.
-
-    Args:
-        sums: (E, D) float32, weighted sums; weights: (E,) float32. At least one.
-        vectors: (K, D) float32, L2-normalised; worths: (K,) float32, their weights.
-
-    Returns:
-        Cosines; NaN for the first where the embeddings cancel each other out.
-    """
-    product, square, other_square = 0.0, 0.0, 0.0
-    for column in range(sums.shape[1]):
-        mine, new = 0.0, 0.0
-        for look in range(len(weights)):
-            mine += sums[look, column]
-        for row in range(len(vectors)):
-            new += vectors[row, column] * worths[row]
-        product += mine * new
-        square += mine * mine
-        other_square += new * new
-    pictures = 0.0
-    for weight in weights:
-        pictures += weight
-    usual = math.sqrt(square) / pictures
-    if other_square == 0 or square == 0:
-        return math.nan, usual
-    return product / math.sqrt(square * other_square), usual
-
-
-@_compiled
 def are_others(
     sums: Float64,
     pictures: Float64,
@@ -130,7 +100,10 @@ def are_others(
     offset: float,
     unlike: float,
 ) -> NDArray[np.bool_]:
-    """Which of some tracks look like somebody else by their new embeddings; see `mtmct.exemplars.is_another`.
+    """Which of some tracks are rather another's by their new embeddings than theirs whose looks are known.
+
+    The mean of these looks like somebody else, and far less like the looks than these do like each other: by how much
+    they differ depends on the model, the light and the pose.
 
     Args:
         sums: (N, D) float64, by rows, see `mtmct.columns.TrackColumns`.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtmct.arrivals import Arrivals, Placed
 from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
-from mtmct.exemplars import Exemplars, due, is_another
+from mtmct.exemplars import Exemplars, due
 from mtmct.fits import Fits, Samples, no_samples
 from mtmct.leaders import are_others
 from mtmct.records import Tracklet
@@ -332,15 +332,16 @@ class TrackMemory:
                 self.changed.add(track.uid)
         seen = np.diff(arrivals.look_bounds)[of] > 0
         if seen.all():
-            self._look(tracks, arrivals, fits, of, settings)
+            self._look(tracks, arrivals, fits.start_ns[of], of, settings)
         elif seen.any():
             places = np.flatnonzero(seen)
-            self._look([tracks[place] for place in places.tolist()], arrivals, fits, of[places], settings)
+            some, of = [tracks[place] for place in places.tolist()], of[places]
+            self._look(some, arrivals, fits.start_ns[of], of, settings)
 
     def _look(
-        self, tracks: Sequence[LocalTrack], arrivals: Arrivals, fits: Fits, of: Int64, settings: FusionSettings
+        self, tracks: Sequence[LocalTrack], arrivals: Arrivals, starts: Int64, of: Int64, settings: FusionSettings
     ) -> None:
-        """Learn what tracks look like, unless they no longer look like themselves: then note since when."""
+        """Learn what tracks look like, unless they no longer look like themselves: then note since when (`starts`)."""
         columns = self.columns
         columns.table(self.tracks)
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
@@ -350,7 +351,7 @@ class TrackMemory:
             columns.sums, np.where(known, columns.pictures[rows], 0), rows, arrivals.looks, arrivals.worths, lows,
             highs, calibration.slope, calibration.offset, settings.unlike,
         )  # fmt: skip
-        columned = (lows.tolist(), highs.tolist(), strange.tolist(), fits.times_ns[fits.starts[of]].tolist())
+        columned = (lows.tolist(), highs.tolist(), strange.tolist(), starts.tolist())
         for track, low, high, is_strange, start_ns in zip(tracks, *columned, strict=True):
             if is_strange or track.strayed_ns or high - low > 1:
                 looks = arrivals.looks[low:high], arrivals.worths[low:high]
@@ -364,16 +365,10 @@ class TrackMemory:
         columns.offered[rows] = [track.offered for track in tracks]
 
     def look(self, track: LocalTrack, arrivals: Arrivals, place: int, settings: FusionSettings) -> None:
-        """The same for one track and the tracklet at a place."""
-        low, high = arrivals.look_bounds[place : place + 2].tolist()
-        if high == low:
-            return
-        looks = arrivals.looks[low:high], arrivals.worths[low:high]
-        known = track.offered >= _KNOWN_LOOKS
-        strange = known and is_another(*looks, track.looks, settings.appearance, settings.unlike)
-        start_ns = int(arrivals.times_ns[arrivals.bounds[place]])
-        self._learn(track, *looks, start_ns, settings, strange=strange)
-        self.columns.moved(track.uid)
+        """Learn what a track looks like from the tracklet at a place, unless it no longer looks like itself."""
+        of = np.array([place], np.int64)
+        if arrivals.look_bounds[place + 1] > arrivals.look_bounds[place]:
+            self._look([track], arrivals, arrivals.times_ns[arrivals.heads[of]], of, settings)
 
     def _learn(
         self,

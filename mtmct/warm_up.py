@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mtmct.coincidence import CommitPairs, PairRows, PairWindow
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.records import CameraBatch, Tracklet
 from mtmct.settings import FusionSettings
@@ -40,6 +41,16 @@ def warm_up(settings: FusionSettings | None = None) -> None:
     for watermark_ns, batches in _scene():
         engine.advance(batches, watermark_ns)
     engine.advance([], END_OF_TIME)
+    _cut()
+
+
+def _cut() -> None:
+    """A track is cut, as it was taken over: the scene has none."""
+    window = PairWindow(FusionSettings())
+    one = np.ones(1)
+    window.add(CommitPairs(1, 0, SECOND_NS, PairRows(np.array([[1, 2]]), np.ones(1, np.int64), one, one)))
+    assert len(window.table.names), "what follows brings it up to date"
+    window.hand_over([(1, 3, 0)])
 
 
 def _scene() -> Iterator[tuple[int, list[CameraBatch]]]:
