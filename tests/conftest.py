@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -16,6 +17,11 @@ import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+# Under nohup, or as a script's background job, these are ignored, and whatever the tests start would ignore them, too.
+for number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 # The default run tries the same examples everywhere, so that a red run means a change broke something. Search for new
 # ones with HYPOTHESIS_PROFILE=explore; what it finds becomes an @example.

@@ -142,8 +142,6 @@ def test_a_run_that_is_stopped_says_so_and_can_be_run_again(tmp_path: Path) -> N
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell's background job ignores Ctrl-C, and its children do; a terminal's command does not.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         while commits(ledger) <= reached:
             assert process.poll() is None, process.communicate()

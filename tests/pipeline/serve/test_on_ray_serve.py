@@ -97,7 +97,6 @@ def started(command: list[str], folder: Path, **variables: str) -> Iterator[subp
     with said.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=folder, stdout=out, stderr=out, env={**os.environ, **variables},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
     left: dict[int, str] = {}
     try:
