@@ -36,6 +36,7 @@ def serve_command(
     ] = None,
     blur: Annotated[Blur, typer.Option(help="What is made unrecognisable of everyone tracked.")] = Blur.NONE,
     work: Annotated[Path, typer.Option(help="Folder of new analyses.")] = Path("analyses"),
+    models: Annotated[Path, typer.Option(help="Where crosscam models pull has put models, for them.")] = Path("models"),
     page: Annotated[bool, typer.Option(help="--no-page: the API alone.")] = True,
     ray: Annotated[
         str | None, typer.Option(help="Serve it by Ray Serve on this cluster, `local` for a Ray of its own.")
@@ -56,6 +57,7 @@ def serve_command(
         keep_s=None if keep is None else _duration(keep),
         privacy=Privacy(blur.value),
         work=work.absolute(),
+        models=models.absolute(),
         page=page,
     )
     place = find(ledger)

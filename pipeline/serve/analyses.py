@@ -38,10 +38,11 @@ class Analyses:
     Args:
         work: the folder.
         command: how crosscam is called.
+        models: see `AnalysisFolders`.
     """
 
-    def __init__(self, work: Path, command: tuple[str, ...] = USUAL_COMMAND) -> None:
-        self._folders = AnalysisFolders(work)
+    def __init__(self, work: Path, command: tuple[str, ...] = USUAL_COMMAND, models: Path = Path("models")) -> None:
+        self._folders = AnalysisFolders(work, models)
         self._runner = AnalysisRunner(self._folders, self._become, command)
         self._lock = threading.RLock()
         self._known = {one.id: one for one in self._folders.remembered()}

@@ -21,20 +21,22 @@ from mtmct.records import TRACKS
 from operators.records import CrosscamError, unpack
 from pipeline.commit_order import SITE_KEY
 from pipeline.ledger.sqlite import SqliteReader
+from pipeline.profiles import PROFILES
 from pipeline.serve.drawing import Drawn
-from pipeline.serve.problems import NotFoundError
+from pipeline.serve.problems import NotFoundError, UnfitError
 from pipeline.sources.masking import mask
 
 _log = logging.getLogger(__name__)
 
 CAMERA = "camera"
+VIDEO = "mosaic.mp4"  # the annotated one, as `crosscam render` calls it
 # What people want, and the profile that does it.
 SCENARIOS: Mapping[str, tuple[str, str]] = {
     "pedestrians": ("pedestrian", "People"),
     "vehicles": ("vehicle", "Bicycles, cars, motorcycles, buses and lorries"),
     "classes": ("multiclass", "People and vehicles"),
     "small": ("aerial", "People and vehicles from far away"),
-    "heads": ("head", "Heads in crowds; needs the official model"),
+    "heads": ("head", "Heads in crowds; by the official model, once that is fetched"),
     "flow": ("pedestrian", "People across a line through the middle of the picture"),
 }
 _ID = re.compile(r"^[0-9a-f]{16}$")
@@ -67,10 +69,12 @@ class AnalysisFolders:
 
     Args:
         work: the folder.
+        models: where `crosscam models pull` has put models that do not come along.
     """
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, models: Path = Path("models")) -> None:
         self._work = work.absolute()
+        self._models = models.absolute()
 
     def of(self, name: str) -> Path:
         """The folder of one of them.
@@ -93,7 +97,11 @@ class AnalysisFolders:
         (self.of(one.id) / "analysis.json").write_text(json.dumps(fields), encoding="utf-8")
 
     def write_site(self, one: Analysis, source: str, drawn: Drawn) -> None:
-        """Write its site's file."""
+        """Write its site's file.
+
+        Raises:
+            UnfitError: its scenario needs a model that is not here.
+        """
         camera: dict[str, Any] = {"id": CAMERA, "source": source}
         one.drawn = drawn.model_dump()
         camera |= {name: shapes for name, shapes in one.drawn.items() if shapes}
@@ -103,6 +111,15 @@ class AnalysisFolders:
             "cameras": [camera],
             "ledger": {"sqlite": {"path": "ledger.sqlite"}},
         }
+        profile = PROFILES[SCENARIOS[one.scenario][0]]
+        if not profile.bundled:
+            model = self._models / profile.model
+            if not model.is_dir():
+                raise UnfitError(
+                    f"{one.scenario} need a model that does not come along: fetch it where the service runs, by "
+                    f"`crosscam models pull {profile.model}`, and choose this again"
+                )
+            site["detector"] = {"model": str(model)}
         if one.scenario == "flow":
             site["flow_interval"] = "10s"
         path = self.of(one.id) / "site.yaml"

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
 
-from pipeline.serve.analysis_files import Analysis, AnalysisFolders
+from pipeline.config_file import load
+from pipeline.serve.analysis_files import CAMERA, VIDEO, Analysis, AnalysisFolders
+from pipeline.serve.live_video import recorded
 
 USUAL_COMMAND = (sys.executable, "-m", "pipeline.cli")
 _STOP_S = 30.0
@@ -40,13 +42,18 @@ class AnalysisRunner:
 
     def run(self, one: Analysis) -> None:
         """Run it, draw it, export it."""
-        code = self._call(one, "run", "site.yaml")
+        folder = self._folders.of(one.id)
+        results = folder / "results"
+        if one.live:
+            with recorded(load(folder / "site.yaml"), folder / "ledger.sqlite", CAMERA, results / VIDEO):
+                code = self._call(one, "run", "site.yaml")
+        else:
+            code = self._call(one, "run", "site.yaml")
         if code not in (0, _STOPPED):
             self._become(one, "failed", self._folders.last_words(one.id))
             return
         stopped = code == _STOPPED
         self._become(one, "drawing", "")
-        results = self._folders.of(one.id) / "results"
         results.mkdir(exist_ok=True)
         anybody = self._folders.has_tracks(one.id)
         steps: list[tuple[str, ...]] = [

@@ -44,7 +44,7 @@ class Options:
         keep_s: what ended longer ago, in event time, is forgotten; None keeps all.
         privacy: what is blurred of everyone tracked.
         largest: bytes of a request's body, at most: of an upload.
-        work: folder of new analyses.
+        work: folder of new analyses. models: folder of models that were fetched, for them.
         page: with the page for people.
     """
 
@@ -54,6 +54,7 @@ class Options:
     privacy: Privacy = Privacy.NONE
     largest: int = 4_000_000_000
     work: Path = Path("analyses")
+    models: Path = Path("models")
     page: bool = True
 
 
@@ -90,7 +91,7 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
         openapi_url="/v1/openapi.json",
     )
     app.state.served = served
-    app.state.analyses = Analyses(options.work)
+    app.state.analyses = Analyses(options.work, models=options.models)
     app.state.largest = options.largest
     app.state.portions = live_routes.Portions()
     app.state.remembered = Remembered()

@@ -46,6 +46,13 @@ def site(of: Site) -> SiteAnswer:
     )
 
 
+@router.get("/sites")
+@from_view
+def sites(of: Site) -> list[SiteAnswer]:
+    """All sites that are served here: one, as each has a service of its own."""
+    return [site(of)]
+
+
 @router.get("/cameras")
 @from_view
 def cameras(of: Site) -> list[CameraAnswer]:

@@ -127,7 +127,7 @@ def _draw(served: Served, name: str, time: int | None) -> None:
         count=count,
         save=save if writable else None,
         saving="Save to the site's file",
-        over=lambda: boxes_svg(served.view.in_view(name), size[1]),
+        over=lambda: boxes_svg(served.view.in_view(name), size[1]) if served.shots.recorded(name) else "",
     )
 
 

@@ -40,6 +40,7 @@ body { background: #f4f5f7; color: #16202b; }
 .cc-fill { width: 100%; height: auto; display: block; background: #222a33; }
 .cc-person:focus-visible { outline: none; }
 .cc-person:hover rect, .cc-person:focus-visible rect { stroke: #fff; stroke-width: 4; fill-opacity: .15; }
+.q-table__grid-item-title { opacity: 1 !important; color: #4a5763; }
 .cc-main h2 { margin-top: .75rem; }
 .cc-row { display: grid; grid-template-columns: 6rem 1fr; align-items: center; gap: .5rem; }
 .cc-bar { position: absolute; top: 2px; height: 14px; border-radius: 3px; background: #0b5c8a; min-width: 3px; }

@@ -39,6 +39,7 @@ def add(served: Served) -> None:
                 )
             ]
             table = ui.table(columns=columns, rows=[], row_key="camera").classes("w-full")
+            table.props(':grid="window.innerWidth < 600"')
 
             def show() -> None:
                 running = "A run of this site can be reached." if served.running() else "No run is writing this ledger."

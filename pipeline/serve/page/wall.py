@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 from nicegui import ui
 
 from pipeline.serve.context import Served
-from pipeline.serve.page.frame import clock, frame, nothing
+from pipeline.serve.page.frame import clock, escaped, frame, nothing
 from pipeline.serve.page.overlay import boxes_svg
 
 _EVERY_S = 1.0
+# The next picture takes the place of the one before when it is here, so that there is always one.
+_SWAP = """(holder, address) => {
+  const before = holder?.querySelector('img');
+  if (!before) return;
+  const next = before.cloneNode();
+  next.onload = () => before.replaceWith(next);
+  next.src = address;
+}"""
 
 
 def add(served: Served) -> None:
@@ -32,26 +43,38 @@ def _tile(served: Served, name: str) -> None:
         with ui.row().classes("items-center justify-between q-px-sm q-py-xs no-wrap"):
             ui.link(name, f"/cameras/{name}").classes("text-subtitle1 text-weight-medium ellipsis")
             state = ui.label().classes("cc-muted text-caption")
-        view = ui.html("", sanitize=False).classes("w-full")
+        with ui.element("div").style("position: relative"):
+            picture = ui.html("", sanitize=False)
+            people_in_it = ui.html("", sanitize=False)
+    shown: list[str] = []
 
     def show() -> None:
         people = served.view.in_view(name)
         camera = served.view.cameras().get(name)
         last = 0 if camera is None else camera.last
         state.text = f"{len(people)} in view, {clock(last)}" if last else "nothing yet"
-        picture = ""
-        if served.shots.has(name) and last:
+        pictured = bool(last) and served.shots.has(name)
+        if pictured:
             at = max(one.time for one in people) if people else last
             overlay = "false" if people and not live else "true"
-            picture = (
-                f'<image href="/v1/cameras/{name}/snapshot.jpg?time={at}&amp;overlay={overlay}" '
-                f'width="{size[0]}" height="{size[1]}"/>'
-            )
-        view.content = (
-            f'<svg viewBox="0 0 {size[0]} {size[1]}" class="cc-fill" role="group" '
-            f'aria-label="{len(people)} people in view of {name}">{picture}'
-            f"{boxes_svg(people, size[1], drawn=bool(picture) and live)}</svg>"
+            _put(f"/v1/cameras/{quote(name)}/snapshot.jpg?time={at}&overlay={overlay}")
+            people_in_it.style("position: absolute; inset: 0")
+        ground = "transparent" if pictured else "#222a33"
+        people_in_it.content = (
+            f'<svg viewBox="0 0 {size[0]} {size[1]}" role="group" aria-label="{len(people)} people in view of {name}" '
+            f'style="width:100%;height:100%;display:block;background:{ground}">'
+            f"{boxes_svg(people, size[1], drawn=pictured and live)}</svg>"
         )
+
+    def _put(address: str) -> None:
+        if not shown:
+            picture.content = (
+                f'<img src="{escaped(address)}" alt="{escaped(name)}" class="cc-fill" '
+                f'style="aspect-ratio:{size[0]}/{size[1]}">'
+            )
+        elif shown != [address]:
+            ui.run_javascript(f"({_SWAP})(getHtmlElement({picture.id}), {json.dumps(address)})")
+        shown[:] = [address]
 
     show()
     if served.running():

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from small_site import record
 
+from pipeline.config_file import load
 from pipeline.serve.analyses import Analyses
+from pipeline.serve.analysis_files import Analysis, AnalysisFolders
 from pipeline.serve.drawing import Drawn
 from pipeline.serve.problems import NotFoundError, UnfitError
 
@@ -148,9 +150,21 @@ def test_what_cannot_be_analysed_leaves_nothing_behind(analyses: Analyses, work:
         with pytest.raises(UnfitError) as told:
             analyses.add("pedestrians", video=("a.mp4", io.BytesIO(data)))
         assert str(work) not in str(told.value)
-    with pytest.raises(UnfitError, match="head"):
+    with pytest.raises(UnfitError, match="crosscam models pull fairmot_dla34_30e_1088x608_headtracking21"):
         analyses.add("heads", address="rtsp://127.0.0.1:1/x")
     assert list(work.iterdir()) == []
+
+
+def test_heads_are_found_by_the_model_that_was_fetched_for_them(work: Path, tmp_path: Path) -> None:
+    model = tmp_path / "models" / "fairmot_dla34_30e_1088x608_headtracking21"
+    folders = AnalysisFolders(work, tmp_path / "models")
+    one = Analysis("0123456789abcdef", "a.mp4", "heads")
+    folders.of(one.id).mkdir(parents=True)
+    with pytest.raises(UnfitError, match="does not come along"):
+        folders.write_site(one, "a.mp4", Drawn())
+    model.mkdir(parents=True)
+    folders.write_site(one, "a.mp4", Drawn())
+    assert load(folders.of(one.id) / "site.yaml").detector.model == str(model)
 
 
 def test_a_password_is_kept_out_of_names_and_answers(analyses: Analyses, work: Path) -> None:

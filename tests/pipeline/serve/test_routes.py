@@ -24,6 +24,7 @@ from pipeline.serve.app import Options, create_app
 def test_the_site_and_its_cameras(client: TestClient) -> None:
     site = client.get("/v1/site").json()
     assert (site["site"], site["cameras"], site["identities"], site["running"]) == ("plaza", 2, 2, False)
+    assert client.get("/v1/sites").json() == [site]
     cameras = client.get("/v1/cameras").json()
     assert [(one["camera"], one["size"], one["pictures"]) for one in cameras] == [
         ("east", [WIDTH, HEIGHT], True),
