@@ -17,6 +17,7 @@ from pipeline.config import Camera, Site
 from pipeline.pieces import MAX_EXEMPLARS
 from pipeline.placement import shards_of
 from pipeline.plan_bench import USUAL_SIZE, Bench, Costs, gpus_here
+from pipeline.reader import most_waiting
 from pipeline.schema.codec import open_codec
 from pipeline.sources.base import Source
 
@@ -28,7 +29,7 @@ _BITS_A_PIXEL = 0.1
 BUSY = 0.8
 # Measured once: an actor without models, one with Paddle loaded, frames that wait aside.
 ACTOR_BYTES, PADDLE_BYTES, FUSION_BYTES = 125_000_000, 480_000_000, 250_000_000
-_FRAMES_HELD = 6  # read ahead, in work, and what a decoder keeps
+_FRAMES_HELD = 2  # in work, and what a decoder keeps; beside those that wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class CameraPlan:
         size: of its picture; None where it brings boxes. rate_hz: frames a second that are looked at.
         assumed: what of these was not known and taken as usual.
         costs: of a frame. cores: that it keeps busy. gpu: the share of a GPU; None where it is not known.
+        held: bytes of pictures that its worker holds at most.
         from_source, to_fusion, to_ledger: bytes a second; a camera's state, which goes along with each batch and
             commit, included.
     """
@@ -50,6 +52,7 @@ class CameraPlan:
     costs: Costs
     cores: float
     gpu: float | None
+    held: int
     from_source: float
     to_fusion: float
     to_ledger: float
@@ -120,7 +123,7 @@ def plan(
     workers = []
     for shard in shards_of(list(by_id), site.resources.cameras_per_worker):
         mine = [by_id[camera] for camera in shard]
-        pictures = sum(3 * c.size[0] * c.size[1] * _FRAMES_HELD for c in mine if c.size is not None)
+        pictures = sum(camera.held for camera in mine)
         memory = (PADDLE_BYTES if pictures else ACTOR_BYTES) + pictures
         workers.append(WorkerPlan(shard, round(sum(c.cores for c in mine), 3), _sum(c.gpu for c in mine), memory))
     cpus = float(len(workers) * site.resources.threads)
@@ -210,10 +213,15 @@ def _camera(site: Site, camera: Camera, bench: Bench, people: int) -> CameraPlan
         costs=costs,
         cores=costs.frame * rate,
         gpu=None if costs.gpu is None else costs.gpu * rate,
+        held=0 if size is None else _held(source.live, rate, 3 * size[0] * size[1]),
         from_source=round(_from_source(site, camera, source, size, people, rate)),
         to_fusion=round(points * 40 + (looks + costs.state_bytes) * commits),  # a point: frame, time, box and score
         to_ledger=round(points * _point_bytes(site) + costs.state_bytes * commits),
     )
+
+
+def _held(live: bool, rate: float, frame_bytes: int) -> int:
+    return (most_waiting(live, rate, frame_bytes) + _FRAMES_HELD) * frame_bytes
 
 
 def _from_source(

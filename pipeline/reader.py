@@ -23,6 +23,13 @@ LIVE_BYTES = 64 * 2**20
 LIVE_NOTES = 64
 
 
+def most_waiting(live: bool, rate_hz: float, frame_bytes: int) -> int:
+    """How many frames of a camera wait for its worker at most."""
+    if not live:
+        return READ_AHEAD
+    return max(1, min(int(rate_hz * LIVE_WAIT_NS / SECOND_NS) + 1, LIVE_BYTES // frame_bytes))
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The source has ended; what it counted and rejected since the last delivery."""

@@ -61,7 +61,7 @@ def test_how_busy_a_gpu_will_be_is_not_known_where_there_is_none(
 
 def test_a_worker_that_keeps_more_of_a_gpu_busy_than_it_has_is_told_of(tmp_path: Path) -> None:
     site = boxes(tmp_path, 2, "resources: {gpus_per_worker: 0.25}\n")
-    busy = [CameraPlan("c", None, 10.0, (), Costs(gpu=0.015), 0.1, 0.15, 0.0, 0.0, 0.0)] * 2
+    busy = [CameraPlan("c", None, 10.0, (), Costs(gpu=0.015), 0.1, 0.15, 0, 0.0, 0.0, 0.0)] * 2
     worker = WorkerPlan(("c0", "c1"), 0.2, 0.3, 10**8)
     sentences = lacks(site, [worker], 0.0, 0.25, sum(c.cores for c in busy), 10**8, {**ROOM, "gpus": 1.0})
     assert sentences == [
@@ -97,6 +97,7 @@ def test_pictures_cost_what_the_real_operators_cost_and_a_live_camera_is_assumed
     (camera,) = planned.cameras
     assert (camera.size, camera.assumed, camera.rate_hz) == ((320, 240), ("25 frames a second",), 25)
     assert camera.costs.detect > 0 and camera.costs.embed > 0 and camera.costs.track > 0 and camera.costs.decode > 0
+    assert camera.held == 15 * 3 * 320 * 240, "half a second that waits, one in work, one in the decoder"
     (worker,) = planned.workers
     assert worker.cores > BUSY and any("worker 0 keeps" in sentence for sentence in planned.lacks)
 

@@ -11,7 +11,7 @@ import pytest
 
 from operators.records import SECOND_NS, Frame
 from pipeline.camera import Delivery
-from pipeline.reader import LIVE_BYTES, LIVE_NOTES, Ended, Item, Note, Reader
+from pipeline.reader import LIVE_BYTES, LIVE_NOTES, READ_AHEAD, Ended, Item, Note, Reader, most_waiting
 from pipeline.sources import base
 from pipeline.sources.base import End, Interrupted, Rejected, Source
 
@@ -123,6 +123,13 @@ def test_large_pictures_are_fewer_and_the_newest_is_always_there(bench: Bench) -
     assert numbers(bench.take()) == [3, 4]
     bench.film(2, first=5, pixels=(half[0] * 3, 1000))
     assert numbers(bench.take()) == [6]
+
+
+def test_what_can_wait_is_known_beforehand() -> None:
+    assert most_waiting(False, 25.0, 10) == READ_AHEAD
+    assert most_waiting(True, float(FPS), 10) == 6, "as in half a second"
+    assert most_waiting(True, 25.0, LIVE_BYTES // 2) == 2, "as of large pictures"
+    assert most_waiting(True, 25.0, 2 * LIVE_BYTES) == 1
 
 
 def test_what_became_of_the_camera_stays_where_it_was_among_the_frames(bench: Bench) -> None:
