@@ -23,6 +23,7 @@ from pipeline.thumbnail_files import MOST_MERIT, CameraThumbnails, ThumbnailErro
 MARGIN = 0.12  # of a box's sides, around the cut-out
 HEIGHT, WIDTH = 128, 192  # pixels, at most
 _EVERY_NS = 400_000_000  # between two looks at everybody in view
+_AGAIN_NS = 2_000_000_000  # after which somebody who looks no larger is cut out once more: he may be sharper now
 _BETTER = 1.1  # times as good as the one that is there
 _SHARP = 100.0  # variance of the Laplacian, grey levels squared, at which a cut-out is half as sharp as can be
 _QUALITY = 82
@@ -53,6 +54,7 @@ class Thumbnails:
     def __init__(self, files: CameraThumbnails, classes: Sequence[str] = (), privacy: Privacy = Privacy.NONE) -> None:
         self._files, self._classes, self._privacy = files, tuple(classes), privacy
         self._best: dict[int, float] = {}
+        self._tried: dict[int, tuple[float, int]] = {}  # how good but for sharpness, and when to try that again
         self._better: dict[int, CutOut] = {}  # than what was closed
         self._closed: dict[int, tuple[tuple[CutOut, ...], tuple[int, ...]]] = {}  # by batch: cut-outs, ended tracks
         self._ended: list[int] = []
@@ -89,14 +91,18 @@ class Thumbnails:
             if track not in self._best:
                 self._best[track] = 0.0
             # Before it is cut out, and its sharpness known: could it be better at all?
-            if most[row] > _BETTER * self._best[track]:
-                self._cut(frame, row, tracks[row], float(most[row]), boxes, classes)
+            tried, again_ns = self._tried.get(track, (0.0, 0))
+            new = most[row] > _BETTER * tried or frame.time_ns >= again_ns
+            if new and most[row] > _BETTER * self._best[track]:
+                self._tried[track] = float(most[row]), frame.time_ns + _AGAIN_NS
+                self._cut(frame, row, track, float(most[row]), boxes, classes)
 
     def end(self, tracks: Iterable[int]) -> None:
         """These are over."""
         for track in tracks:
             self._ended.append(track)
             self._best.pop(track, None)
+            self._tried.pop(track, None)
 
     def close(self, sequence: int) -> None:
         """What there is by now belongs to the batch of that number."""

@@ -91,16 +91,16 @@ def test_a_worse_look_takes_nothing_away(what: str, begun: Thumbnails, tmp_path:
     look(begun, 0, NEAR)
     image = cv2.GaussianBlur(TEXTURE, (0, 0), 9) if what == "blurred" else TEXTURE
     boxes = {"cut off": [(-60.0, 100.0, 60.0, 400.0)], "hidden": [NEAR, (200.0, 110.0, 310.0, 470.0)]}
-    look(begun, 10, *boxes.get(what, [NEAR]), image=image, score=0.3 if what == "unsure" else 0.9)
+    look(begun, 30, *boxes.get(what, [NEAR]), image=image, score=0.3 if what == "unsure" else 0.9)
     written(begun)
     assert kept(tmp_path)[1].time == 0
     # The other way round the second is better, and takes its place.
     other = Thumbnails(files_of(tmp_path / "other"))
     other.begin()
     look(other, 0, *boxes.get(what, [NEAR]), image=image, score=0.3 if what == "unsure" else 0.9)
-    look(other, 10, NEAR)
+    look(other, 30, NEAR)
     written(other)
-    assert kept(tmp_path / "other")[1].time == 1_000_000
+    assert kept(tmp_path / "other")[1].time == 3_000_000
 
 
 def test_nothing_is_written_before_the_commit_that_tells_of_the_track_stands(tmp_path: Path) -> None:
