@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import pickle
+import pickletools
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import chdir, closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -380,6 +382,39 @@ def _take_state(state: dict[str, bytes]) -> None:
             raise CrosscamError(item.reason)
 
 
+# --- weights, which are a pickle -----------------------------------------------------------------------------------
+
+
+def _weights() -> st.SearchStrategy[bytes]:
+    state = {"fc.weight": np.ones((3, 2), np.float32), "fc.bias": ("fc_0.b_0", np.zeros(2)), "epoch": np.float64(3)}
+    whole = [pickle.dumps(state, protocol) for protocol in (2, 4)]
+    tokens = [
+        b"cos\nsystem\n(S'touch ran'\ntR0", b"c__builtin__\neval\n(S'open(\"ran\",\"w\")'\n}tR0", b"c__main__\nx\n",
+        b"cnumpy\ndtype\n(S'O'\ntR0", b"Pid\n", b"h\x01", b"\x81", b"\x93", b"R", b"b", b"}", b"]", b"(", b"t", b"0",
+    ]  # fmt: skip
+
+    @st.composite
+    def between_operations(draw: st.DrawFn) -> bytes:
+        data = draw(st.sampled_from(whole))
+        places = [place for _, _, place in pickletools.genops(data) if place is not None][1:]
+        for place in sorted(draw(st.sets(st.sampled_from(places), min_size=1, max_size=3)), reverse=True):
+            data = data[:place] + draw(st.sampled_from(tokens)) + data[place:]
+        return data
+
+    return st.one_of(between_operations(), spliced(whole, tokens))
+
+
+def _take_weights(data: bytes) -> None:
+    from operators.networks.weights import read_state
+
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        Path("w.pdparams").write_bytes(data)
+        try:
+            read_state(Path("w.pdparams"))
+        finally:
+            assert not Path("ran").exists(), "what the file says was run"
+
+
 # --- all of them ----------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +431,7 @@ def surfaces() -> dict[str, Surface]:
         "kafka-positions": Surface(_positions(), Position.parse),
         "kafka-state-topic": Surface(_state_records(), _take_state_records),
         "state": Surface(_states(), _take_state),
+        "weights": Surface(_weights(), _take_weights),
     }
 
 
