@@ -68,12 +68,14 @@ class TrackColumns:
         cameras, classes: numbers by name, in the order in which they were met.
         points, offered: (N,) int64, by row, as in `LocalTrack`.
         sums: (N, D) float64, sums of all looks. pictures: (N,) float64, sums of their weights.
+        longest_ns: the longest tracklet that has been taken in.
     """
 
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}
         self.cameras: dict[str, int] = {}
         self.classes: dict[str, int] = {}
+        self.longest_ns = 0
         self._free: list[int] = []
         self._used = 0
         self._table = _empty(_FIRST_ROWS, 0)

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct import scoring
+from mtmct import exclusion, scoring
 from mtmct.attributes import Population, Votes, agreement, together
 from mtmct.coincidence import PairWindow
 from mtmct.columns import MIXED, PeopleColumns, PeopleTable, TrackTable
@@ -175,7 +175,9 @@ class Judge:
         tracks, people, asked = self._asked(questions, without)
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
-        status, terms, steps = scoring.score(tracks, people, pairs, self._believed(), asked)
+        beliefs = self._believed()
+        together = exclusion.shared(tracks, people, beliefs.llr, self._allowance(), asked)
+        status, terms, steps = scoring.score(tracks, people, pairs, beliefs, asked, together)
         scoring.among_rivals(status, terms, steps, asked.pairs_at, asked.rivals, self._settings.area_per_person_m2)
         possible = status != scoring.FORBIDDEN
         terms[:, scoring.APPEARANCE] = likeness(tracks, people, self._belief(), asked, possible)
@@ -268,12 +270,12 @@ class Judge:
         left = [track for track in self._book.tracks_of(identity) if track.uid not in without]
         subject = Subject(self._book.cls(identity), left, identity)
         tracks, people, asked = self._asked([(subject, others)], without)
-        possible = scoring.possible(tracks, people, self._believed().llr, asked)
-        said = likeness(tracks, people, self._belief(), asked, possible)
+        together = exclusion.shared(tracks, people, self._believed().llr, self._allowance(), asked)
+        said = likeness(tracks, people, self._belief(), asked, together > NEVER)
         prior = self._settings.returns - math.log(max(len(self._book), 1))
         return [
-            prior + (looks if math.isfinite(looks) else 0.0) if can_be else NEVER
-            for can_be, looks in zip(possible.tolist(), said.tolist(), strict=True)
+            prior + moments + (looks if math.isfinite(looks) else 0.0)
+            for moments, looks in zip(together.tolist(), said.tolist(), strict=True)
         ]
 
     def resemblances(self, questions: Sequence[Question], without: frozenset[int]) -> Float64:
@@ -353,6 +355,12 @@ class Judge:
         )
         return self._beliefs
 
+    def _allowance(self) -> exclusion.Allowance:
+        settings, longest = self._settings, self._book.columns.longest_ns
+        return exclusion.Allowance(
+            round(settings.hand_over_s * SECOND_NS), settings.hand_over, settings.hand_over_a_second, longest
+        )
+
     def _belief(self) -> Belief:
         calibration = self._settings.appearance
         return Belief(calibration.slope, calibration.offset, calibration.clip, MOST_GAIN, MOST_SAID, REPEATED)
@@ -383,7 +391,7 @@ class Judge:
         if motion is not None:
             begun = settings.returns + (0.0 if first.at_border else settings.inside)
             terms["motion"] = float(np.logaddexp(time, motion + begun)) - time
-        for term in (scoring.CLASS, scoring.APPEARANCE):
+        for term in (scoring.CLASS, scoring.APPEARANCE, scoring.HAND_OVER):
             if not math.isnan(said[term]):
                 terms[scoring.TERMS[term]] = said[term]
         return Score(round(sum(terms.values()), 6), terms)

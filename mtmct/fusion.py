@@ -22,8 +22,9 @@ from mtmct.evidence import Judge
 from mtmct.expiry import Expiry
 from mtmct.filing import Filing
 from mtmct.foresight import Foresight
+from mtmct.hand_over import shared_moments
 from mtmct.horizon import beyond_horizon
-from mtmct.identities import IdentityBook, Why
+from mtmct.identities import Identity, IdentityBook, Moment, Why
 from mtmct.intake import by_interval, take_in
 from mtmct.keeping import Keeping
 from mtmct.outlet import Outlet
@@ -320,7 +321,20 @@ class FusionEngine:
         live = [track for uid in uids if (track := self._tracks[uid]).identity]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
         for gone, survivor, why in reviewer.mergers(live, parting, self._judge(), self._candidates(), self._now_ns):
+            grain_ns, ahead_ns = self._tracks.columns.longest_ns, self._clocks.ahead_ns
+            moments = shared_moments(self._book, gone, survivor, grain_ns, ahead_ns)
             self._book.merge(gone, survivor, why, self._now_ns)
+            if moments:
+                self._give_up(survivor, moments, why)
+
+    def _give_up(self, identity: Identity, moments: Sequence[Moment], why: Why) -> None:
+        """What two that are now one had at once is nobody's."""
+        for moment in moments:
+            if moment.uid:
+                self._tracks.shorten(self._tracks[moment.uid], moment.since_ns)
+                self._keeping.stale_cameras.add(moment.camera)
+        said = why.terms.get("hand_over", 0.0)
+        self._book.give_up(identity, moments, Why(said, {"hand_over": said}), self._now_ns)
 
     def _candidates(self) -> Candidates:
         memory = (self._tracks, self._book, self._window, self._filing.gallery)
@@ -401,6 +415,7 @@ class FusionEngine:
                     "dim": self._dim,
                     "uid": self._tracks.next_uid,
                     "number": self._book.next_number,
+                    "longest": self._tracks.columns.longest_ns,
                 }
             ),
         )
@@ -458,6 +473,7 @@ class FusionEngine:
         meta = stored.unpacked(stored.META, mine[stored.META])
         self._sequence, self._now_ns, self._dim = meta["sequence"], meta["now"], meta["dim"]
         self._tracks.next_uid, self._book.next_number = meta["uid"], meta["number"]
+        self._tracks.columns.longest_ns = meta.get("longest", 0)
         self._keeping.read(mine)
         self._expiry.note(self._book.identities)
 

@@ -36,6 +36,28 @@ class Member:
     end_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The end of a track that is nobody's, see `mtmct.hand_over`.
+
+    Attributes:
+        camera, track: the local track.
+        uid: of the track, 0 if it is no longer in memory.
+        start_ns: event time at which the track (or the part of it that this is) began.
+        since_ns: from this event time on.
+        end_ns: its last point.
+        ahead_ns: by how much its camera's clock is taken to be ahead.
+    """
+
+    camera: str
+    track: int
+    uid: int
+    start_ns: int
+    since_ns: int
+    end_ns: int
+    ahead_ns: int
+
+
 @dataclass(slots=True)
 class Identity:
     """One object across the site.
@@ -241,6 +263,25 @@ class IdentityBook:
         self._say("split", source, now_ns, [part.name], into=target, why=why, cls=self.cls(source), part=part)
         return target
 
+    def give_up(self, identity: Identity, moments: Sequence[Moment], why: Why, now_ns: int) -> None:
+        """The ends of some tracks of an identity are nobody's; those of tracks in memory are the caller's to cut."""
+        nobody, cls = Identity(self.reserve(), 0, now_ns), self.cls(identity)
+        cut = {(one.camera, one.track, one.start_ns): one.since_ns for one in moments if not one.uid}
+        identity.past = [
+            replace(member, end_ns=since - 1)
+            if (since := cut.get((member.camera, member.track, member.start_ns))) is not None
+            else member
+            for member in identity.past
+        ]
+        identity.past.sort(key=lambda member: (member.end_ns, member.camera))
+        identity.revision += 1
+        self._touch(identity)
+        for one in moments:
+            span = (one.since_ns + one.ahead_ns) // 1000, (one.end_ns + one.ahead_ns) // 1000 + 1
+            self._say("split", identity, now_ns, [(one.camera, one.track)], into=nobody, why=why, cls=cls, span=span)
+        names = [(one.camera, one.track) for one in moments]
+        self._say("retracted", nobody, now_ns, names, why=why, cls=cls)
+
     def forget(self, track: LocalTrack) -> None:
         """Keep of a track only what its identity learned from it; corrections come too late for it."""
         identity = self.identities[track.identity]
@@ -309,7 +350,10 @@ class IdentityBook:
         why: Why | None = None,
         cls: str | None = None,
         part: LocalTrack | None = None,
+        span: tuple[int | None, int | None] = (None, None),
     ) -> None:
+        if part is not None:
+            span = part.since_ns // 1000 or None, part.until_ns // 1000 or None
         name = self.name(identity.number)
         cameras = {camera for camera, _, _ in self.spans(identity)} | {camera for camera, _ in tracks}
         value = {
@@ -323,8 +367,8 @@ class IdentityBook:
             "time": now_ns // 1000,
             "cameras": sorted(cameras),
             "tracks": [list(track) for track in dict.fromkeys(tracks)],
-            "since": part.since_ns // 1000 if part is not None and part.since_ns else None,
-            "until": part.until_ns // 1000 if part is not None and part.until_ns else None,
+            "since": span[0],
+            "until": span[1],
             "into": None if into is None else self.name(into.number),
             "evidence": None if why is None else {"score": round(why.score, 4), "terms": rounded(why.terms)},
             "runner_up": None if why is None else self.named(why.runner_up),

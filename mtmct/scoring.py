@@ -28,8 +28,8 @@ PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, n
 # What a pair comes to.
 FORBIDDEN, SCORED, TIMED = 0, 1, 2
 # Columns of the terms; NaN where there is none.
-GROUND, OVERLAP, MOTION, CROWD, CLASS, ARRIVAL, APPEARANCE = range(7)
-TERMS = ("ground", "overlap", "motion", "crowd", "class", "arrival", "appearance")
+GROUND, OVERLAP, MOTION, CROWD, CLASS, ARRIVAL, APPEARANCE, HAND_OVER = range(8)
+TERMS = ("ground", "overlap", "motion", "crowd", "class", "arrival", "appearance", "hand_over")
 
 
 class Beliefs(NamedTuple):
@@ -97,17 +97,19 @@ class Asked(NamedTuple):
 
 @_compiled
 def score(
-    tracks: TrackTable, people: PeopleTable, beside: Pairs, beliefs: Beliefs, asked: Asked
+    tracks: TrackTable, people: PeopleTable, beside: Pairs, beliefs: Beliefs, asked: Asked, shared: Float64
 ) -> tuple[Int64, Float64, Float64]:
     """What speaks for each pair, but for the looks and for what `among_rivals` adds.
 
+    `shared` is what `mtmct.exclusion` says of the pairs.
+
     Returns:
-        Of each pair, in the order asked: (P,) what it comes to; (P, 7) float64, the terms, nats; (P, 6) float64, the
+        Of each pair, in the order asked: (P,) what it comes to; (P, 8) float64, the terms, nats; (P, 6) float64, the
         steps from the identity's last track before the subject to the subject, and on, see `among_rivals`.
     """
     count = len(asked.slots)
     status = np.zeros(count, np.int64)
-    terms, steps = np.full((count, 7), np.nan), np.full((count, 6), np.nan)
+    terms, steps = np.full((count, 8), np.nan), np.full((count, 6), np.nan)
     excluded = np.zeros(len(tracks.uid), np.bool_)
     for row in asked.without:
         excluded[row] = True
@@ -118,7 +120,7 @@ def score(
         for pair in range(asked.pairs_at[subject], asked.pairs_at[subject + 1]):
             slot = asked.slots[pair]
             agreement = beliefs.llr[asked.cls[subject], asked.classes[pair]]
-            if agreement == _NEVER or not _alone(tracks, people, rows, own, slot, excluded):
+            if shared[pair] == _NEVER:
                 continue
             if _were_apart(tracks, people, beliefs, rows, own, slot, excluded):
                 continue
@@ -128,6 +130,8 @@ def score(
             )
             if agreement != 0:
                 mine[CLASS] = agreement
+            if shared[pair] != 0:
+                mine[HAND_OVER] = shared[pair]
     return status, terms, steps
 
 
@@ -177,21 +181,6 @@ def totals(status: Int64, terms: Float64) -> Float64:
 
 
 @_compiled
-def possible(tracks: TrackTable, people: PeopleTable, llr: Float64, asked: Asked) -> NDArray[np.bool_]:
-    """Which pairs neither their classes (`llr` as in `Beliefs`) nor a camera that shows both at once rules out."""
-    found = np.zeros(len(asked.slots), np.bool_)
-    excluded = np.zeros(len(tracks.uid), np.bool_)
-    for row in asked.without:
-        excluded[row] = True
-    for subject in range(len(asked.slot)):
-        rows = asked.rows[asked.rows_at[subject] : asked.rows_at[subject + 1]]
-        for pair in range(asked.pairs_at[subject], asked.pairs_at[subject + 1]):
-            if llr[asked.cls[subject], asked.classes[pair]] != _NEVER:
-                found[pair] = _alone(tracks, people, rows, asked.slot[subject], asked.slots[pair], excluded)
-    return found
-
-
-@_compiled
 def sole_classes(tracks: TrackTable, people: PeopleTable, slots: Int64) -> Int64:
     """The class of all points of each of some identities, -1 where there are several classes or none."""
     found = np.empty(len(slots), np.int64)
@@ -217,65 +206,6 @@ def _ends(tracks: TrackTable, rows: Int64) -> tuple[int, int]:
         if tracks.last_ns[row] >= tracks.last_ns[last]:
             last = row
     return first, last
-
-
-@_compiled
-def _seen_in_the_past(people: PeopleTable, slot: int, camera: int, start: int, end: int) -> bool:
-    at, count = people.past_at[slot], people.past_count[slot]
-    if count == 0:
-        return False
-    cameras = people.past_camera[at : at + count]
-    place = np.searchsorted(cameras, camera)
-    while place < count and cameras[place] == camera:
-        if people.past_start_ns[at + place] <= end and start <= people.past_end_ns[at + place]:
-            return True
-        place += 1
-    return False
-
-
-@_compiled
-def _alone(
-    tracks: TrackTable, people: PeopleTable, rows: Int64, own: int, slot: int, excluded: NDArray[np.bool_]
-) -> bool:
-    """Whether no camera shows both at once."""
-    at = people.rows_at[slot]
-    theirs = people.rows[at : at + people.rows_count[slot]]
-    for row in rows:
-        camera, start, end = tracks.camera[row], tracks.start_ns[row], tracks.last_ns[row]
-        for other in theirs:
-            if tracks.camera[other] != camera or excluded[other]:
-                continue
-            if tracks.start_ns[other] <= end and start <= tracks.last_ns[other]:
-                return False
-    for row in rows:
-        if _seen_in_the_past(people, slot, tracks.camera[row], tracks.start_ns[row], tracks.last_ns[row]):
-            return False
-    if own < 0:
-        return True
-    for other in theirs:
-        camera, start, end = tracks.camera[other], tracks.start_ns[other], tracks.last_ns[other]
-        if not excluded[other] and _seen_in_the_past(people, own, camera, start, end):
-            return False
-    return _pasts_alone(people, own, slot)
-
-
-@_compiled
-def _pasts_alone(people: PeopleTable, own: int, slot: int) -> bool:
-    """The same of the tracks that are no longer in memory; both are sorted by camera."""
-    one, one_end = people.past_at[own], people.past_at[own] + people.past_count[own]
-    begun, end = people.past_at[slot], people.past_at[slot] + people.past_count[slot]
-    while one < one_end and begun < end:
-        if people.past_camera[begun] < people.past_camera[one]:
-            begun += 1
-            continue
-        other = begun
-        while other < end and people.past_camera[other] == people.past_camera[one]:
-            later = people.past_start_ns[other] > people.past_end_ns[one]
-            if not later and people.past_start_ns[one] <= people.past_end_ns[other]:
-                return False
-            other += 1
-        one += 1
-    return True
 
 
 @_compiled

@@ -108,6 +108,9 @@ class FusionSettings:
         border: how near to the edge counts as at the edge, part of the picture's width or height.
         unseen_overlap: what it says that someone is seen by two cameras at once of which it is not known
             whether their views overlap.
+        hand_over_s: a camera that shows two identities at once for no longer than this, at the end of a track of the
+            one and the beginning of a track of the other, may show one, whose tracker went over to somebody else.
+        hand_over: what each such moment says. hand_over_a_second: and each second of it.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         merge_odds: two identities are merged at this score.
         second_look_s: how long after it was created an identity is compared again with those that look alike.
@@ -162,6 +165,9 @@ class FusionSettings:
     inside: float = 1.5
     border: float = 0.04
     unseen_overlap: float = -1.0
+    hand_over_s: float = 3.0
+    hand_over: float = -2.0
+    hand_over_a_second: float = -1.0
     link_odds: float = 0.7
     merge_odds: float = 3.0
     second_look_s: float = 300.0

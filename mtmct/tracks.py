@@ -249,6 +249,13 @@ class TrackMemory:
         heard: Int64 = np.where(places >= 0, table.heard_ns[places], otherwise)
         return heard
 
+    def shorten(self, track: LocalTrack, since_ns: int) -> None:
+        """A track that has ended was over before an event time: from then on it had gone over to somebody else."""
+        track.last_ns = since_ns - 1
+        track.last, track.until_ns = np.full_like(track.last, np.nan), since_ns + track.ahead_ns
+        self.changed.add(track.uid)
+        self.columns.moved(track.uid)
+
     def take(
         self,
         said: Sequence[Tracklet] | Arrivals,
@@ -269,6 +276,8 @@ class TrackMemory:
             ahead = np.array([ahead_ns.get(one.camera, 0) for one in arrivals.tracklets], np.int64)
             times_ns = times_ns - np.repeat(ahead, arrivals.lengths)
         fits = Fits(arrivals, times_ns, topology)
+        longest = int((fits.last_ns - fits.start_ns).max())
+        self.columns.longest_ns = max(self.columns.longest_ns, longest)
         tracks = []
         for row, (tracklet, start_ns) in enumerate(
             zip(arrivals.tracklets, times_ns[arrivals.heads].tolist(), strict=True)
