@@ -11,6 +11,7 @@ from pipeline.serve.context import Served
 from pipeline.serve.page.frame import css, frame
 
 _EVERY_S = 1.0
+_NEAR = 0.25  # of the extent of most
 _KEPT = 60  # places of a trail
 _LETTER = 18
 Place = tuple[float, float]
@@ -70,13 +71,18 @@ def _past(served: Served) -> dict[str, list[Place]]:
 
 
 def _bounds(trails: dict[str, list[Place]]) -> tuple[float, float, float, float]:
-    """Of nearly all places: a few that are far out, as homographies throw them, do not shrink the rest."""
-    xs = sorted(x for trail in trails.values() for x, _ in trail)
-    ys = sorted(y for trail in trails.values() for _, y in trail)
-    low, high = len(xs) // 50, -1 - len(xs) // 50
-    x1, x2, y1, y2 = xs[low], xs[high], ys[low], ys[high]
+    """Of all places but those that are far out, as homographies throw them: these do not shrink the rest."""
+    x1, x2 = _extent(sorted(x for trail in trails.values() for x, _ in trail))
+    y1, y2 = _extent(sorted(y for trail in trails.values() for _, y in trail))
     spare = 0.06 * max(x2 - x1, y2 - y1, 1.0)
     return x1 - spare, y1 - spare, x2 + spare, y2 + spare
+
+
+def _extent(places: list[float]) -> tuple[float, float]:
+    """Of most, and of the others as far as they lie near."""
+    low, high = places[len(places) // 50], places[-1 - len(places) // 50]
+    near = _NEAR * max(high - low, 1.0)
+    return max(places[0], low - near), min(places[-1], high + near)
 
 
 def _square(trails: dict[str, list[Place]]) -> float:

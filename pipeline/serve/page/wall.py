@@ -38,7 +38,9 @@ def add(served: Served) -> None:
 
 def _tile(served: Served, name: str) -> None:
     size = served.shots.size(name) or _extent(served, name)
-    live = not served.shots.recorded(name)
+    running = served.running()
+    # Of what was seen live, and of a run that is over, the picture has everything drawn on it.
+    drawn = not running or not served.shots.recorded(name)
     with ui.element("section").classes("cc-card").props(f'aria-label="Camera {name}"'):
         with ui.row().classes("items-center justify-between q-px-sm q-py-xs no-wrap"):
             ui.link(name, f"/cameras/{name}").classes("text-subtitle1 text-weight-medium ellipsis")
@@ -52,18 +54,27 @@ def _tile(served: Served, name: str) -> None:
         people = served.view.in_view(name)
         camera = served.view.cameras().get(name)
         last = 0 if camera is None else camera.last
-        state.text = f"{len(people)} in view, {clock(last)}" if last else "nothing yet"
+        there = f"{len(people)} in view, {clock(last)}" if running else f"ended at {clock(last)}"
+        state.text = there if last else "nothing yet"
         pictured = bool(last) and served.shots.has(name)
         if pictured:
-            at = max(one.time for one in people) if people else last
-            overlay = "false" if people and not live else "true"
+            at = max(one.time for one in people) if people and not drawn else last
+            overlay = "true" if drawn or not people else "false"
             _put(f"/v1/cameras/{quote(name)}/snapshot.jpg?time={at}&overlay={overlay}")
             people_in_it.style("position: absolute; inset: 0")
         ground = "transparent" if pictured else "#222a33"
         people_in_it.content = (
-            f'<svg viewBox="0 0 {size[0]} {size[1]}" role="group" aria-label="{len(people)} people in view of {name}" '
+            f'<svg viewBox="0 0 {size[0]} {size[1]}" role="group" aria-label="{escaped(name)}: {escaped(there)}" '
             f'style="width:100%;height:100%;display:block;background:{ground}">'
-            f"{boxes_svg(people, size[1], drawn=pictured and live)}</svg>"
+            f"{boxes_svg(people, size[1], drawn=pictured and drawn) if running or not pictured else whole(last)}</svg>"
+        )
+
+    def whole(last: int) -> str:
+        """The picture as a link to where it can be looked at more closely."""
+        address = escaped(f"/cameras/{quote(name)}?time={last}")
+        return (
+            f'<a href="{address}" aria-label="{escaped(name)} at its end" class="cc-person">'
+            f'<rect width="{size[0]}" height="{size[1]}" fill="#fff" fill-opacity="0"/></a>'
         )
 
     def _put(address: str) -> None:
@@ -77,7 +88,7 @@ def _tile(served: Served, name: str) -> None:
         shown[:] = [address]
 
     show()
-    if served.running():
+    if running:
         ui.timer(_EVERY_S, show)
 
 
