@@ -100,8 +100,9 @@ class Candidates:
             return
         looks = np.stack([track.looks.heaviest for track in tracks])
         owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist, without)
+        identities = self._book.identities
         for track, row in zip(tracks, owners.tolist(), strict=True):
-            known = [owner for owner in dict.fromkeys(row) if owner in self._book]
+            known = [owner for owner in dict.fromkeys(row) if owner in identities]
             self._alike[track.uid] = set(known[: self._settings.shortlist])
 
     def add(self, track: LocalTrack) -> None:
@@ -116,7 +117,7 @@ class Candidates:
     def all_of(self, tracks: Sequence[LocalTrack]) -> list[list[Identity]]:
         """Identities to score for each of some tracks, by number."""
         self._reach([track for track in tracks if track.uid not in self._reached])
-        found = []
+        found, identities = [], self._book.identities
         for track in tracks:
             numbers = self._alike.get(track.uid, set()).union(self._reached[track.uid])
             numbers |= self._new_ones(track) | self._on_the_way(track)
@@ -124,7 +125,7 @@ class Candidates:
                 # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
                 numbers -= self._in_view_set
             numbers |= self._beside(track)
-            found.append([self._book[number] for number in sorted(numbers) if number in self._book])
+            found.append([identities[number] for number in sorted(numbers) if number in identities])
         return found
 
     def _reach(self, tracks: Sequence[LocalTrack]) -> None:

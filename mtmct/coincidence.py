@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct import pairing
+from mtmct import pair_sums, pairing
 from mtmct.fits import Samples
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64
@@ -62,7 +62,7 @@ class PairRows:
         Args:
             old: (K,) uids, ascending. new: (K,) uids in their place.
         """
-        touched = pairing.touching(self.pairs, old)
+        touched = pair_sums.touching(self.pairs, old)
         if not len(touched):
             return None
         mine = self.pairs[touched]
@@ -193,7 +193,7 @@ class _Sums(NamedTuple):
 
     def both_ways(self) -> PairTable:
         """The same seen from each track."""
-        rows, heads, others = pairing.both_ways(self.places, len(self.names))
+        rows, heads, others = pair_sums.both_ways(self.places, len(self.names))
         columns = (column[rows] for column in (self.llr, self.recent, self.distance))
         return PairTable(self.names, heads, self.names[others], others, *columns)
 
@@ -319,11 +319,11 @@ class PairWindow:
         """What all commits say of each pair; `of`: only of pairs in which one of these tracks (uids) is."""
         kept = [(commit.time_ns, commit.rows) for commit in self.commits if len(commit.rows)]
         if of is not None:
-            kept = [(time_ns, rows.at(pairing.touching(rows.pairs, of))) for time_ns, rows in kept]
+            kept = [(time_ns, rows.at(pair_sums.touching(rows.pairs, of))) for time_ns, rows in kept]
         if not any(len(rows) for _, rows in kept):
             return _NOTHING
         now = self.commits[-1].time_ns
-        names, places, counts, recent_counts, llr, recent_llr, metres = pairing.summed(
+        names, places, counts, recent_counts, llr, recent_llr, metres = pair_sums.summed(
             np.concatenate([rows.pairs for _, rows in kept]),
             np.concatenate([rows.slots for _, rows in kept]),
             np.concatenate([rows.llr for _, rows in kept]),

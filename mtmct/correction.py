@@ -178,9 +178,10 @@ class Reviewer:
         """
         asked = []
         for track in live:
-            own = self._book[track.identity]
-            if self._looked_up(track) and (own.uids != [track.uid] or own.past):
-                asked.append((Subject.of_track(track), [own]))
+            if self._looked_up(track):
+                own = self._book[track.identity]
+                if own.uids != [track.uid] or own.past:
+                    asked.append((Subject.of_track(track), [own]))
         # Each is left out of its own identity: two of one identity would miss each other, so one pass for each of them.
         found = []
         for together in _one_of_each_identity(asked):
@@ -314,7 +315,7 @@ class Reviewer:
 
     def _looked_up(self, track: LocalTrack) -> bool:
         """Whether it is time for a second look: each time the number of pictures has tripled, and at the end."""
-        return len(track.looks) > 0 and (track.ended or track.looked_at * 3 < track.offered)
+        return (track.ended or track.looked_at * 3 < track.offered) and len(track.looks) > 0
 
 
 def _one_of_each_identity(asked: Sequence[Question]) -> list[list[Question]]:

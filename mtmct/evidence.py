@@ -26,6 +26,7 @@ from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject, course
+from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, RULED_OUT, TERMS, TIMED, among_rivals, sum_of
 from mtmct.topology import Float64, Topology
 from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS, Int64
@@ -40,7 +41,7 @@ class Score:
 
     Args:
         total: the sum of the terms, nats; minus infinity where a hard rule forbids it.
-        terms: by name, or in the order of `mtmct.scoring.TERMS` with NaN where there is none: most are never asked for.
+        terms: by name, or in the order of `mtmct.terms.TERMS` with NaN where there is none: most are never asked for.
     """
 
     __slots__ = ("_terms", "total")
@@ -54,7 +55,7 @@ class Score:
         """The terms by name."""
         if isinstance(self._terms, dict):
             return self._terms
-        said = zip(scoring.TERMS, self._terms.tolist(), strict=True)
+        said = zip(TERMS, self._terms.tolist(), strict=True)
         return {name: term for name, term in said if not math.isnan(term)}
 
 
@@ -91,7 +92,7 @@ class Scored:
         return FORBIDDEN if total == NEVER else Score(total, self._terms[place])
 
     def said(self, place: int) -> list[float]:
-        """All terms of a candidate, in the order of `mtmct.scoring.TERMS`, NaN where there is none."""
+        """All terms of a candidate, in the order of `mtmct.terms.TERMS`, NaN where there is none."""
         said: list[float] = self._terms[place].tolist()
         return said
 
@@ -104,8 +105,8 @@ class Scored:
         """The same if the subject could be one of so many: only where `plain`."""
         terms = self._terms.copy()
         bounds = np.array([0, len(terms)], np.int64)
-        scoring.among_rivals(self._status, terms, self._steps, bounds, np.array([rivals], np.int64), area)
-        return Scored(np.round(scoring.totals(self._status, terms), 6), self._status, terms, self._steps)
+        among_rivals(self._status, terms, self._steps, bounds, np.array([rivals], np.int64), area)
+        return Scored(np.round(sum_of(self._status, terms), 6), self._status, terms, self._steps)
 
     def beside(self, other: Scored, places: Sequence[int]) -> Scored:
         """Candidates of this and of another, in an order: their places in the two one after the other."""
@@ -119,7 +120,7 @@ class Scored:
         return Scored(totals, status, terms, steps, others)
 
 
-NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(scoring.TERMS))), np.zeros((0, 6)))
+NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(TERMS))), np.zeros((0, 6)))
 
 
 class Judge:
@@ -178,13 +179,13 @@ class Judge:
         beliefs = self._believed()
         together = exclusion.shared(tracks, people, beliefs.llr, self._allowance(), asked)
         status, terms, steps = scoring.score(tracks, people, pairs, beliefs, asked, together)
-        scoring.among_rivals(status, terms, steps, asked.pairs_at, asked.rivals, self._settings.area_per_person_m2)
-        possible = status != scoring.FORBIDDEN
-        terms[:, scoring.APPEARANCE] = likeness(tracks, people, self._belief(), asked, possible)
+        among_rivals(status, terms, steps, asked.pairs_at, asked.rivals, self._settings.area_per_person_m2)
+        possible = status != RULED_OUT
+        terms[:, APPEARANCE] = likeness(tracks, people, self._belief(), asked, possible)
         # Rounded, so that a last bit never decides.
-        totals = np.round(scoring.totals(status, terms), 6)
+        totals = np.round(sum_of(status, terms), 6)
         attributes = self._population is not None and bool(self._population.votes)
-        more = attributes or bool((status == scoring.TIMED).any())
+        more = attributes or bool((status == TIMED).any())
         result = []
         for (subject, candidates), (low, high) in zip(questions, pairwise(asked.pairs_at.tolist()), strict=True):
             columns = (totals[low:high], status[low:high], terms[low:high], steps[low:high])
@@ -205,11 +206,11 @@ class Judge:
         others = {}
         for place, candidate in enumerate(candidates):
             score = scored[place]
-            if status[place] == scoring.TIMED:
+            if status[place] == TIMED:
                 score = self._timed(subject, candidate, without, scored.said(place))
             if own:
                 score = self._with_attributes(score, own, candidate, without)
-            if own or status[place] == scoring.TIMED:
+            if own or status[place] == TIMED:
                 others[place] = score
         return others
 
@@ -391,9 +392,9 @@ class Judge:
         if motion is not None:
             begun = settings.returns + (0.0 if first.at_border else settings.inside)
             terms["motion"] = float(np.logaddexp(time, motion + begun)) - time
-        for term in (scoring.CLASS, scoring.APPEARANCE, scoring.HAND_OVER):
+        for term in (CLASS, APPEARANCE, HAND_OVER):
             if not math.isnan(said[term]):
-                terms[scoring.TERMS[term]] = said[term]
+                terms[TERMS[term]] = said[term]
         return Score(round(sum(terms.values()), 6), terms)
 
     def travellers(

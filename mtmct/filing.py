@@ -61,6 +61,6 @@ class Filing:
 
 
 def _is_due(track: LocalTrack, shard: int) -> bool:
-    if not len(track.looks) or (track.ended and track.filed_shard != NOT_FILED):
+    if track.filed_shard == shard and not track.filed_looks < _SETTLED <= track.offered:
         return False
-    return track.filed_shard != shard or track.filed_looks < _SETTLED <= track.offered
+    return len(track.looks) > 0 and not (track.ended and track.filed_shard != NOT_FILED)

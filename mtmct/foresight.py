@@ -40,6 +40,7 @@ class Foresight(Judge):
     _entries: dict[int, _Entry]  # by uid of a track alone, or minus the number of an identity
     _about: dict[int, list[int]]  # keys of the entries in which an identity is a candidate, by its number
     _versions: dict[int, int]  # of the candidates when they were scored last
+    _seen: int  # so much of what the book has touched was looked at
     _reviewed: dict[int, int]  # identities of the tracks that do not count as part of theirs, by uid
     _counting: set[int]  # identities as part of which such a track counts again since they were scored
 
@@ -51,7 +52,7 @@ class Foresight(Judge):
         self._entries, self._about, self._versions = {}, {}, {}
         tracks = [track for subject, _ in questions for track in subject.tracks]
         self._reviewed = {track.uid: track.identity for track in tracks if track.uid in without}
-        self._counting = set()
+        self._counting, self._seen = set(), len(self._book.touched)
         incomplete = frozenset(self._reviewed.values())
         scored = super().scored(questions, without)
         rivals: dict[int, set[int]] = {}
@@ -116,7 +117,8 @@ class Foresight(Judge):
         wanted: dict[int, tuple[Subject, dict[int, Identity]]] = {
             _key(subject): (subject, {one.number: one for one in missing}) for subject, missing in asked
         }
-        for number in sorted(self._book.changed | self._counting):
+        touched, self._seen = self._book.touched[self._seen :], len(self._book.touched)
+        for number in sorted(self._counting.union(touched)):
             one = self._book.identities.get(number)
             if one is None or one.version == self._versions.get(number):
                 continue

@@ -96,6 +96,7 @@ class IdentityBook:
         settings: bounds.
 
     Attributes:
+        changed: numbers of the identities that this commit has changed. touched: the same, each as often as it did.
         guesses: numbers under which waiting tracks (by uid) have been published; see `mtmct.provisional`.
     """
 
@@ -103,6 +104,7 @@ class IdentityBook:
         self.identities: dict[int, Identity] = {}
         self.next_number = 1
         self.changed: set[int] = set()
+        self.touched: list[int] = []
         self.guesses: dict[int, int] = {}
         self._site = site
         self._tracks = tracks
@@ -334,6 +336,7 @@ class IdentityBook:
         for identity in identities:
             identity.version += 1
             self.changed.add(identity.number)
+            self.touched.append(identity.number)
 
     def _names(self, identity: Identity) -> list[tuple[str, int]]:
         past = [(member.camera, member.track) for member in identity.past]

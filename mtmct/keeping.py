@@ -50,6 +50,7 @@ class Keeping:
             else:
                 journal.drop(stored.identity_key(number))
         book.changed.clear()
+        book.touched.clear()
         provisional.write(book.guesses, journal)
 
     def _write_cameras(self) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.columns import PeopleTable, TrackTable
+from mtmct.terms import ARRIVAL, CLASS, GROUND, HAND_OVER, OVERLAP, RULED_OUT, SCORED, TIMED
 from mtmct.topology import Float64
 from mtmct.tracks import XX, XY, YY, H, U, V, X, Y
 from operators.records import SECOND_NS, Int64
@@ -25,11 +26,6 @@ _compiled = numba.njit(cache=True, nogil=True)
 _NEVER = -math.inf
 _NONE = math.nan
 PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
-# What a pair comes to.
-FORBIDDEN, SCORED, TIMED = 0, 1, 2
-# Columns of the terms; NaN where there is none.
-GROUND, OVERLAP, MOTION, CROWD, CLASS, ARRIVAL, APPEARANCE, HAND_OVER = range(8)
-TERMS = ("ground", "overlap", "motion", "crowd", "class", "arrival", "appearance", "hand_over")
 
 
 class Beliefs(NamedTuple):
@@ -99,13 +95,13 @@ class Asked(NamedTuple):
 def score(
     tracks: TrackTable, people: PeopleTable, beside: Pairs, beliefs: Beliefs, asked: Asked, shared: Float64
 ) -> tuple[Int64, Float64, Float64]:
-    """What speaks for each pair, but for the looks and for what `among_rivals` adds.
+    """What speaks for each pair, but for the looks and for what `mtmct.terms.among_rivals` adds.
 
     `shared` is what `mtmct.exclusion` says of the pairs.
 
     Returns:
         Of each pair, in the order asked: (P,) what it comes to; (P, 8) float64, the terms, nats; (P, 6) float64, the
-        steps from the identity's last track before the subject to the subject, and on, see `among_rivals`.
+        steps from the identity's last track before the subject to the subject, and on, see `mtmct.terms`.
     """
     count = len(asked.slots)
     status = np.zeros(count, np.int64)
@@ -136,50 +132,6 @@ def score(
 
 
 @_compiled
-def among_rivals(status: Int64, terms: Float64, steps: Float64, pairs_at: Int64, rivals: Int64, area: float) -> None:
-    """Put into the terms what is said of pairs whose positions were not compared: they are one of so many.
-
-    Apart from `score`, so that pairs scored ahead need not be scored again because there is one identity more.
-
-    Args:
-        status, terms, steps: see `score`; a step is how near it ends to where it should, the extent of that, and what
-            is not trusted of it, NaN if there is none.
-        pairs_at: (S + 1,), as in `Asked`. rivals: (S,) how many each subject could be.
-        area: square metres a person.
-    """
-    for subject in range(len(rivals)):
-        for pair in range(pairs_at[subject], pairs_at[subject + 1]):
-            # What positions seen at the same time say leaves nothing to add for where it came from.
-            if status[pair] != SCORED or not math.isnan(terms[pair, GROUND]):
-                continue
-            said = _NONE
-            for step in (0, 3):
-                near, extent, doubt = steps[pair, step], steps[pair, step + 1], steps[pair, step + 2]
-                if math.isnan(near):
-                    continue
-                llr = math.log(near / min(extent, rivals[subject] * area) + doubt / rivals[subject])
-                said = llr if math.isnan(said) else said + llr
-            if math.isnan(said):
-                terms[pair, CROWD] = -math.log(rivals[subject])
-            else:
-                terms[pair, MOTION] = said
-
-
-@_compiled
-def totals(status: Int64, terms: Float64) -> Float64:
-    """(P,) float64, the sum of the terms of each pair, in their order; minus infinity where nothing is scored."""
-    summed = np.full(len(terms), _NEVER)
-    for pair in range(len(terms)):
-        if status[pair] != SCORED:
-            continue
-        total = 0.0
-        for term in terms[pair]:
-            if not math.isnan(term):
-                total += term
-        summed[pair] = total
-    return summed
-
-
 @_compiled
 def sole_classes(tracks: TrackTable, people: PeopleTable, slots: Int64) -> Int64:
     """The class of all points of each of some identities, -1 where there are several classes or none."""
@@ -297,7 +249,7 @@ def _spoken(
             place = low + np.searchsorted(beside.partners[low:high], tracks.uid[other])
             if place < high and beside.partners[place] == tracks.uid[other]:
                 if beside.llr[place] < -beliefs.split_odds and beside.distance[place] > beliefs.apart_m:
-                    return FORBIDDEN
+                    return RULED_OUT
                 ground += min(beside.llr[place], PAIR_LIMIT)
                 compared = True
                 continue
@@ -308,7 +260,7 @@ def _spoken(
                 since = max(tracks.start_ns[row], tracks.start_ns[other], beliefs.now_ns - beliefs.window_ns)
                 # Both were on the ground at once, and yet never near enough to be compared.
                 if min(tracks.last_ns[row], tracks.last_ns[other]) - since > 2 * beliefs.slot_ns:
-                    return FORBIDDEN
+                    return RULED_OUT
     if compared:
         terms[GROUND] = ground
     elif beliefs.timed[tracks.camera[first]]:
@@ -316,7 +268,7 @@ def _spoken(
     elif unseen:
         terms[OVERLAP] = beliefs.unseen_overlap
     if not _transitions(tracks, beliefs, first, last, theirs, excluded, steps):
-        return FORBIDDEN
+        return RULED_OUT
     terms[ARRIVAL] = beliefs.returns + (0.0 if tracks.at_border[first] else beliefs.inside)
     return SCORED
 
@@ -331,7 +283,7 @@ def _transitions(
     excluded: NDArray[np.bool_],
     steps: Float64,
 ) -> bool:
-    """Fill in the `steps` of `among_rivals`, see `mtmct.movement.transitions`; False if nobody could walk them."""
+    """Fill in the `steps`, see `mtmct.movement.transitions`; False if nobody could walk them."""
     before = after = -1
     for row in theirs:
         if excluded[row]:

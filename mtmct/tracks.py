@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from types import MappingProxyType
 
 import numpy as np
@@ -26,6 +27,7 @@ from operators.records import Float32, Int64
 X, Y, XX, XY, YY, U, V, H = range(8)
 _KNOWN_LOOKS = 4  # embeddings after which it is known what a track looks like
 NOT_FILED = -(2**62)
+_BY_NAME = attrgetter("camera", "track")
 
 
 @dataclass(slots=True)
@@ -425,4 +427,4 @@ def _halfway(before: Float64, fitted: Float64, known: NDArray[np.bool_]) -> Floa
 
 def in_order(tracks: Iterable[LocalTrack]) -> list[LocalTrack]:
     """Tracks by camera, then local id: the order in which decisions are taken and published."""
-    return sorted(tracks, key=lambda track: track.name)
+    return sorted(tracks, key=_BY_NAME)

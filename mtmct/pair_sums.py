@@ -1,0 +1,181 @@
+"""What all commits of the window say of pairs of tracks, compiled: summed, seen from both sides, found by track."""
+
+# mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmct.topology import Float64
+from operators.records import Int64
+
+_compiled = numba.njit(cache=True, nogil=True)
+
+
+@_compiled
+def summed(
+    pairs: Int64, slots: Int64, llr: Float64, distance: Float64, starts: Int64, late: NDArray[np.bool_]
+) -> tuple[Int64, Int64, Int64, Int64, Float64, Float64, Float64]:
+    """The rows of several commits as one row a pair.
+
+    Args:
+        pairs: (R, 2) int64, uids, the lower first, ascending within each commit. slots, llr, distance: (R,) of them.
+        starts: (C + 1,) where each commit's rows begin. late: (C,) which commits are of the last seconds.
+
+    Returns:
+        (U,) the uids of all tracks in them, ascending. Of each pair, ascending: (P, 2) places of the two in these;
+        slots, in all and of late; sums of `llr` in all and of late; of `distance` of late. Summed in the order of the
+        commits.
+    """
+    commits = len(late)
+    names, table, place_of = _names(pairs)
+    heads = starts[:-1].copy()
+    room = len(pairs)
+    places = np.empty((room, 2), np.int64)
+    in_all, in_late = np.empty(room, np.int64), np.empty(room, np.int64)
+    out_llr, out_late_llr, out_far = np.empty(room), np.empty(room), np.empty(room)
+    # What is known beside each other track so far: sums, and of which one that is.
+    counted = np.zeros((len(names), 2), np.int64)
+    said = np.zeros((len(names), 3))
+    touched = np.empty(len(names), np.int64)
+    found = 0
+    for lower in range(len(names)):
+        count = 0
+        for commit in range(commits):
+            row = heads[commit]
+            while row < starts[commit + 1] and pairs[row, 0] == names[lower]:
+                other = place_of[_spot(table, pairs[row, 1])]
+                if counted[other, 0] == 0:
+                    touched[count] = other
+                    count += 1
+                counted[other, 0] += slots[row]
+                said[other, 0] += llr[row]
+                if late[commit]:
+                    counted[other, 1] += slots[row]
+                    said[other, 1] += llr[row]
+                    said[other, 2] += distance[row]
+                row += 1
+            heads[commit] = row
+        # Nearly in order, since each commit's rows are.
+        for at in range(1, count):
+            other = touched[at]
+            while at > 0 and touched[at - 1] > other:
+                touched[at] = touched[at - 1]
+                at -= 1
+            touched[at] = other
+        for other in touched[:count]:
+            places[found, 0], places[found, 1] = lower, other
+            in_all[found], in_late[found] = counted[other, 0], counted[other, 1]
+            out_llr[found], out_late_llr[found], out_far[found] = said[other, 0], said[other, 1], said[other, 2]
+            counted[other, 0], counted[other, 1] = 0, 0
+            said[other, 0], said[other, 1], said[other, 2] = 0.0, 0.0, 0.0
+            found += 1
+    return (
+        names, places[:found].copy(), in_all[:found].copy(), in_late[:found].copy(),
+        out_llr[:found].copy(), out_late_llr[:found].copy(), out_far[:found].copy(),
+    )  # fmt: skip
+
+
+@_compiled
+def _names(pairs: Int64) -> tuple[Int64, Int64, Int64]:
+    """The uids in some pairs, ascending; a hash table of these, and the place of each in the ascending ones."""
+    table = np.full(1 << 12, -1, np.int64)
+    count = 0
+    for row in range(len(pairs)):
+        for side in range(2):
+            if row > 0 and pairs[row, side] == pairs[row - 1, side]:
+                continue
+            at = _spot(table, pairs[row, side])
+            if table[at] >= 0:
+                continue
+            table[at] = pairs[row, side]
+            count += 1
+            if 2 * count > len(table):
+                larger = np.full(2 * len(table), -1, np.int64)
+                for uid in table:
+                    if uid >= 0:
+                        larger[_spot(larger, uid)] = uid
+                table = larger
+    names = np.sort(table[table >= 0])
+    places = np.empty(len(table), np.int64)
+    for place, uid in enumerate(names):
+        places[_spot(table, uid)] = place
+    return names, table, places
+
+
+@_compiled
+def _spot(table: Int64, uid: int) -> int:
+    """Where a uid is in a hash table of 2 to the power of something, or where it belongs."""
+    last = len(table) - 1
+    at = (uid * 2654435769) & last
+    while table[at] != uid and table[at] >= 0:
+        at = (at + 1) & last
+    return at
+
+
+@_compiled
+def both_ways(places: Int64, tracks: int) -> tuple[Int64, Int64, Int64]:
+    """Every pair from both sides, sorted by the one track, then by the other.
+
+    Args:
+        places: (P, 2) int64, the tracks of each pair by their places, the lower first; pairs in any order.
+        tracks: how many there are.
+
+    Returns:
+        (2 P,) int64, the rows of the pairs. (tracks + 1,): where those of each track begin. (2 P,): the place of the
+        other track of each.
+    """
+    count = len(places)
+    begins = np.zeros(tracks + 1, np.int64)
+    for row in range(count):
+        begins[places[row, 0] + 1] += 1
+        begins[places[row, 1] + 1] += 1
+    for place in range(tracks):
+        begins[place + 1] += begins[place]
+    heads = begins.copy()
+    rows, others = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
+    # Partners below come first, then those above: each kind in order, as the pairs are gone through by these.
+    for side in range(2):
+        for row in _by_side(places, side, tracks):
+            at = begins[places[row, 1 - side]]
+            rows[at], others[at] = row, places[row, side]
+            begins[places[row, 1 - side]] = at + 1
+    return rows, heads, others
+
+
+@_compiled
+def _by_side(places: Int64, side: int, tracks: int) -> Int64:
+    """The rows of some pairs by the place of their lower (0) or higher (1) track."""
+    begins = np.zeros(tracks + 1, np.int64)
+    for row in range(len(places)):
+        begins[places[row, side] + 1] += 1
+    for place in range(tracks):
+        begins[place + 1] += begins[place]
+    order = np.empty(len(places), np.int64)
+    for row in range(len(places)):
+        order[begins[places[row, side]]] = row
+        begins[places[row, side]] += 1
+    return order
+
+
+@_compiled
+def touching(pairs: Int64, uids: Int64) -> Int64:
+    """The rows of those of some pairs ((R, 2) uids) in which one of these tracks is ((K,) uids, ascending)."""
+    found = np.empty(64, np.int64)
+    count = 0
+    least, most = uids[0], uids[-1]
+    for row in range(len(pairs)):
+        hit = False
+        for side in range(2):
+            uid = pairs[row, side]
+            if not hit and least <= uid <= most:
+                at = np.searchsorted(uids, uid)
+                hit = uids[at] == uid
+        if hit:
+            if count == len(found):
+                found = np.concatenate((found, found))
+            found[count] = row
+            count += 1
+    return found[:count].copy()
