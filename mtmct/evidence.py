@@ -108,16 +108,16 @@ class Scored:
         among_rivals(self._status, terms, self._steps, bounds, np.array([rivals], np.int64), area)
         return Scored(np.round(sum_of(self._status, terms), 6), self._status, terms, self._steps)
 
-    def beside(self, other: Scored, places: Sequence[int]) -> Scored:
-        """Candidates of this and of another, in an order: their places in the two one after the other."""
-        mine = (self.totals, self._status, self._terms, self._steps)
-        theirs = (other.totals, other._status, other._terms, other._steps)
-        totals, status, terms, steps = (
-            np.concatenate([one, two])[places] for one, two in zip(mine, theirs, strict=True)
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Scored, int]]) -> Scored:
+        """One candidate of each of some scores."""
+        return cls(
+            np.array([scored.totals[place] for scored, place in parts]),
+            np.array([scored._status[place] for scored, place in parts]),
+            np.array([scored._terms[place] for scored, place in parts]),
+            np.array([scored._steps[place] for scored, place in parts]),
+            {at: scored._others[place] for at, (scored, place) in enumerate(parts) if place in scored._others},
         )
-        scores = self._others | {len(self) + place: score for place, score in other._others.items()}
-        others = {at: scores[place] for at, place in enumerate(places) if place in scores}
-        return Scored(totals, status, terms, steps, others)
 
 
 NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(TERMS))), np.zeros((0, 6)))

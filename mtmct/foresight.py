@@ -16,6 +16,8 @@ from mtmct.evidence import NEGLIGIBLE, NOTHING, Judge, Question, Scored
 from mtmct.identities import Identity
 from mtmct.subjects import Subject
 
+_Found = tuple[Scored, int, int]  # what a candidate came to: its place in some scores, and among how many rivals
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -23,22 +25,19 @@ class _Entry:
 
     Attributes:
         subject: the subject. version: of its identity, 0 for a track alone.
-        place: where each candidate is in `scored`, by number.
-        rivals: among how many.
+        found: of each candidate, by number.
     """
 
     subject: Subject
     version: int
-    place: dict[int, int]
-    rivals: int
-    scored: Scored
+    found: dict[int, _Found]
 
 
 class Foresight(Judge):
     """A judge who has scored what will be asked, and says the same as one who scores it when asked."""
 
     _entries: dict[int, _Entry]  # by uid of a track alone, or minus the number of an identity
-    _about: dict[int, list[int]]  # keys of the entries in which an identity is a candidate, by its number
+    _about: dict[int, set[int]]  # keys of the entries in which an identity is a candidate, by its number
     _versions: dict[int, int]  # of the candidates when they were scored last
     _seen: int  # so much of what the book has touched was looked at
     _reviewed: dict[int, int]  # identities of the tracks that do not count as part of theirs, by uid
@@ -91,26 +90,32 @@ class Foresight(Judge):
         return answers
 
     def _answer(self, entry: _Entry, candidates: Sequence[Identity]) -> Scored:
-        self._among_all(entry)
-        places = [entry.place[one.number] for one in candidates]
-        if places == list(range(len(entry.scored))):
-            return entry.scored
-        return entry.scored.beside(NOTHING, places)
+        found = [entry.found[one.number] for one in candidates]
+        if not found:
+            return NOTHING
+        first, rivals = found[0][0], self.rivals(entry.subject)
+        if all(scored is first and place == at for at, (scored, place, _) in enumerate(found)) and len(found) == len(
+            first
+        ):
+            answer = first
+        else:
+            answer = Scored.joined([(scored, place) for scored, place, _ in found])
+        if any(among != rivals for _, _, among in found) and answer.plain:
+            # There are more identities by now, or fewer.
+            answer = answer.among(rivals, self._settings.area_per_person_m2)
+        return answer
 
     def _missing(self, subject: Subject, candidates: Sequence[Identity]) -> list[Identity]:
         """The candidates that have to be scored, since they never were or something has changed."""
         entry = self._entries.get(_key(subject))
-        if entry is None or not self._holds(entry):
+        if entry is None or not _holds(entry):
             return list(candidates)
-        versions, place = self._versions, entry.place
-        return [one for one in candidates if one.number not in place or versions.get(one.number) != one.version]
-
-    def _holds(self, entry: _Entry) -> bool:
-        """Whether anything that was scored of a subject can still be used."""
-        identity = entry.subject.identity
-        if identity is not None and identity.version != entry.version:
-            return False
-        return entry.scored.plain or entry.rivals == self.rivals(entry.subject)
+        missing, versions, rivals = [], self._versions, self.rivals(subject)
+        for one in candidates:
+            found = entry.found.get(one.number)
+            if found is None or versions.get(one.number) != one.version or not (found[2] == rivals or found[0].plain):
+                missing.append(one)
+        return missing
 
     def _refresh(self, asked: Sequence[Question], without: frozenset[int]) -> None:
         """Score what is asked for, and whatever else has changed."""
@@ -124,43 +129,33 @@ class Foresight(Judge):
                 continue
             for key in self._about.get(number, ()):
                 entry = self._entries.get(key)
-                if entry is not None and self._holds(entry):
+                if entry is not None and _holds(entry):
                     wanted.setdefault(key, (entry.subject, {}))[1][number] = one
             self._versions[number] = one.version
         self._counting.clear()
-        questions = [(subject, [missing[number] for number in sorted(missing)]) for subject, missing in wanted.values()]
+        questions = [(subject, list(missing.values())) for subject, missing in wanted.values()]
         for (subject, missing), new in zip(questions, super().scored(questions, without), strict=True):
-            entry = self._entries.get(_key(subject))
-            if entry is None or not self._holds(entry):
-                self._keep(subject, missing, new)
-                continue
-            self._among_all(entry)
-            known = len(entry.scored)
-            place = entry.place | {one.number: known + at for at, one in enumerate(missing)}
-            entry.scored = entry.scored.beside(new, list(place.values()))
-            entry.place = {number: at for at, number in enumerate(place)}
-            self._note(_key(subject), missing)
+            self._keep(subject, missing, new)
 
     def _keep(self, subject: Subject, candidates: Sequence[Identity], scored: Scored) -> None:
-        version = 0 if subject.identity is None else subject.identity.version
-        place = {one.number: at for at, one in enumerate(candidates)}
-        self._entries[_key(subject)] = _Entry(subject, version, place, self.rivals(subject), scored)
-        self._note(_key(subject), candidates)
-
-    def _note(self, key: int, candidates: Sequence[Identity]) -> None:
-        for one in candidates:
+        key, rivals = _key(subject), self.rivals(subject)
+        entry = self._entries.get(key)
+        if entry is None or not _holds(entry):
+            version = 0 if subject.identity is None else subject.identity.version
+            entry = self._entries[key] = _Entry(subject, version, {})
+        for place, one in enumerate(candidates):
+            entry.found[one.number] = scored, place, rivals
             self._versions[one.number] = one.version
-            self._about.setdefault(one.number, []).append(key)
-
-    def _among_all(self, entry: _Entry) -> None:
-        """There may be more identities by now, or fewer."""
-        rivals = self.rivals(entry.subject)
-        if rivals != entry.rivals:
-            entry.scored = entry.scored.among(rivals, self._settings.area_per_person_m2)
-            entry.rivals = rivals
+            self._about.setdefault(one.number, set()).add(key)
 
     def _drop(self, subject: Subject) -> None:
         self._entries.pop(_key(subject), None)
+
+
+def _holds(entry: _Entry) -> bool:
+    """Whether what was scored of a subject is of the subject as it is."""
+    identity = entry.subject.identity
+    return identity is None or identity.version == entry.version
 
 
 def _key(subject: Subject) -> int:
