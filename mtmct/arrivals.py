@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import attrgetter
 
 import numpy as np
 
 from mtmct.records import Tracklet
 from mtmct.topology import Float64
 from operators.records import Float32, Int64
+
+_ARRAYS = attrgetter("frames", "times_ns", "boxes", "scores", "embeddings", "qualities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +23,14 @@ class Arrivals:
     Attributes:
         tracklets: (T) the tracklets, by camera, track and time.
         bounds: (T + 1,) int64, the points of tracklet t are those from `bounds[t]` to `bounds[t + 1]`.
-        times_ns: (P,) int64. boxes: (P, 4) float32. scores: (P,) float32.
+        frames: (P,) int64. times_ns: (P,) int64. boxes: (P, 4) float32. scores: (P,) float32.
         look_bounds: (T + 1,) int64, likewise of the looks.
         looks: (K, D) float32, embeddings. worths: (K,) float32, how far each can be trusted.
     """
 
     tracklets: Sequence[Tracklet]
     bounds: Int64
+    frames: Int64
     times_ns: Int64
     boxes: Float32
     scores: Float32
@@ -58,23 +62,30 @@ class Arrivals:
         if not tracklets:
             nothing = np.zeros(0, np.float32)
             none, start = np.zeros(0, np.int64), np.zeros(1, np.int64)
-            return cls((), start, none, nothing.reshape(0, 4), nothing, start, nothing.reshape(0, 0), nothing)
-        counts = [0 if one.embeddings is None else len(one.embeddings) for one in tracklets]
-        seen = [one for one, count in zip(tracklets, counts, strict=True) if count]
-        if [len(one.qualities) for one in seen] != [count for count in counts if count]:
-            raise ValueError("looks without a quality, or the other way round")
+            return cls((), start, none, none, nothing.reshape(0, 4), nothing, start, nothing.reshape(0, 0), nothing)
+        # Each tracklet is looked at once: of ten thousand, none is in the processor's cache any more when asked again.
+        columns = [
+            (one.frames, one.times_ns, one.boxes, one.scores, one.embeddings, one.qualities) for one in tracklets
+        ]
+        frames, times_ns, boxes, scores, embeddings, qualities = zip(*columns, strict=True)
+        counts = [0 if vectors is None else len(vectors) for vectors in embeddings]
+        seen = [(vectors, worth) for vectors, worth in zip(embeddings, qualities, strict=True) if vectors is not None]
         looks, worths = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
-        if seen:
-            looks = np.concatenate([one.embeddings for one in seen if one.embeddings is not None])
-            worths = np.concatenate([one.qualities for one in seen])
+        if any(counts):
+            seen = [(vectors, worth) for vectors, worth in seen if len(vectors)]
+            if any(len(vectors) != len(worth) for vectors, worth in seen):
+                raise ValueError("looks without a quality, or the other way round")
+            looks = np.concatenate([vectors for vectors, _ in seen])
+            worths = np.concatenate([worth for _, worth in seen])
             if looks.ndim != 2 or worths.ndim != 1:
                 raise ValueError("looks that are no vectors")
         return cls(
             tracklets,
-            _bounds([len(one.frames) for one in tracklets]),
-            np.concatenate([one.times_ns for one in tracklets]),
-            np.concatenate([one.boxes for one in tracklets]),
-            np.concatenate([one.scores for one in tracklets]),
+            _bounds([len(numbers) for numbers in frames]),
+            np.concatenate(frames),
+            np.concatenate(times_ns),
+            np.concatenate(boxes),
+            np.concatenate(scores),
             _bounds(counts),
             looks,
             worths,

@@ -113,8 +113,12 @@ class Reviewer:
 
     def _owners(self) -> Int64:
         """The identities of all tracks in the window's table, 0 for none."""
-        names, known = self._window.table.names, self._tracks.tracks
-        return np.array([known[uid].identity if uid in known else 0 for uid in names.tolist()], np.int64)
+        names, columns = self._window.table.names, self._tracks.columns
+        identity, (uids, rows) = columns.table(self._tracks.tracks).identity, columns.by_uid()
+        if not len(uids):
+            return np.zeros(len(names), np.int64)
+        places = np.minimum(uids.searchsorted(names), len(uids) - 1)
+        return np.where(uids[places] == names, identity[rows[places]], 0)
 
     def _conflicts(
         self, tracks: list[LocalTrack], contradictions: Mapping[tuple[int, int], float]

@@ -135,7 +135,7 @@ class FusionEngine:
         # 4. Publish what has an identity; guess at the rest, or hold it.
         if self._settings.provisional:
             links |= self._guess(placed)
-        tracks = publish(self._outlet.issues(placed, links), self._site, self._book)
+        tracks = publish(*self._outlet.issues(placed, links), self._site, self._book)
         # 5. Put clocks right, file looks, forget what is too old.
         self._set_clocks({} if flush else self._clocks.review(self._now_ns))
         seen = set(placed.uids)
@@ -359,9 +359,8 @@ class FusionEngine:
         silent = self._now_ns - round(self._settings.silence_s * SECOND_NS)
         return [
             track.uid
-            for track in self._tracks.tracks.values()
-            if track.identity
-            and (flush or (track.last_ns < old and (track.ended or track.last_ns < silent)))
+            for track in self._tracks.linked_until(END_OF_TIME if flush else old, ended=False)
+            if (flush or track.ended or track.last_ns < silent)
             and (self._settings.travel or self._topology.calibrated(track.camera))
         ]
 

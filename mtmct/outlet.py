@@ -9,9 +9,9 @@ import numpy as np
 from mtmct import state as stored
 from mtmct.arrivals import Placed
 from mtmct.identities import IdentityBook
-from mtmct.publication import Issue, Link
+from mtmct.publication import Issue, Link, Points
 from mtmct.records import Tracklet
-from mtmct.topology import Float64, Topology
+from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, TrackMemory, in_order
 
 
@@ -30,7 +30,7 @@ class Outlet:
         self._topology = topology
         self._journal = journal
 
-    def issues(self, placed: Placed, links: Mapping[int, Link]) -> list[Issue]:
+    def issues(self, placed: Placed, links: Mapping[int, Link]) -> tuple[list[Issue], Points]:
         """The tracklets that a commit publishes: of linked tracks, with why, and of guessed ones; others are held."""
         arrived: dict[int, list[int]] = {}
         for place, uid in enumerate(placed.uids):
@@ -39,47 +39,56 @@ class Outlet:
         issues: list[Issue] = []
         tracks = in_order(self._tracks[uid] for uid in {*arrived, *links})
         guesses = {track.uid: 0 if track.identity else self._book.guesses.get(track.uid, 0) for track in tracks}
-        released = self._released([track for track in tracks if track.identity or guesses[track.uid]])
-        ground, nothing = placed.ground, ()
+        released = [track for track in tracks if track.held and (track.identity or guesses[track.uid])]
+        points, spans = self._with_held(placed, released)
         for track in tracks:
-            new, guess = arrived.get(track.uid, nothing), guesses[track.uid]
+            new, guess = arrived.get(track.uid, ()), guesses[track.uid]
             if not track.identity and not guess:
                 track.held += [tracklets[place] for place in new]
                 if track.held:
                     self._tracks.holding.add(track.uid)
                 continue
+            parts = [(tracklets[at], bounds[at], bounds[at + 1]) for at in new]
             if track.announced:
                 # As nearly all are.
-                issues += [Issue(track, tracklets[at], ground[bounds[at] : bounds[at + 1]], None, guess) for at in new]
+                issues += [Issue(track, *part, None, guess) for part in parts]
                 continue
-            held, link = released.get(track.uid, nothing), links.get(track.uid)
-            for tracklet, points in held:
-                issues.append(Issue(track, tracklet, points, link, guess))
-                link = None
-            for place in new:
-                issues.append(Issue(track, tracklets[place], ground[bounds[place] : bounds[place + 1]], link, guess))
-                link = None
-            if track.identity and (held or new):
+            parts = [*spans.get(track.uid, ()), *parts]
+            for place, part in enumerate(parts):
+                issues.append(Issue(track, *part, None if place else links.get(track.uid), guess))
+            if track.identity and parts:
                 track.announced = True
                 self._tracks.changed.add(track.uid)
-        return issues
+        return issues, points
 
-    def _released(self, tracks: Sequence[LocalTrack]) -> dict[int, list[tuple[Tracklet, Float64]]]:
-        """What these tracks held back, by uid, with its points on the ground; they hold it no longer."""
+    def _with_held(
+        self, placed: Placed, tracks: Sequence[LocalTrack]
+    ) -> tuple[Points, dict[int, list[tuple[Tracklet, int, int]]]]:
+        """The points that have arrived and those that these tracks held back, and where which of these are, by uid.
+
+        The tracks hold them no longer.
+        """
+        arrivals = placed.arrivals
+        points = Points(arrivals.frames, arrivals.times_ns, arrivals.boxes, arrivals.scores, placed.ground)
         held = [(track, tracklet) for track in tracks for tracklet in track.held]
         if not held:
-            return {}
+            return points, {}
         lengths = [len(tracklet) for _, tracklet in held]
         boxes = np.concatenate([tracklet.boxes for _, tracklet in held])
-        points = self._topology.feet_of([track.camera for track, _ in held], lengths, boxes).points
-        released: dict[int, list[tuple[Tracklet, Float64]]] = {}
-        low = 0
+        earlier = Points(
+            np.concatenate([tracklet.frames for _, tracklet in held]),
+            np.concatenate([tracklet.times_ns for _, tracklet in held]),
+            boxes,
+            np.concatenate([tracklet.scores for _, tracklet in held]),
+            self._topology.feet_of([track.camera for track, _ in held], lengths, boxes).points,
+        )
+        spans: dict[int, list[tuple[Tracklet, int, int]]] = {}
+        low = len(points.frames)
         for (track, tracklet), length in zip(held, lengths, strict=True):
-            released.setdefault(track.uid, []).append((tracklet, points[low : low + length]))
+            spans.setdefault(track.uid, []).append((tracklet, low, low + length))
             low += length
         for track in tracks:
-            if track.held:
-                track.held = []
-                self._tracks.holding.discard(track.uid)
-                self._journal.drop(stored.held_key(track))
-        return released
+            track.held = []
+            self._tracks.holding.discard(track.uid)
+            self._journal.drop(stored.held_key(track))
+        return points.and_then(earlier), spans

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from mtmct.identities import IdentityBook, rounded
 from mtmct.records import TRACKS, Record, Tracklet
 from mtmct.topology import Float64
 from mtmct.tracks import LocalTrack
+from operators.records import Float32, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,45 +33,64 @@ class Link:
     runner_up: tuple[int, float] | None
 
 
+class Points(NamedTuple):
+    """Points of tracklets, one after the other.
+
+    Attributes:
+        frames, times_ns: (P,) int64. boxes: (P, 4) float32. scores: (P,) float32.
+        ground: (P, 2) float64, metres, NaN where unknown.
+    """
+
+    frames: Int64
+    times_ns: Int64
+    boxes: Float32
+    scores: Float32
+    ground: Float64
+
+    def and_then(self, other: Points) -> Points:
+        """These, and after them others."""
+        return Points(
+            np.concatenate([self.frames, other.frames]),
+            np.concatenate([self.times_ns, other.times_ns]),
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.ground, other.ground]),
+        )
+
+
 class Issue(NamedTuple):
     """One tracklet about to be published.
 
     Attributes:
-        ground: (M, 2) metres, its points on the ground, NaN where unknown.
+        low, high: its points are from the one to the other.
         link: why its track was linked, once.
         guess: number under which it is published if its track waits for an identity; 0 if it has one.
     """
 
     track: LocalTrack
     tracklet: Tracklet
-    ground: Float64
+    low: int
+    high: int
     link: Link | None
     guess: int = 0
 
 
-def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Record]:
+def publish(issues: Sequence[Issue], of: Points, site: str, book: IdentityBook) -> list[Record]:
     """One record a tracklet, in the order given."""
     if not issues:
         return []
-    tracks, tracklets, grounds, links, guesses = zip(*issues, strict=True)
-    lengths = [len(tracklet.frames) for tracklet in tracklets]
-    last_ns = np.concatenate([tracklet.times_ns for tracklet in tracklets])
-    ends = list(accumulate(lengths))
-    latest = last_ns[np.array(ends) - 1].tolist()
-    times = (last_ns // 1000).tolist()
-    boxes = np.round(np.concatenate([tracklet.boxes for tracklet in tracklets]).astype(np.float64), 2)
-    scores = np.round(np.concatenate([tracklet.scores for tracklet in tracklets]).astype(np.float64), 4).tolist()
-    places = np.round(np.concatenate(grounds), 3)
+    latest, times = of.times_ns.tolist(), (of.times_ns // 1000).tolist()
+    boxes = np.round(of.boxes.astype(np.float64), 2)
+    scores = np.round(of.scores.astype(np.float64), 4).tolist()
+    places = np.round(of.ground, 3)
     metres: list[list[float | None]] = places.T.tolist()
     for row in np.flatnonzero(~np.isfinite(places[:, 0])).tolist():
         metres[0][row] = metres[1][row] = None
     points = list(map(list, zip(times, *boxes.T.tolist(), scores, *metres, strict=True)))
-    frames = np.concatenate([tracklet.frames for tracklet in tracklets]).tolist()
+    frames = of.frames.tolist()
     records = []
     known: dict[int, tuple[str, int]] = {}
-    for track, tracklet, link, guess, low, high, time_ns in zip(
-        tracks, tracklets, links, guesses, [0, *ends], ends, latest, strict=False
-    ):
+    for track, tracklet, low, high, link, guess in issues:
         number = guess or track.identity
         if number not in known:
             known[number] = book.name(number), book[number].revision if number in book else 0
@@ -96,7 +115,7 @@ def publish(issues: Sequence[Issue], site: str, book: IdentityBook) -> list[Reco
             value["attributes"] = attributes
         if guess:
             value["provisional"] = True
-        records.append(Record(TRACKS, name, value, time_ns))
+        records.append(Record(TRACKS, name, value, latest[high - 1]))
     return records
 
 
