@@ -132,7 +132,6 @@ def score(
 
 
 @_compiled
-@_compiled
 def sole_classes(tracks: TrackTable, people: PeopleTable, slots: Int64) -> Int64:
     """The class of all points of each of some identities, -1 where there are several classes or none."""
     found = np.empty(len(slots), np.int64)
