@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+from operators.draw import Privacy
 from operators.records import CrosscamError, Frame, Image
 from pipeline.assembly import build_source
 from pipeline.checks import check
@@ -39,11 +40,18 @@ class Analyses:
         work: the folder.
         command: how crosscam is called.
         models: see `AnalysisFolders`.
+        privacy: what is blurred of everyone tracked, in the annotated video.
     """
 
-    def __init__(self, work: Path, command: tuple[str, ...] = USUAL_COMMAND, models: Path = Path("models")) -> None:
+    def __init__(
+        self,
+        work: Path,
+        command: tuple[str, ...] = USUAL_COMMAND,
+        models: Path = Path("models"),
+        privacy: Privacy = Privacy.NONE,
+    ) -> None:
         self._folders = AnalysisFolders(work, models)
-        self._runner = AnalysisRunner(self._folders, self._become, command)
+        self._runner = AnalysisRunner(self._folders, self._become, command, privacy)
         self._lock = threading.RLock()
         self._known = {one.id: one for one in self._folders.remembered()}
         self._current: str | None = None

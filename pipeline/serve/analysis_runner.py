@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
 
+from operators.draw import Privacy
 from pipeline.config_file import load
 from pipeline.serve.analysis_files import CAMERA, VIDEO, Analysis, AnalysisFolders
 from pipeline.serve.live_video import recorded
@@ -27,6 +28,7 @@ class AnalysisRunner:
         folders: where they lie.
         become: told each state that one comes to, with a sentence of why.
         command: how crosscam is called.
+        privacy: what is blurred of everyone tracked, in the annotated video.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class AnalysisRunner:
         folders: AnalysisFolders,
         become: Callable[[Analysis, str, str], None],
         command: tuple[str, ...] = USUAL_COMMAND,
+        privacy: Privacy = Privacy.NONE,
     ) -> None:
-        self._folders, self._become, self._command = folders, become, command
+        self._folders, self._become, self._command, self._privacy = folders, become, command, privacy
         self._lock = RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
@@ -45,7 +48,7 @@ class AnalysisRunner:
         folder = self._folders.of(one.id)
         results = folder / "results"
         if one.live:
-            with recorded(load(folder / "site.yaml"), folder / "ledger.sqlite", CAMERA, results / VIDEO):
+            with recorded(load(folder / "site.yaml"), folder / "ledger.sqlite", CAMERA, results / VIDEO, self._privacy):
                 code = self._call(one, "run", "site.yaml")
         else:
             code = self._call(one, "run", "site.yaml")
@@ -63,7 +66,7 @@ class AnalysisRunner:
         if anybody:
             steps.append(("report", "site.yaml", "--output", "results/report"))
         if not one.live:
-            steps.insert(0, ("render", "site.yaml", "--output", "results"))
+            steps.insert(0, ("render", "site.yaml", "--output", "results", "--blur", self._privacy.value))
         for step in steps:
             if self._call(one, *step) != 0:
                 self._become(one, "failed", self._folders.last_words(one.id))

@@ -91,7 +91,7 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
         openapi_url="/v1/openapi.json",
     )
     app.state.served = served
-    app.state.analyses = Analyses(options.work, models=options.models)
+    app.state.analyses = Analyses(options.work, models=options.models, privacy=options.privacy)
     app.state.largest = options.largest
     app.state.portions = live_routes.Portions()
     app.state.remembered = Remembered()
@@ -107,6 +107,7 @@ def create_app(place: Place, options: Options | None = None) -> Guard:
         largest=options.largest,
         local=options.local,
         served=served,
+        uploads=frozenset({"/v1/analyses"}),
         answered=requests.answered,
     )
     if options.page:

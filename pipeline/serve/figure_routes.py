@@ -85,7 +85,8 @@ def incident_picture(of: Site, camera: str, number: int) -> Response:
         folder = of.site.snapshots.folder.resolve()
         path = (folder / kept).resolve()
         if path.is_relative_to(folder) and path.is_file():
-            return Response(path.read_bytes(), media_type="image/jpeg")
+            data = of.shots.blurred(path.read_bytes(), camera, value["snapshot"]["time"])
+            return Response(data, media_type="image/jpeg")
     return Response(of.shots.picture(camera, value["snapshot"]["time"]), media_type="image/jpeg")
 
 

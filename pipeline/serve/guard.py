@@ -27,6 +27,7 @@ COOKIE = "crosscam_token"
 LOGIN = "/login"
 _OPEN = frozenset({"/healthz", "/readyz", LOGIN})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+ORDINARY = 50_000_000
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -65,7 +66,9 @@ class Guard:
     Args:
         app: what is guarded.
         token: asked for as `Authorization: Bearer ...` or in the page's cookie; None: asked from nobody.
-        largest: bytes that a request's body may have.
+        largest: bytes that the body of an upload may have.
+        uploads: paths of uploads, which go to the disk; bodies of others are held in memory, and may have `ORDINARY`
+            bytes. None: every path is one.
         local: bound to loopback: other names of the host are not answered.
         answered: told the status of every answer, and after how many seconds it began.
         clock: monotonic seconds.
@@ -82,6 +85,7 @@ class Guard:
         largest: int,
         local: bool,
         served: Any = None,
+        uploads: frozenset[str] | None = None,
         answered: Callable[[int, float], None] = lambda status, seconds: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,7 +93,7 @@ class Guard:
         self._answered, self._clock = answered, clock
         self._app = app
         self._token = token
-        self._largest = largest
+        self._largest, self._uploads = largest, uploads
         self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +104,7 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
         if refusal is None:
-            limited = self._limited(receive) if scope["type"] == "http" else receive
+            limited = self._limited(receive, self._most(scope)) if scope["type"] == "http" else receive
             await self._app(scope, limited, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
@@ -129,8 +133,9 @@ class Guard:
             if not length.isdecimal():
                 return HTTPStatus.BAD_REQUEST, "Content-Length is not a number"
             # So many digits are no number to Python.
-            if len(length) > 20 or int(length) > self._largest:
-                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._too_large()
+            most = self._most(scope)
+            if len(length) > 20 or int(length) > most:
+                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most)
         if self._token is None or scope["path"] in _OPEN:
             return None
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -152,7 +157,12 @@ class Guard:
 
         return counted
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _most(self, scope: Scope) -> int:
+        if self._uploads is None or scope["path"] in self._uploads:
+            return self._largest
+        return min(self._largest, ORDINARY)
+
+    def _limited(self, receive: Receive, most: int) -> Receive:
         """Count what comes without a length, too."""
         taken = 0
 
@@ -160,14 +170,11 @@ class Guard:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._largest:
-                raise TooLargeError(self._too_large())
+            if taken > most:
+                raise TooLargeError(_too_large(most))
             return message
 
         return counted
-
-    def _too_large(self) -> str:
-        return f"a request may have {self._largest / 1e6:.0f} MB at most"
 
 
 class Rate:
@@ -190,6 +197,10 @@ class Rate:
             return (1 - self._left) / self._per_s
         self._left -= 1
         return 0.0
+
+
+def _too_large(most: int) -> str:
+    return f"a request to this address may have {most / 1e6:g} MB at most"
 
 
 def _name(host: str) -> str:

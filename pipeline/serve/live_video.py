@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 
+from operators.draw import Privacy
 from operators.records import Image
 from pipeline.address import Place
 from pipeline.config import Site
@@ -30,17 +31,18 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def recorded(site: Site, ledger: Path, camera: str, file: Path) -> Iterator[None]:
+def recorded(site: Site, ledger: Path, camera: str, file: Path, privacy: Privacy = Privacy.NONE) -> Iterator[None]:
     """Meanwhile write what a camera of a running site sees, with everybody's number, to a video.
 
     Args:
         site, ledger: what runs, and where.
         file: MP4; there is none if no picture came.
+        privacy: what is blurred of everyone tracked.
     """
     view = SiteView()
     place = Place(file=ledger, site=site)
     feed = Feed(place.reader, view)
-    shots = LiveShots(place, view, lambda _: site.rules(site.camera(camera)))
+    shots = LiveShots(place, view, lambda _: site.rules(site.camera(camera)), privacy)
     over = threading.Event()
 
     def run() -> None:

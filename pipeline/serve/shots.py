@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mtmct.records import EVENTS, TRACKS
@@ -150,6 +151,18 @@ class Shots:
             raise NoPictureError(f"camera {camera!r} has no picture of that time")
         return np.array(newest.image)
 
+    def blurred(self, picture: bytes, camera: str, time_us: int) -> bytes:
+        """A picture of a camera that was kept by somebody else, JPEG, with everybody blurred who is to be."""
+        if self._privacy == Privacy.NONE:
+            return picture
+        image = np.asarray(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+        reader = self._place.reader()
+        try:
+            self._hide(image, self._marks(reader, camera, time_us * _US_NS), camera, time_us * _US_NS)
+        finally:
+            reader.close()
+        return jpeg(image)
+
     def stream(
         self,
         camera: str,
@@ -229,14 +242,17 @@ class Shots:
                     marks = marks or self._marks(reader, camera, frame.time_ns)
                     if frame.image is None:
                         continue
-                    there = marks.at(camera, frame.time_ns)
                     image = np.array(frame.image)
-                    everyone = np.concatenate([there.boxes, there.retracted, there.unseen])
-                    names = (*there.classes, *there.retracted_classes, *there.unseen_classes)
-                    blur_boxes(image, everyone, self._privacy, names)
+                    self._hide(image, marks, camera, frame.time_ns)
                     yield replace(frame, image=image)
         finally:
             reader.close()
+
+    def _hide(self, image: Image, marks: Overlay, camera: str, time_ns: int) -> None:
+        there = marks.at(camera, time_ns)
+        everyone = np.concatenate([there.boxes, there.retracted, there.unseen])
+        names = (*there.classes, *there.retracted_classes, *there.unseen_classes)
+        blur_boxes(image, everyone, self._privacy, names)
 
     def _marks(self, reader: LedgerReader, camera: str, from_ns: int) -> Overlay:
         """Who is where in the camera's pictures from that time on."""

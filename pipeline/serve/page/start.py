@@ -14,7 +14,8 @@ from pipeline.serve.analysis_files import SCENARIOS, Analysis
 from pipeline.serve.context import Served
 from pipeline.serve.drawing import Drawn
 from pipeline.serve.page.board import Board
-from pipeline.serve.page.frame import frame, nothing
+from pipeline.serve.page.frame import frame, missing, nothing
+from pipeline.serve.problems import NotFoundError
 
 _NAMES = {
     "pedestrians": "Pedestrians",
@@ -46,7 +47,11 @@ def add(app: FastAPI, served: Served) -> None:
     @ui.page("/new/{name}")
     async def analysis(name: str) -> None:
         analyses: Analyses = app.state.analyses
-        one = analyses.get(name)
+        try:
+            one = analyses.get(name)
+        except NotFoundError as error:
+            missing(served, str(error), "/new")
+            return
         with frame(served, one.name, "/new"):
             if one.state == "ready":
                 await _prepare(analyses, one)
@@ -121,10 +126,16 @@ async def _prepare(analyses: Analyses, one: Analysis) -> None:
 
 
 def _follow(analyses: Analyses, one: Analysis) -> None:
+    with ui.dialog() as asking, ui.card():
+        ui.label(f"Remove {one.name} with all its results?")
+        with ui.row():
+            ui.button("Remove it", on_click=lambda: _remove(analyses, one.id))
+            ui.button("Keep it", on_click=asking.close).props("outline")
     said = ui.label().props('aria-live="polite"')
     bar = ui.linear_progress(value=0.0, show_value=False).props('aria-label="Progress"')
     with ui.row():
         stop = ui.button("Stop", icon="stop", on_click=lambda: analyses.stop(one.id)).props("outline")
+        remove = ui.button("Remove", icon="delete", on_click=asking.open).props("outline")
         again = ui.button("Start again", icon="replay", on_click=lambda: analyses.start(one.id)).props("outline")
     results = ui.column().classes("w-full")
     shown: list[str] = []
@@ -136,6 +147,7 @@ def _follow(analyses: Analyses, one: Analysis) -> None:
         bar.value = now.progress or 0.0
         bar.set_visibility(now.state in ("running", "drawing", "waiting"))
         stop.set_visibility(now.state in ("running", "waiting"))
+        remove.set_visibility(now.state in ("done", "stopped", "failed"))
         again.set_visibility(now.state in ("stopped", "failed"))
         if now.state in ("done", "stopped", "failed") and shown != [now.state]:
             shown[:] = [now.state]
@@ -145,6 +157,11 @@ def _follow(analyses: Analyses, one: Analysis) -> None:
 
     show()
     ui.timer(1.0, show)
+
+
+def _remove(analyses: Analyses, name: str) -> None:
+    analyses.remove(name)
+    ui.navigate.to("/new")
 
 
 def _results(analyses: Analyses, one: Analysis) -> None:

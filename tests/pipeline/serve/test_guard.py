@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from pipeline.address import find
 from pipeline.serve.app import Options, create_app
-from pipeline.serve.guard import GuardError, Rate, check_bind
+from pipeline.serve.guard import ORDINARY, GuardError, Rate, check_bind
 
 TOKEN = "0123456789abcdef0123"
 
@@ -109,3 +109,13 @@ def test_permissions_fill_up_again_with_time() -> None:
     assert rate.take() == pytest.approx(0.5)
     now[0] = 0.5
     assert rate.take() == 0
+
+
+def test_only_a_video_may_be_large_as_it_alone_goes_to_the_disk(made: Path, tmp_path: Path) -> None:
+    options = Options(page=False, local=False, work=tmp_path)
+    with TestClient(create_app(find(str(made)), options), raise_server_exceptions=False) as client:
+        length = {"Content-Length": str(ORDINARY + 1)}
+        for method, path in (("POST", "/v1/search"), ("PUT", "/v1/cameras/east/rules")):
+            answer = client.request(method, path, headers=length)
+            assert answer.status_code == 413 and "50 MB at most" in answer.json()["detail"]
+        assert client.post("/v1/analyses", headers=length).status_code == 422, "let through, and found to be none"

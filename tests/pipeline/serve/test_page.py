@@ -111,11 +111,11 @@ def test_every_place_can_be_reached_and_nothing_is_cut_off(page: Page) -> None:
         page.screenshot(path=PICTURES / f"{page.viewport_size['width']}-{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize("place", ["/cameras/attic", "/identities/plaza-000099"])
+@pytest.mark.parametrize("place", ["/cameras/attic", "/identities/plaza-000099", "/new/0123456789abcdef"])
 def test_what_is_not_there_is_said_on_a_page(page: Page, place: str) -> None:
     answer = page.goto(place)
     assert answer is not None and answer.status == 404
-    expect(page.get_by_role("alert")).to_contain_text("There is no")
+    expect(page.get_by_role("alert")).to_contain_text("here is no")
     expect(page.get_by_role("link", name="Cameras")).to_be_visible()
 
 
@@ -272,6 +272,10 @@ def test_an_uploaded_video_is_analysed_and_its_results_are_taken_away(page: Page
         assert sum(1 for _ in video.decode(video=0)) >= FRAMES - 1
     with zipfile.ZipFile(taken("report.zip")) as report:
         assert report.testzip() is None and "index.html" in report.namelist()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page).to_have_url(re.compile("/new$"))
+    expect(page.get_by_role("link", name="walkway.mp4")).to_have_count(0)
 
 
 FRAMES = 25
