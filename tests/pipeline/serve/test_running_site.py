@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import uvicorn
+from command_line import called
 from fastapi.testclient import TestClient
 
 from pipeline.address import find
@@ -32,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("running")
     text = (
         "site: plaza\ncameras:\n"
-        "  - {id: door, fps: 5, source: 'simulated:people=2,seconds=0,paced=1,tracks=1,shown=1'}\n"
+        "  - {id: door, fps: 5, source: 'simulated:people=8,seconds=0,paced=1,tracks=1,shown=1'}\n"
         "thumbnails: {}\n"
         f"interval: 200ms\nidle_timeout: 2s\nledger: {{sqlite: {{path: {folder / 'ledger.sqlite'}}}}}\n"
     )
@@ -50,9 +51,7 @@ def run(site: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def ask(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments, str(site)], cwd=site.parent, capture_output=True, text=True, timeout=120
-    )
+    return called(*arguments, str(site), cwd=site.parent)
 
 
 def test_where_nothing_is_running_that_is_said(site: Path) -> None:
