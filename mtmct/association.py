@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -73,7 +74,7 @@ class Candidates:
         self._topology = topology
         self._alike: dict[int, set[int]] = {}
         self._reached: dict[int, list[int]] = {}
-        self._partners: dict[int, list[LocalTrack]] = {}
+        self._partners: dict[int, Int64] = {}
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
         table, columns = tracks.columns.table(tracks.tracks), tracks.columns
@@ -139,13 +140,18 @@ class Candidates:
         near = within_reach(self._left, table, rows, speeds, self._settings)
         uids = [track.uid for track in tracks]
         self._reached.update(zip(uids, near, strict=True))
-        known = self._tracks.tracks
-        for uid, partners in zip(uids, self._window.partners_of(uids), strict=True):
-            self._partners[uid] = [known[partner] for partner in partners if partner in known]
+        partners, bounds = self._window.partners_of(uids)
+        known, of_known = columns.by_uid()
+        places = np.minimum(known.searchsorted(partners), len(known) - 1)
+        rows = np.where(known[places] == partners, of_known[places], -1)
+        for uid, (low, high) in zip(uids, pairwise(bounds), strict=True):
+            self._partners[uid] = rows[low:high]
 
     def _beside(self, track: LocalTrack) -> set[int]:
         """Identities of the tracks that have stood near a track, as they are by now."""
-        return {partner.identity for partner in self._partners[track.uid]}
+        rows = self._partners[track.uid]
+        owners = self._tracks.columns.table(self._tracks.tracks).identity[rows[rows >= 0]]
+        return set(owners.tolist())
 
     def _on_the_way(self, track: LocalTrack) -> set[int]:
         """Identities likeliest to come into the view of the track's camera when it did."""

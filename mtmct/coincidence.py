@@ -245,16 +245,18 @@ class PairWindow:
         partners: list[int] = self.table.partners[low:high].tolist()
         return partners
 
-    def partners_of(self, uids: Sequence[int]) -> list[list[int]]:
-        """The same of several tracks."""
+    def partners_of(self, uids: Sequence[int]) -> tuple[Int64, list[int]]:
+        """The same of several tracks: uids one after the other, and where those of each track begin, and all end."""
         table = self.table
         if not len(table.names):
-            return [[] for _ in uids]
+            return table.partners, [0] * (len(uids) + 1)
         wanted = np.array(uids, np.int64)
         places = np.minimum(table.names.searchsorted(wanted), len(table.names) - 1)
-        lows, highs = table.heads[places], table.heads[places + 1]
-        highs = np.where(table.names[places] == wanted, highs, lows)
-        return [table.partners[low:high].tolist() for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
+        lows = table.heads[places]
+        counts = np.where(table.names[places] == wanted, table.heads[places + 1] - lows, 0)
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        rows = np.arange(bounds[-1]) + np.repeat(lows - bounds[:-1], counts)
+        return table.partners[rows], bounds.tolist()
 
     def add(self, commit: CommitPairs) -> None:
         """Append a commit's rows."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject, course
-from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, RULED_OUT, TERMS, TIMED, among_rivals, sum_of
+from mtmct.terms import APPEARANCE, CLASS, GROUND, HAND_OVER, RULED_OUT, SCORED, TERMS, TIMED, among_rivals, sum_of
 from mtmct.topology import Float64, Topology
 from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS, Int64
@@ -68,14 +68,24 @@ class Scored:
 
     Attributes:
         totals: (C,) float64, the scores, nats; minus infinity where a hard rule forbids one.
+        rivals: how many the subject could be.
+        varies: whether any of the scores depends on that.
     """
 
-    __slots__ = ("_others", "_status", "_steps", "_terms", "totals")
+    __slots__ = ("_others", "_status", "_steps", "_terms", "rivals", "totals", "varies")
 
     def __init__(
-        self, totals: Float64, status: Int64, terms: Float64, steps: Float64, others: dict[int, Score] | None = None
+        self,
+        totals: Float64,
+        status: Int64,
+        terms: Float64,
+        steps: Float64,
+        rivals: int = 1,
+        *,
+        varies: bool = False,
+        others: dict[int, Score] | None = None,
     ) -> None:
-        self.totals = totals
+        self.totals, self.rivals, self.varies = totals, rivals, varies
         self._status, self._terms, self._steps = status, terms, steps
         self._others = others or {}  # by place: scores that have other terms besides, or in their place
         for place, score in self._others.items():
@@ -106,18 +116,37 @@ class Scored:
         terms = self._terms.copy()
         bounds = np.array([0, len(terms)], np.int64)
         among_rivals(self._status, terms, self._steps, bounds, np.array([rivals], np.int64), area)
-        return Scored(np.round(sum_of(self._status, terms), 6), self._status, terms, self._steps)
+        totals = np.round(sum_of(self._status, terms), 6)
+        return Scored(totals, self._status, terms, self._steps, rivals, varies=True)
 
     @classmethod
     def joined(cls, parts: Sequence[tuple[Scored, int]]) -> Scored:
-        """One candidate of each of some scores."""
+        """One candidate of each of some scores of one subject."""
         return cls(
             np.array([scored.totals[place] for scored, place in parts]),
             np.array([scored._status[place] for scored, place in parts]),
             np.array([scored._terms[place] for scored, place in parts]),
             np.array([scored._steps[place] for scored, place in parts]),
-            {at: scored._others[place] for at, (scored, place) in enumerate(parts) if place in scored._others},
+            parts[0][0].rivals,
+            varies=any(scored.varies for scored, _ in parts),
+            others={at: scored._others[place] for at, (scored, place) in enumerate(parts) if place in scored._others},
         )
+
+
+class Picked(Scored):
+    """The same as `Scored.joined` where nothing depends on the rivals: the terms stay where they are."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[tuple[Scored, int]]) -> None:
+        totals = np.array([scored.totals[place] for scored, place in parts])
+        super().__init__(totals, NOTHING._status, NOTHING._terms, NOTHING._steps)
+        self._parts = parts
+
+    def __getitem__(self, place: int) -> Score:
+        """See `Scored`."""
+        scored, at = self._parts[place]
+        return scored[at]
 
 
 NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(TERMS))), np.zeros((0, 6)))
@@ -186,11 +215,15 @@ class Judge:
         totals = np.round(sum_of(status, terms), 6)
         attributes = self._population is not None and bool(self._population.votes)
         more = attributes or bool((status == TIMED).any())
+        varying = np.concatenate([[0], np.cumsum((status == SCORED) & np.isnan(terms[:, GROUND]))])[asked.pairs_at]
+        varies, rivals = (varying[1:] > varying[:-1]).tolist(), asked.rivals.tolist()
         result = []
-        for (subject, candidates), (low, high) in zip(questions, pairwise(asked.pairs_at.tolist()), strict=True):
+        bounds = asked.pairs_at.tolist()
+        for row, (subject, candidates) in enumerate(questions):
+            low, high = bounds[row], bounds[row + 1]
             columns = (totals[low:high], status[low:high], terms[low:high], steps[low:high])
             others = self._others(subject, candidates, without, Scored(*columns), status[low:high]) if more else None
-            result.append(Scored(*columns, others))
+            result.append(Scored(*columns, rivals[row], varies=varies[row], others=others))
         return result
 
     def _others(

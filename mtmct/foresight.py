@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtmct.evidence import NEGLIGIBLE, NOTHING, Judge, Question, Scored
+from mtmct.evidence import NEGLIGIBLE, NOTHING, Judge, Picked, Question, Scored
 from mtmct.identities import Identity
 from mtmct.subjects import Subject
 
-_Found = tuple[Scored, int, int]  # what a candidate came to: its place in some scores, and among how many rivals
+_Found = tuple[Scored, int]  # what a candidate came to: its place in some scores
 
 
 @dataclass(slots=True)
@@ -94,13 +94,15 @@ class Foresight(Judge):
         if not found:
             return NOTHING
         first, rivals = found[0][0], self.rivals(entry.subject)
-        if all(scored is first and place == at for at, (scored, place, _) in enumerate(found)) and len(found) == len(
-            first
+        if len(found) == len(first) and all(
+            scored is first and place == at for at, (scored, place) in enumerate(found)
         ):
             answer = first
+        elif any(scored.varies and scored.rivals != rivals for scored, _ in found):
+            answer = Scored.joined(found)
         else:
-            answer = Scored.joined([(scored, place) for scored, place, _ in found])
-        if any(among != rivals for _, _, among in found) and answer.plain:
+            return Picked(found)
+        if answer.varies and answer.plain and any(scored.rivals != rivals for scored, _ in found):
             # There are more identities by now, or fewer.
             answer = answer.among(rivals, self._settings.area_per_person_m2)
         return answer
@@ -113,7 +115,11 @@ class Foresight(Judge):
         missing, versions, rivals = [], self._versions, self.rivals(subject)
         for one in candidates:
             found = entry.found.get(one.number)
-            if found is None or versions.get(one.number) != one.version or not (found[2] == rivals or found[0].plain):
+            if (
+                found is None
+                or versions.get(one.number) != one.version
+                or not (found[0].plain or found[0].rivals == rivals)
+            ):
                 missing.append(one)
         return missing
 
@@ -138,13 +144,13 @@ class Foresight(Judge):
             self._keep(subject, missing, new)
 
     def _keep(self, subject: Subject, candidates: Sequence[Identity], scored: Scored) -> None:
-        key, rivals = _key(subject), self.rivals(subject)
+        key = _key(subject)
         entry = self._entries.get(key)
         if entry is None or not _holds(entry):
             version = 0 if subject.identity is None else subject.identity.version
             entry = self._entries[key] = _Entry(subject, version, {})
         for place, one in enumerate(candidates):
-            entry.found[one.number] = scored, place, rivals
+            entry.found[one.number] = scored, place
             self._versions[one.number] = one.version
             self._about.setdefault(one.number, set()).add(key)
 
