@@ -22,6 +22,7 @@ from mtmct.evidence import Judge
 from mtmct.expiry import Expiry
 from mtmct.filing import Filing
 from mtmct.foresight import Foresight
+from mtmct.forgetting import Forgetting
 from mtmct.hand_over import shared_moments
 from mtmct.horizon import beyond_horizon
 from mtmct.identities import Identity, IdentityBook, Moment, Why
@@ -78,8 +79,10 @@ class FusionEngine:
         self._outlet = Outlet(self._tracks, self._book, self._topology, self._journal)
         self._positions = Positions(self._tracks, self._window, self._clocks, self._journal, settings)
         self._erased = ErasedTracks(state)
-        self._album = Album(state)
         self._keeping = Keeping(self._tracks, self._book, self._journal)
+        self._forgetting = Forgetting(
+            self._tracks, self._book, self._topology, settings, self._expiry, Album(state), self._keeping, self._journal
+        )
         self._sequence = 0
         self._now_ns = 0
         self._dim = 0
@@ -140,7 +143,12 @@ class FusionEngine:
         self._set_clocks({} if flush else self._clocks.review(self._now_ns))
         seen = set(placed.uids)
         self._filing.file(self._tracks, seen, self._now_ns, self._sequence, self._journal)
-        self._forget(flush)
+        self._forgetting.forget(self._now_ns, flush=flush)
+        silent = self._now_ns - round(self._settings.silence_s * SECOND_NS)
+        self._erased.forget(END_OF_TIME if flush else silent, self._journal)
+        # Nothing can be found again after the end: not even the newest shard is kept.
+        self._filing.expire(END_OF_TIME if flush else self._now_ns, self._journal)
+        self._clocks.forget(self._now_ns)
         # 6. Write down.
         self._write()
         return (*intake.passed, *letters, *self._clocks.said(), *ways, *self._book.said(), *tracks)
@@ -316,7 +324,7 @@ class FusionEngine:
     def _merge(self, placed: Placed, done: Sequence[int], flush: bool) -> None:
         """Join what is one; also at the last moment, as tracks are about to be forgotten."""
         seen = dict.fromkeys([*placed.uids, *done])
-        parting = frozenset(self._parting(flush)).difference(seen)
+        parting = frozenset(self._forgetting.parting(self._now_ns, flush=flush)).difference(seen)
         uids = [*seen, *sorted(parting)]
         live = [track for uid in uids if (track := self._tracks[uid]).identity]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
@@ -352,54 +360,6 @@ class FusionEngine:
         if not done:
             return
         learn(self._travel, done, self._book, self._candidates(), self._judge())
-
-    def _parting(self, flush: bool) -> list[int]:
-        """The tracks that this commit will forget, where positions or times speak: looks alone would join too much."""
-        old = self._now_ns - round(self._settings.memory_s * SECOND_NS)
-        silent = self._now_ns - round(self._settings.silence_s * SECOND_NS)
-        return [
-            track.uid
-            for track in self._tracks.linked_until(END_OF_TIME if flush else old, ended=False)
-            if (flush or track.ended or track.last_ns < silent)
-            and (self._settings.travel or self._topology.calibrated(track.camera))
-        ]
-
-    # --- forgetting --------------------------------------------------------------------------------------------
-
-    def _forget(self, flush: bool) -> None:
-        settings = self._settings
-        silent = self._now_ns - round(settings.silence_s * SECOND_NS)
-        old = self._now_ns - round(settings.memory_s * SECOND_NS)
-        for track in self._tracks.silent_since(silent):
-            self._tracks.end(track)
-            self._keeping.stale_cameras.add(track.camera)
-        for track in self._tracks.linked_until(END_OF_TIME if flush else old, ended=not flush):
-            self._forget_track(track)
-        gone = self._now_ns - settings.max_gap_ns
-        guessed = set(self._book.guesses.values())
-        self._expiry.note(sorted(self._book.changed))
-        unseen = sorted(self._book.identities) if flush else self._expiry.unseen_since(gone)
-        for number in unseen:
-            identity = self._book[number]
-            if number in guessed and not flush:
-                self._expiry.note([number])
-                continue
-            for track in self._book.tracks_of(identity):
-                self._forget_track(track)
-            if flush or settings.searchable_s > 0:
-                self._album.keep(identity, self._journal)
-            self._book.close(identity, self._now_ns)
-        self._album.forget(self._now_ns - round(settings.searchable_s * SECOND_NS) if not flush else 0, self._journal)
-        self._erased.forget(END_OF_TIME if flush else silent, self._journal)
-        # Nothing can be found again after the end: not even the newest shard is kept.
-        self._filing.expire(END_OF_TIME if flush else self._now_ns, self._journal)
-        self._clocks.forget(self._now_ns)
-
-    def _forget_track(self, track: LocalTrack) -> None:
-        self._book.forget(track)
-        self._tracks.forget(track.uid)
-        self._keeping.stale_cameras.add(track.camera)
-        self._journal.drop(stored.track_key(track))
 
     # --- state -------------------------------------------------------------------------------------------------
 

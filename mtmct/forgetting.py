@@ -1,0 +1,92 @@
+"""What a commit forgets: tracks that are too old to be corrected, identities that will not be found again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtmct import state as stored
+from mtmct.album import Album
+from mtmct.expiry import Expiry
+from mtmct.identities import IdentityBook
+from mtmct.keeping import Keeping
+from mtmct.settings import FusionSettings
+from mtmct.topology import Topology
+from mtmct.tracks import LocalTrack, TrackMemory
+from operators.records import SECOND_NS
+
+_FOR_EVER = int(np.iinfo(np.int64).max)
+
+
+class Forgetting:
+    """Lets go of what is too old, by event time.
+
+    Args:
+        tracks, book: who is who.
+        topology: which cameras are calibrated.
+        settings: how long things are kept.
+        expiry: when identities were last seen.
+        album: takes those in that are closed, if they can be searched for.
+        keeping: is told of which cameras tracks have changed.
+        journal: loses the keys of what is forgotten.
+    """
+
+    def __init__(
+        self,
+        tracks: TrackMemory,
+        book: IdentityBook,
+        topology: Topology,
+        settings: FusionSettings,
+        expiry: Expiry,
+        album: Album,
+        keeping: Keeping,
+        journal: stored.Journal,
+    ) -> None:
+        self._tracks, self._book, self._topology, self._settings = tracks, book, topology, settings
+        self._expiry, self._album, self._keeping, self._journal = expiry, album, keeping, journal
+
+    def parting(self, now_ns: int, *, flush: bool) -> list[int]:
+        """The tracks that this commit will forget, where positions or times speak: looks alone would join too much."""
+        old, silent = self._bounds(now_ns)
+        return [
+            track.uid
+            for track in self._tracks.linked_until(_FOR_EVER if flush else old, ended=False)
+            if (flush or track.ended or track.last_ns < silent)
+            and (self._settings.travel or self._topology.calibrated(track.camera))
+        ]
+
+    def forget(self, now_ns: int, *, flush: bool) -> None:
+        """Forget tracks and close identities; `flush`: all of them, as nothing follows."""
+        settings = self._settings
+        old, silent = self._bounds(now_ns)
+        for track in self._tracks.silent_since(silent):
+            self._tracks.end(track)
+            self._keeping.stale_cameras.add(track.camera)
+        for track in self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush):
+            self._forget_track(track)
+        guessed = set(self._book.guesses.values())
+        self._expiry.note(sorted(self._book.changed))
+        unseen = sorted(self._book.identities) if flush else self._expiry.unseen_since(now_ns - settings.max_gap_ns)
+        for number in unseen:
+            identity = self._book[number]
+            if number in guessed and not flush:
+                self._expiry.note([number])
+                continue
+            for track in self._book.tracks_of(identity):
+                self._forget_track(track)
+            if flush or settings.searchable_s > 0:
+                self._album.keep(identity, self._journal)
+            self._book.close(identity, now_ns)
+        self._album.forget(0 if flush else now_ns - round(settings.searchable_s * SECOND_NS), self._journal)
+
+    def _bounds(self, now_ns: int) -> tuple[int, int]:
+        """Event times: who was seen last before the one is forgotten, before the other has ended."""
+        return (
+            now_ns - round(self._settings.memory_s * SECOND_NS),
+            now_ns - round(self._settings.silence_s * SECOND_NS),
+        )
+
+    def _forget_track(self, track: LocalTrack) -> None:
+        self._book.forget(track)
+        self._tracks.forget(track.uid)
+        self._keeping.stale_cameras.add(track.camera)
+        self._journal.drop(stored.track_key(track))
