@@ -109,3 +109,15 @@ class Placed:
 
 def _bounds(counts: Sequence[int]) -> Int64:
     return np.array([0, *accumulate(counts)], np.int64)
+
+
+def one_of_each(uids: Sequence[int]) -> list[list[int]]:
+    """Rows in turns, in which no track comes twice: one turn, unless a commit brings several pieces of a track."""
+    turns: list[list[int]] = []
+    times: dict[int, int] = {}
+    for row, uid in enumerate(uids):
+        turn = times[uid] = times.get(uid, -1) + 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(row)
+    return turns

@@ -11,11 +11,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mtmct.coincidence import PairWindow
-from mtmct.evidence import Judge, Score
+from mtmct.evidence import Judge
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.movement import NEVER
 from mtmct.reach import latest_of_each, recently_left, within_reach
+from mtmct.scores import Score
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
 from mtmct.topology import Float64, Topology

@@ -24,6 +24,7 @@ from mtmct.exemplars import MOST_GAIN, MOST_SAID, REPEATED
 from mtmct.identities import Identity, IdentityBook
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
+from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject, course
 from mtmct.terms import APPEARANCE, CLASS, GROUND, HAND_OVER, RULED_OUT, SCORED, TERMS, TIMED, among_rivals, sum_of
@@ -36,120 +37,7 @@ NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
 _NUMBER_BITS = 40  # of an identity's number beside that of a camera in one key
 
 
-class Score:
-    """What speaks for a pair.
-
-    Args:
-        total: the sum of the terms, nats; minus infinity where a hard rule forbids it.
-        terms: by name, or in the order of `mtmct.terms.TERMS` with NaN where there is none: most are never asked for.
-    """
-
-    __slots__ = ("_terms", "total")
-
-    def __init__(self, total: float, terms: dict[str, float] | Float64) -> None:
-        self.total = total
-        self._terms = terms
-
-    @property
-    def terms(self) -> dict[str, float]:
-        """The terms by name."""
-        if isinstance(self._terms, dict):
-            return self._terms
-        said = zip(TERMS, self._terms.tolist(), strict=True)
-        return {name: term for name, term in said if not math.isnan(term)}
-
-
-FORBIDDEN = Score(NEVER, {})
 Question = tuple[Subject, Sequence[Identity]]  # somebody, and whom it could be
-
-
-class Scored:
-    """What the candidates of one subject come to.
-
-    Attributes:
-        totals: (C,) float64, the scores, nats; minus infinity where a hard rule forbids one.
-        rivals: how many the subject could be.
-        varies: whether any of the scores depends on that.
-    """
-
-    __slots__ = ("_others", "_status", "_steps", "_terms", "rivals", "totals", "varies")
-
-    def __init__(
-        self,
-        totals: Float64,
-        status: Int64,
-        terms: Float64,
-        steps: Float64,
-        rivals: int = 1,
-        *,
-        varies: bool = False,
-        others: dict[int, Score] | None = None,
-    ) -> None:
-        self.totals, self.rivals, self.varies = totals, rivals, varies
-        self._status, self._terms, self._steps = status, terms, steps
-        self._others = others or {}  # by place: scores that have other terms besides, or in their place
-        for place, score in self._others.items():
-            totals[place] = score.total
-
-    def __len__(self) -> int:
-        return len(self.totals)
-
-    def __getitem__(self, place: int) -> Score:
-        """The score of a candidate, with its terms."""
-        if place in self._others:
-            return self._others[place]
-        total = self.totals[place].item()
-        return FORBIDDEN if total == NEVER else Score(total, self._terms[place])
-
-    def said(self, place: int) -> list[float]:
-        """All terms of a candidate, in the order of `mtmct.terms.TERMS`, NaN where there is none."""
-        said: list[float] = self._terms[place].tolist()
-        return said
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing but the terms of `mtmct.scoring` counted."""
-        return not self._others
-
-    def among(self, rivals: int, area: float) -> Scored:
-        """The same if the subject could be one of so many: only where `plain`."""
-        terms = self._terms.copy()
-        bounds = np.array([0, len(terms)], np.int64)
-        among_rivals(self._status, terms, self._steps, bounds, np.array([rivals], np.int64), area)
-        totals = np.round(sum_of(self._status, terms), 6)
-        return Scored(totals, self._status, terms, self._steps, rivals, varies=True)
-
-    @classmethod
-    def joined(cls, parts: Sequence[tuple[Scored, int]]) -> Scored:
-        """One candidate of each of some scores of one subject."""
-        return cls(
-            np.array([scored.totals[place] for scored, place in parts]),
-            np.array([scored._status[place] for scored, place in parts]),
-            np.array([scored._terms[place] for scored, place in parts]),
-            np.array([scored._steps[place] for scored, place in parts]),
-            parts[0][0].rivals,
-            varies=any(scored.varies for scored, _ in parts),
-            others={at: scored._others[place] for at, (scored, place) in enumerate(parts) if place in scored._others},
-        )
-
-
-class Picked(Scored):
-    """The same as `Scored.joined` where nothing depends on the rivals: the terms stay where they are."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: Sequence[tuple[Scored, int]]) -> None:
-        totals = np.array([scored.totals[place] for scored, place in parts])
-        super().__init__(totals, NOTHING._status, NOTHING._terms, NOTHING._steps)
-        self._parts = parts
-
-    def __getitem__(self, place: int) -> Score:
-        """See `Scored`."""
-        scored, at = self._parts[place]
-        return scored[at]
-
-
-NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(TERMS))), np.zeros((0, 6)))
 
 
 class Judge:

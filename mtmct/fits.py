@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.arrivals import Arrivals
 from mtmct.topology import Float64, Topology
@@ -101,3 +102,9 @@ class Fits:
 
 def no_samples() -> Samples:
     return Samples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 3)))
+
+
+def halfway(before: Float64, fitted: Float64, known: NDArray[np.bool_]) -> Float64:
+    """Velocities ((N, 4)) halfway between what they were, where `known`, and what was fitted (NaN: nothing was)."""
+    after = np.where(known[:, None], np.where(np.isfinite(fitted), (fitted + before) / 2, before), fitted)
+    return np.where(np.isfinite(after), after, 0.0)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtmct.evidence import NEGLIGIBLE, NOTHING, Judge, Picked, Question, Scored
+from mtmct.evidence import NEGLIGIBLE, Judge, Question
 from mtmct.identities import Identity
+from mtmct.scores import NOTHING, Picked, Scored
 from mtmct.subjects import Subject
 
 _Found = tuple[Scored, int]  # what a candidate came to: its place in some scores

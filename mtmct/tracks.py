@@ -11,11 +11,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.arrivals import Arrivals, Placed
+from mtmct.arrivals import Arrivals, Placed, one_of_each
 from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, due
-from mtmct.fits import Fits, Samples, no_samples
+from mtmct.fits import Fits, Samples, halfway, no_samples
 from mtmct.leaders import are_others
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
@@ -290,7 +290,7 @@ class TrackMemory:
                 track.ahead_ns = ahead_ns.get(tracklet.camera, 0)
             tracks.append(track)
         uids = [track.uid for track in tracks]
-        for turn in _one_of_each(uids):
+        for turn in one_of_each(uids):
             self._extend([tracks[row] for row in turn], arrivals, fits, np.array(turn, np.int64), settings)
         return Placed(arrivals, uids, fits.ground), fits.samples(np.array(uids, np.int64), settings.slot_ns)
 
@@ -322,7 +322,7 @@ class TrackMemory:
         table, columns = self.columns.table(self.tracks), self.columns
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
         lengths, ends, last_ns = fits.lengths[of], fits.ends[of], fits.last_ns[of]
-        velocities = _halfway(table.velocity[rows], fits.velocities[of], columns.points[rows] > 0)
+        velocities = halfway(table.velocity[rows], fits.velocities[of], columns.points[rows] > 0)
         tracklets = [arrivals.tracklets[place] for place in of.tolist()]
         number = {cls: columns.number_of(cls) for cls in sorted({tracklet.cls for tracklet in tracklets})}
         table.heard_ns[rows] += last_ns - table.last_ns[rows]
@@ -405,24 +405,6 @@ class TrackMemory:
                 self.columns.looked(track.uid)
                 track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
             track.offered += 1
-
-
-def _one_of_each(uids: Sequence[int]) -> list[list[int]]:
-    """Rows in turns, in which no track comes twice: one turn, unless a commit brings several pieces of a track."""
-    turns: list[list[int]] = []
-    times: dict[int, int] = {}
-    for row, uid in enumerate(uids):
-        turn = times[uid] = times.get(uid, -1) + 1
-        if turn == len(turns):
-            turns.append([])
-        turns[turn].append(row)
-    return turns
-
-
-def _halfway(before: Float64, fitted: Float64, known: NDArray[np.bool_]) -> Float64:
-    """Velocities ((N, 4)) halfway between what they were, where `known`, and what was fitted (NaN: nothing was)."""
-    after = np.where(known[:, None], np.where(np.isfinite(fitted), (fitted + before) / 2, before), fitted)
-    return np.where(np.isfinite(after), after, 0.0)
 
 
 def in_order(tracks: Iterable[LocalTrack]) -> list[LocalTrack]:

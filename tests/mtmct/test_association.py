@@ -9,10 +9,11 @@ from fusion_scenes import camera, straight, topology, tracklet
 
 from mtmct.association import assign
 from mtmct.coincidence import PairWindow, compare, position_llr
-from mtmct.evidence import Judge, Scored
+from mtmct.evidence import Judge
 from mtmct.exemplars import Exemplars
 from mtmct.identities import IdentityBook
 from mtmct.movement import NEVER
+from mtmct.scores import Scored
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.subjects import Subject
 from mtmct.tracks import TrackMemory
