@@ -124,7 +124,7 @@ class Served:
         try:
             rewrite(file, edit)
             changed = load(file)
-            if self.shots.running():
+            if self.shots.reached():
                 apply(changed)
         except CrosscamError as error:
             if file.read_text(encoding="utf-8") != before:

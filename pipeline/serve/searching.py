@@ -54,8 +54,7 @@ async def search(of: Served, asked: Asked, count: int) -> list[FoundAnswer]:
     wait = of.searches.take()
     if wait > 0:
         raise HTTPException(429, "too many searches at once: try again shortly", {"Retry-After": str(int(wait) + 1)})
-    found = await run_in_threadpool(_found, of, asked, count)
-    return [_answer(of, one) for one in found]
+    return await run_in_threadpool(lambda: [_answer(of, one) for one in _found(of, asked, count)])
 
 
 def _found(of: Served, asked: Asked, count: int) -> list[Found]:

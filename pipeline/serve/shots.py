@@ -6,6 +6,7 @@ A live camera has no recording: of it there is the newest picture, from its work
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -36,6 +37,8 @@ from pipeline.sources.base import Source
 
 _US_NS = 1_000
 _ASK_AGAIN_S = 5.0
+_TOO_OLD_S = 30.0  # then it is better to wait for an answer, as long as one can be expected
+_ANSWER_S = 5.0
 _SIMULATED = "simulated:"
 
 
@@ -60,6 +63,9 @@ class Shots:
     ) -> None:
         self._clock = clock
         self._asked: tuple[float, bool] | None = None
+        self._asked_since = float("-inf")
+        self._asking = threading.Lock()
+        self._answered = threading.Event()
         self._site = site
         self._place = place
         self._view = view
@@ -68,7 +74,7 @@ class Shots:
         # What it takes to know these, opening a source, is too much for every question.
         self._size = lru_cache(maxsize=None)(self._measured)
         self._lives = lru_cache(maxsize=None)(lambda camera: self._source(camera).live)
-        self._shows = lru_cache(maxsize=None)(self._has_a_picture)
+        self._shows = lru_cache(maxsize=None)(self._has_pictures)
 
     def configure(self, site: Site) -> None:
         """Go by this file of the site from now on."""
@@ -78,15 +84,37 @@ class Shots:
         self._shows.cache_clear()
 
     def running(self) -> bool:
-        """Whether a run of the site can be reached from here. Asked of it every few seconds at most."""
+        """Whether a run of the site can be reached from here, as of a few seconds ago.
+
+        It is asked in the background: a run that is stuck holds up who wants to know for a moment, and once.
+        """
         now = self._clock()
-        if self._asked is None or now - self._asked[0] > _ASK_AGAIN_S:
-            try:
-                ask(self._place, "status")
-                self._asked = (now, True)
-            except CrosscamError:
-                self._asked = (now, False)
-        return self._asked[1]
+        age = float("inf") if self._asked is None else now - self._asked[0]
+        if age > _ASK_AGAIN_S:
+            if self._asking.acquire(blocking=False):
+                self._asked_since = now
+                self._answered.clear()
+                threading.Thread(target=self._ask, name="running", daemon=True).start()
+            if age > _TOO_OLD_S:
+                self._answered.wait(max(self._asked_since + _ANSWER_S - now, 0.0))
+        return self._asked is not None and self._asked[1]
+
+    def reached(self) -> bool:
+        """The same, asked now, however long that takes."""
+        try:
+            ask(self._place, "status")
+            reached = True
+        except CrosscamError:
+            reached = False
+        self._asked = (self._clock(), reached)
+        return reached
+
+    def _ask(self) -> None:
+        try:
+            self.reached()
+        finally:
+            self._answered.set()
+            self._asking.release()
 
     def recorded(self, camera: str) -> bool:
         """Whether its pictures of any time can be had: of what is not a live camera, nor a file of boxes alone."""
@@ -99,7 +127,8 @@ class Shots:
         """Whether there are pictures of it: of a live camera its newest one, while the site is running."""
         return self.recorded(camera) or self.size(camera) is not None
 
-    def _live(self, camera: str) -> bool:
+    def live(self, camera: str) -> bool:
+        """Whether it is a live camera of the site's file."""
         try:
             return self._lives(camera)
         except CrosscamError:
@@ -109,7 +138,7 @@ class Shots:
         """Width and height of its pictures; of a live camera once it has given one."""
         if self.recorded(camera):
             return self._size(camera)
-        return self._live_shots.size(camera) if self._live(camera) and self.running() else None
+        return self._live_shots.size(camera) if self.live(camera) and self.running() else None
 
     def start_us(self, camera: str) -> int | None:
         """Event time of its first picture."""
@@ -126,7 +155,7 @@ class Shots:
         Raises:
             NoPictureError: there is none.
         """
-        if self._live(camera):
+        if self.live(camera):
             return self._live_shots.newest(camera, overlay=overlay).jpeg
         for image, _ in self._drawn(camera, time_us, overlay):
             return jpeg(image)
@@ -181,7 +210,7 @@ class Shots:
         Raises:
             NoPictureError: there are no pictures of the camera.
         """
-        if self._live(camera):
+        if self.live(camera):
             last: Shot | None = None
             while not stop():
                 newest = self._live_shots.newest(camera, overlay=overlay)
@@ -302,14 +331,9 @@ class Shots:
         finally:
             source.close()
 
-    def _has_a_picture(self, camera: str) -> bool:
-        source = self._source(camera)
-        try:
-            source.open(None)
-            item = source.read()
-            return isinstance(item, Frame) and item.image is not None
-        finally:
-            source.close()
+    def _has_pictures(self, camera: str) -> bool:
+        _, configured = self._configured(camera)
+        return configured.source.startswith(_SIMULATED) or self._source(camera).brings == "frames"
 
     def _source(self, camera: str) -> Source:
         site, configured = self._configured(camera)

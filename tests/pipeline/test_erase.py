@@ -169,5 +169,6 @@ def test_an_identity_in_kafka_is_explained_and_erased(kafka_settings: dict[str, 
     assert search(reader.state(), look(1), 1)[0].number == 1
     erased = erase_identity(place, "plaza-000001")
     assert erased.tracks == 2 and erased.left is not None and "plaza.state" in erased.left
+    assert "name the site by its file" in erased.left, "where its thumbnails are is not known"
     assert [found.number for found in search(place.reader().state(), look(1))] == [2]
     assert explain(place.reader(), "plaza-000001").current is None

@@ -11,7 +11,7 @@ from pipeline.config_rules import LineRule, ZoneRule
 from pipeline.serve.context import Served
 from pipeline.serve.drawing import Counted, Drawn
 from pipeline.serve.page.board import Board
-from pipeline.serve.page.frame import chip_html, clock, frame, missing, nothing
+from pipeline.serve.page.frame import chip_html, clock, frame, missing, nothing, sizes_of
 from pipeline.serve.page.overlay import boxes_svg, link_svg
 
 _EVERY_S = 1.0
@@ -21,16 +21,17 @@ def add(served: Served) -> None:
     """Register the page."""
 
     @ui.page("/cameras/{name}")
-    def camera(name: str, time: int | None = None) -> None:
+    async def camera(name: str, time: int | None = None) -> None:
         if name not in served.camera_names():
             missing(served, f"there is no camera {name!r} in this site", "/")
             return
+        (size,) = await sizes_of(served, [name])
         with frame(served, f"Camera {name}", "/"):
             if served.shots.recorded(name):
                 _watch(served, name, time)
-            elif served.shots.has(name):
-                _watch_live(served, name)
-            _draw(served, name, time)
+            elif size is not None:
+                _watch_live(served, name, size)
+            _draw(served, name, time, size)
             _in_view(served, name)
 
 
@@ -74,14 +75,11 @@ def _watch(served: Served, name: str, time: int | None) -> None:
     ui.timer(0.05, show, once=True)
 
 
-def _watch_live(served: Served, name: str) -> None:
+def _watch_live(served: Served, name: str, size: tuple[int, int]) -> None:
     """What it sees now, drawn on by the service; and on top, where people were a moment ago, what leads to them."""
-    size = served.shots.size(name)
     with ui.element("section").classes("cc-card w-full").style("max-width: 900px; position: relative"):
         address = f"/v1/cameras/{quote(name)}/stream.mjpg"
         ui.html(f'<img src="{address}" alt="{name}, live" class="cc-fill">', sanitize=False)
-        if size is None:
-            return
         links = ui.html("", sanitize=False).style("position: absolute; inset: 0")
 
     def show() -> None:
@@ -95,9 +93,9 @@ def _watch_live(served: Served, name: str) -> None:
     ui.timer(_EVERY_S, show)
 
 
-def _draw(served: Served, name: str, time: int | None) -> None:
+def _draw(served: Served, name: str, time: int | None, known_size: tuple[int, int] | None) -> None:
     ui.html("<h2 class='text-h6 q-my-none'>Lines and zones</h2>", sanitize=False)
-    size = served.shots.size(name)
+    size = known_size
     if size is None:
         boxes = [one.box for one in served.view.in_view(name)]
         size = (
@@ -109,7 +107,7 @@ def _draw(served: Served, name: str, time: int | None) -> None:
     drawn = Drawn(**{kind: _short(shapes) for kind, shapes in fields.items()})
     writable = served.site is not None and served.site.file is not None
     at = f"?time={time}&overlay=false" if time is not None else "?overlay=false"
-    picture = f"/v1/cameras/{quote(name)}/snapshot.jpg{at}" if served.shots.has(name) else ""
+    picture = f"/v1/cameras/{quote(name)}/snapshot.jpg{at}" if known_size is not None else ""
 
     async def count(drawn: Drawn) -> Counted:
         return await asyncio.to_thread(served.preview, name, drawn)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -20,6 +21,7 @@ PLACES = (
     ("/health", "Health", "monitor_heart"),
     ("/new", "New analysis", "add_circle"),
 )
+_SOON_S = 2.0
 # The least contrast that WCAG asks of text, 4.5, is kept by all of these on white.
 _STYLE = """
 :root { --nicegui-default-padding: 1rem; --nicegui-default-gap: 0.75rem; }
@@ -122,6 +124,17 @@ def span(start: int | None, end: int | None) -> str:
 def nothing(text: str) -> None:
     """Say that there is nothing to show, and why."""
     ui.label(text).classes("cc-muted")
+
+
+async def sizes_of(served: Served, cameras: Sequence[str]) -> list[tuple[int, int] | None]:
+    """Width and height of their pictures; None of one that has none, or does not answer soon.
+
+    Live cameras are asked, side by side and in threads: one that is stuck holds up neither the others nor the page.
+    """
+    asked = [asyncio.create_task(asyncio.to_thread(served.shots.size, camera)) for camera in cameras]
+    if asked:
+        await asyncio.wait(asked, timeout=_SOON_S)
+    return [one.result() if one.done() and one.exception() is None else None for one in asked]
 
 
 def missing(served: Served, text: str, here: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from nicegui import ui
 
 from pipeline.serve.context import Served
@@ -41,17 +43,18 @@ def add(served: Served) -> None:
             table = ui.table(columns=columns, rows=[], row_key="camera").classes("w-full")
             table.props(':grid="window.innerWidth < 600"')
 
-            def show() -> None:
+            async def show() -> None:
+                # Asked in a thread: a run that is stuck must not hold up everybody else here.
+                frames = await asyncio.to_thread(served.workings.frames)
                 running = "A run of this site can be reached." if served.running() else "No run is writing this ledger."
                 summary.text = f"{running} {served.view.version} records read."
                 problem.text = sentence(served.feed.error or "")
-                states, frames = served.view.cameras(), served.workings.frames()
+                states = served.view.cameras()
                 table.rows = [
                     _row(served, name, states.get(name, CameraState()), frames.get(name))
                     for name in served.camera_names()
                 ]
 
-            show()
             ui.timer(2.0, show)
 
 

@@ -139,6 +139,11 @@ def _one(served: Served, one: Summary) -> None:
         with ui.element("div").classes("cc-grid cc-wide"):
             for visit in visits:
                 _visit(served, one.identity, visit)
+        if _unpictured(served, visits):
+            nothing(
+                "Of live cameras no pictures of people are kept: `thumbnails: {}` in the site's file keeps a small one "
+                "of each from its next start on."
+            )
     said = served.view.said(one.identity)
     if said:
         ui.html("<h2 class='text-h6 q-my-none'>What was said of it</h2>", sanitize=False)
@@ -147,6 +152,12 @@ def _one(served: Served, one: Summary) -> None:
             for value in said
         )
         ui.html(f"<ol class='q-my-none'>{items}</ol>", sanitize=False)
+
+
+def _unpictured(served: Served, visits: list[Visit]) -> bool:
+    """Whether there are visits to live cameras, and the site is not told to keep pictures of them."""
+    chosen = served.site is not None and served.site.thumbnails is None
+    return chosen and any(served.shots.live(visit.camera) and not served.thumbnails.has(visit) for visit in visits)
 
 
 def _visit(served: Served, name: str, visit: Visit) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from pipeline.serve.context import Served
-from pipeline.serve.page.frame import clock, escaped, frame, nothing
+from pipeline.serve.page.frame import clock, escaped, frame, nothing, sizes_of
 from pipeline.serve.page.overlay import boxes_svg
 
 _EVERY_S = 1.0
@@ -26,18 +26,19 @@ def add(served: Served) -> None:
     """Register the page."""
 
     @ui.page("/")
-    def wall() -> None:
+    async def wall() -> None:
         with frame(served, "Cameras", "/"):
             names = served.camera_names()
             if not names:
                 nothing("No camera has said anything yet.")
+            sizes = await sizes_of(served, names)
             with ui.element("div").classes("cc-grid cc-wide"):
-                for name in names:
-                    _tile(served, name)
+                for name, size in zip(names, sizes, strict=True):
+                    pictured = size is not None or served.shots.recorded(name)
+                    _tile(served, name, size or _extent(served, name), pictured=pictured)
 
 
-def _tile(served: Served, name: str) -> None:
-    size = served.shots.size(name) or _extent(served, name)
+def _tile(served: Served, name: str, size: tuple[int, int], *, pictured: bool) -> None:
     running = served.running()
     # Of what was seen live, and of a run that is over, the picture has everything drawn on it.
     drawn = not running or not served.shots.recorded(name)
@@ -56,7 +57,6 @@ def _tile(served: Served, name: str) -> None:
         last = 0 if camera is None else camera.last
         there = f"{len(people)} in view, {clock(last)}" if running else f"ended at {clock(last)}"
         state.text = there if last else "nothing yet"
-        pictured = bool(last) and served.shots.has(name)
         if pictured:
             at = max(one.time for one in people) if people and not drawn else last
             overlay = "true" if drawn or not people else "false"
