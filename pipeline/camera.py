@@ -348,7 +348,9 @@ class CameraChain:
             failed=failed,
         )
         if self._thumbnails is not None:
-            self._thumbnails.close(self._sequence)
+            # The end of time is none to measure an age by.
+            now_ns = watermark_ns if watermark_ns < END_OF_TIME else self._interval * self._interval_ns
+            self._thumbnails.close(self._sequence, now_ns)
         self._sequence += 1
         self._events, self._deadletters = [], []
         return batch

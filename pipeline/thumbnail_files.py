@@ -157,7 +157,7 @@ class CameraThumbnails:
                     self._drop(track)
         except OSError as error:
             raise self._trouble(error) from None
-        self._expire(time_ns // _US_NS)
+        self.expire(time_ns)
 
     def end(self, tracks: Iterable[int]) -> None:
         """These do not come again: no mark has to stand for them any more."""
@@ -199,8 +199,9 @@ class CameraThumbnails:
             if found[0].path != but:
                 found[0].path.unlink(missing_ok=True)
 
-    def _expire(self, now: int) -> None:
-        kept = self._load()
+    def expire(self, now_ns: int) -> None:
+        """Remove what is too old at that event time, and the oldest of what is too much."""
+        now, kept = now_ns // _US_NS, self._load()
         while kept:
             track, (one, _) = next(iter(kept.items()))  # the oldest, or nearly so: a better one of a track is put last
             too_many = self._bytes > self._most and len(kept) > 1

@@ -26,6 +26,7 @@ _EVERY_NS = 400_000_000  # between two looks at everybody in view
 _AGAIN_NS = 2_000_000_000  # after which somebody who looks no larger is cut out once more: he may be sharper now
 _BETTER = 1.1  # times as good as the one that is there
 _SHARP = 100.0  # variance of the Laplacian, grey levels squared, at which a cut-out is half as sharp as can be
+_TIDY_NS = 60_000_000_000  # between two looks at what is too old
 _QUALITY = 82
 _WAITING = 500  # cut-outs on their way to the disk; what comes beyond is left out
 
@@ -56,7 +57,9 @@ class Thumbnails:
         self._best: dict[int, float] = {}
         self._tried: dict[int, tuple[float, int]] = {}  # how good but for sharpness, and when to try that again
         self._better: dict[int, CutOut] = {}  # than what was closed
-        self._closed: dict[int, tuple[tuple[CutOut, ...], tuple[int, ...]]] = {}  # by batch: cut-outs, ended tracks
+        # By batch: cut-outs, ended tracks, and event time where it is time to remove what is old.
+        self._closed: dict[int, tuple[tuple[CutOut, ...], tuple[int, ...], int | None]] = {}
+        self._tidied_ns: int | None = None
         self._ended: list[int] = []
         self._look_at_ns: int | None = None
         self._thread = ThreadPoolExecutor(1, "thumbnails")
@@ -104,19 +107,25 @@ class Thumbnails:
             self._best.pop(track, None)
             self._tried.pop(track, None)
 
-    def close(self, sequence: int) -> None:
-        """What there is by now belongs to the batch of that number."""
-        if self._better or self._ended:
-            self._closed[sequence] = tuple(self._better.values()), tuple(self._ended)
+    def close(self, sequence: int, now_ns: int) -> None:
+        """What there is by now belongs to the batch of that number.
+
+        Args:
+            now_ns: event time that the camera has come to: what is too old then goes, also where nobody comes any more.
+        """
+        tidy_ns = now_ns if self._tidied_ns is None or now_ns - self._tidied_ns > _TIDY_NS else None
+        if self._better or self._ended or tidy_ns is not None:
+            self._closed[sequence] = tuple(self._better.values()), tuple(self._ended), tidy_ns
             self._better, self._ended = {}, []
+            self._tidied_ns = tidy_ns or self._tidied_ns
 
     def committed(self, sequence: int) -> None:
         """Batches up to that number stand: have written what belongs to them."""
         for number in [number for number in self._closed if number <= sequence]:
-            cuts, ended = self._closed.pop(number)
+            closed = self._closed.pop(number)
             self._writing = {job for job in self._writing if not job.done()}
             if len(self._writing) < _WAITING:
-                self._writing.add(self._thread.submit(self._write, cuts, ended))
+                self._writing.add(self._thread.submit(self._write, *closed))
 
     def flush(self, seconds: float) -> None:
         """Wait until all is written, or no longer than that. Nothing is taken any more."""
@@ -141,7 +150,7 @@ class Thumbnails:
             self._best[track] = merit
             self._better[track] = CutOut(track, frame.time_ns, merit, small)
 
-    def _write(self, cuts: Iterable[CutOut], ended: Sequence[int]) -> None:
+    def _write(self, cuts: Iterable[CutOut], ended: Sequence[int], tidy_ns: int | None) -> None:
         try:
             for cut in cuts:
                 data = cv2.imencode(".jpg", cut.picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
@@ -150,6 +159,8 @@ class Thumbnails:
         except ThumbnailError as error:
             self._say(error)
         self._files.end(ended)
+        if tidy_ns is not None:
+            self._files.expire(tidy_ns)
 
     def _say(self, error: ThumbnailError) -> None:
         """Once, until it goes well again: pictures are not worth a log full of it."""

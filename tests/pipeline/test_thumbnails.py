@@ -66,7 +66,7 @@ def begun(tmp_path: Path) -> Thumbnails:
 
 
 def written(one: Thumbnails, sequence: int = 0) -> None:
-    one.close(sequence)
+    one.close(sequence, 10 * SECOND)
     one.committed(sequence)
     one.flush(10)
 
@@ -107,9 +107,9 @@ def test_nothing_is_written_before_the_commit_that_tells_of_the_track_stands(tmp
     one = Thumbnails(files_of(tmp_path))
     one.begin()
     look(one, 0, FAR)
-    one.close(7)
+    one.close(7, SECOND)
     look(one, 10, NEAR)
-    one.close(8)
+    one.close(8, 2 * SECOND)
     one.committed(6)
     one.committed(7)
     one.flush(10)
@@ -220,6 +220,20 @@ def test_the_oldest_go_by_age_and_where_all_are_too_much(tmp_path: Path) -> None
     for track in range(1, 6):
         many.write(track, track * SECOND, 500, b"12345")
     assert list(kept(tmp_path / "many")) == [4, 5]
+
+
+def test_what_is_too_old_goes_also_where_nobody_comes_any_more(tmp_path: Path) -> None:
+    one = Thumbnails(files_of(tmp_path, keep_ns=60 * SECOND))
+    alone = chain(one)
+    feed(alone, range(15))
+    alone.advance_to(59 * SECOND)
+    one.committed(0)
+    alone.advance_to(200 * SECOND)
+    one.committed(1)
+    alone.advance_to(300 * SECOND)
+    one.committed(2)
+    one.flush(10)
+    assert not [*tmp_path.rglob("*.jpg")]
 
 
 def test_everyone_in_it_can_be_made_unrecognisable(tmp_path: Path) -> None:
