@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from fusion_scenes import camera, play, records, script, straight, topology
 
+from mtmct import state as stored
 from mtmct.corrections import IdentityResolver
 from mtmct.fusion import FusionEngine
+from operators.records import SECOND_NS
 
 ORIGINS = {"a": (0.0, 0.0), "b": (0.0, 0.0), "c": (0.0, 0.0)}
 NORTH, SOUTH = straight(4, 2, 0.5), straight(4, 7, 0.5)
@@ -86,3 +88,24 @@ def test_an_engine_restored_in_the_middle_of_a_swap_cuts_alike(commits):
         again = FusionEngine("plaza", topology(*(camera(name) for name in "abc")))
         again.restore(engine.snapshot())
         assert [again.advance(batches, watermark) for watermark, batches in steps[at:]] == commits[at:]
+
+
+def test_who_is_erased_after_a_cut_leaves_no_positions_and_no_cut():
+    engine = FusionEngine("plaza", topology(*(camera(name) for name in "abc")))
+    steps = script(swapping(), ORIGINS, 21)
+    at = SWAP + 6
+    commits = play(engine, steps[:at])
+    assert any(value["event"] == "split" for value in records(commits, "identities"))
+    before = engine.snapshot()
+    assert any(key.startswith(stored.CUTS) for key in before), "the cut is younger than the window"
+    engine.erase(2, at * SECOND_NS)
+    after = engine.snapshot()
+    assert not any(key.startswith(stored.CUTS) for key in after)
+    left = {stored.unpack_track(key, data).uid for key, data in after.items() if key.startswith(stored.TRACK)}
+    pairs = stored.unpack_pairs([(key, data) for key, data in after.items() if key.startswith(stored.PAIRS)])
+    assert len(pairs) > 3
+    assert {uid for commit in pairs for uid in commit.rows.pairs.ravel().tolist()} <= left
+    again = FusionEngine("plaza", topology(*(camera(name) for name in "abc")))
+    again.restore(after)
+    for watermark, batches in steps[at:]:
+        assert engine.advance(batches, watermark) == again.advance(batches, watermark)
