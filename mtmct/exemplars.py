@@ -69,7 +69,7 @@ class Exemplars:
     @property
     def heaviest(self) -> Float32:
         """(D,) float32, the look seen most and best."""
-        best: Float32 = self.vectors[int(np.argmax(self.weights))]
+        best: Float32 = self.vectors[self.weights.argmax() if len(self.weights) > 1 else 0]
         return best
 
     def absorb(self, vectors: Float32, weights: Float32, limit: int) -> None:

@@ -194,14 +194,12 @@ class FusionEngine:
         live = [self._tracks[uid] for uid in dict.fromkeys(placed.uids)]
         reviewer = Reviewer(self._tracks, self._book, self._window, self._settings)
         touched = sorted({track.identity for track in live if track.identity})
-        found = {
-            item.track.uid: item
-            for item in reviewer.defectors((track for track in live if track.identity), self._judge())
-        }
+        now = self._judge()
+        found = {item.track.uid: item for item in reviewer.defectors((track for track in live if track.identity), now)}
         seen_whole = [self._tracks[uid] for uid in dict.fromkeys([*(track.uid for track in live), *done])]
         found |= {
             item.track.uid: item
-            for item in reviewer.strangers((track for track in seen_whole if track.identity), self._judge())
+            for item in reviewer.strangers((track for track in seen_whole if track.identity), now)
             if item.track.uid not in found
         }
         found |= {item.track.uid: item for item in reviewer.misfits(touched)}
