@@ -238,7 +238,7 @@ class FusionEngine:
             offered = dict(zip([track.uid for track in group], candidates.all_of(group), strict=True))
             verdicts = assign(group, offered, judge, without)
             # Those who go first: whether there is room to stay is known only then.
-            for track in sorted(group, key=lambda track: not self._accepted(verdicts[track.uid])):
+            for track in sorted(group, key=lambda track: not self._accepted(track, verdicts[track.uid])):
                 verdict = verdicts[track.uid]
                 if track.uid in severed:
                     links[track.uid] = self._rejoin(track, verdict, severed[track.uid], candidates)
@@ -255,13 +255,24 @@ class FusionEngine:
         self._keeping.stale_cameras.add(track.camera)
         return part
 
-    def _accepted(self, verdict: Verdict) -> bool:
-        return verdict.identity is not None and verdict.odds >= self._settings.link_odds
+    def _accepted(self, track: LocalTrack, verdict: Verdict) -> bool:
+        """Whether what speaks for an identity suffices.
+
+        More is asked of looks alone where cameras are calibrated. A whole visit follows its first track, and who looks
+        a little like somebody may be the best there is only because the right one is still in view, by a tracker's
+        mistake. As an identity of its own the track is compared again, hand-overs and all.
+        """
+        if verdict.identity is None:
+            return False
+        terms = verdict.score.terms
+        nearby = "ground" in terms or "travel" in terms or terms.get("motion", -1.0) > 0
+        first = not nearby and self._topology.calibrated(track.camera)
+        return verdict.odds >= (self._settings.first_link_odds if first else self._settings.link_odds)
 
     def _rejoin(self, part: LocalTrack, verdict: Verdict, misfit: Misfit, candidates: Candidates) -> Link:
         """Whose the part of a track is that was cut off: another's, somebody new's, or after all the same one's."""
         source = self._book[misfit.track.identity]
-        accepted = self._accepted(verdict)
+        accepted = self._accepted(part, verdict)
         terms = verdict.score.terms if accepted else {misfit.term: misfit.contradiction}
         why = Why(verdict.score.total if accepted else misfit.contradiction, terms, verdict.runner_up)
         stays = verdict.identity == source.number if accepted else not misfit.contradiction
@@ -282,7 +293,7 @@ class FusionEngine:
     def _link(
         self, track: LocalTrack, verdict: Verdict, flush: bool, links: dict[int, Link], candidates: Candidates
     ) -> None:
-        if self._accepted(verdict) and verdict.identity is not None:
+        if self._accepted(track, verdict) and verdict.identity is not None:
             identity = self._book[verdict.identity]
             previous = self._book.latest(identity)
             self._book.join(track, identity, self._now_ns)
@@ -304,7 +315,7 @@ class FusionEngine:
         """Move a linked track to where it belongs; a mere defector without a better place stays."""
         source = self._book[track.identity]
         alone = source.uids == [track.uid] and not source.past
-        if self._accepted(verdict) and verdict.identity is not None:
+        if self._accepted(track, verdict) and verdict.identity is not None:
             target = self._book[verdict.identity]
             if target is source:
                 return

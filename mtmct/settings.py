@@ -112,6 +112,7 @@ class FusionSettings:
             one and the beginning of a track of the other, may show one, whose tracker went over to somebody else.
         hand_over: what each such moment says. hand_over_a_second: and each second of it.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
+        first_link_odds: the same where cameras are calibrated and yet only looks speak for it, as for who comes back.
         merge_odds: two identities are merged at this score.
         second_look_s: how long after it was created an identity is compared again with those that look alike.
         second_look_odds: it is then merged if the best of them beats all others, and the newcomer, by this much.
@@ -169,6 +170,7 @@ class FusionSettings:
     hand_over: float = -2.0
     hand_over_a_second: float = -1.0
     link_odds: float = 0.7
+    first_link_odds: float = 3.0
     merge_odds: float = 3.0
     second_look_s: float = 300.0
     second_look_odds: float = 0.0

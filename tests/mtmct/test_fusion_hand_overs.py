@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -42,8 +43,8 @@ def lost_to_another(goes_on: bool, until: int = 36) -> list[tuple[int, list]]:
     return script(walks, ORIGINS, until)
 
 
-def engine() -> FusionEngine:
-    return FusionEngine("plaza", topology(camera("north", calibrated=False)), SETTINGS)
+def engine(settings: FusionSettings = SETTINGS, *, calibrated: bool = False) -> FusionEngine:
+    return FusionEngine("plaza", topology(camera("north", calibrated=calibrated)), settings)
 
 
 def owners(commits: list) -> IdentityResolver:
@@ -95,6 +96,21 @@ def test_the_site_counts_one_visitor():
         told += flow.advance(None if watermark == END_OF_TIME else watermark // 1000)[0]
     journeys = {one.value["identity"]: one.value for one in told if one.value["type"] == "journey"}
     assert sum(bool(journey["stays"]) for journey in journeys.values()) == 1
+
+
+def test_who_is_found_again_is_not_taken_for_another_who_looks_a_little_like_him():
+    """A track shares no moment with its own identity: whoever else is like him is a poor second, and yet the best."""
+    a_little = 0.57 * ONE + np.sqrt(np.float32(1 - 0.57**2)) * np.eye(16, dtype=np.float32)[2]
+    walks = {
+        ("north", 1): walk(0, 12.4, lambda second: ONE if second < 12 else OTHER),
+        ("north", 2): walk(11.9, 24, ONE, y=4.5),
+        ("north", 3): {"path": straight(15, 8), "start": 0, "end": 8, "look": a_little},
+    }
+    steps = script(walks, ORIGINS, 36)
+    for odds, taken_for in ((SETTINGS.link_odds, 3), (SETTINGS.first_link_odds, 1)):
+        commits = play(engine(replace(SETTINGS, first_link_odds=odds), calibrated=True), steps)
+        whose = owners(commits)
+        assert whose.identity_of("north", 2) == whose.identity_of("north", taken_for, 3 * US)
 
 
 def test_two_who_look_alike_and_stand_side_by_side_stay_two():

@@ -56,12 +56,14 @@ def test_a_track_goes_to_whom_it_looks_like_once_more_of_it_is_seen():
             "look": lambda second: (ONE + 0.8 * OTHER) / np.linalg.norm(ONE + 0.8 * OTHER) if second == 27 else OTHER,
         },
     }
-    engine = FusionEngine("plaza", topology(camera("north")), SETTINGS)
-    commits = play(engine, script(walks, ORIGINS, 45))
+    hasty = replace(SETTINGS, first_link_odds=SETTINGS.link_odds)
+    commits = play(FusionEngine("plaza", topology(camera("north")), hasty), script(walks, ORIGINS, 45))
     first = {(v["camera"], v["track"]): v["number"] for v in reversed(records(commits, "tracks"))}
     moved = [v for v in records(commits, "identities") if v["event"] in ("split", "merged")]
     assert first["north", 3] == first["north", 1], "taken for the one who vanished there"
     assert moved[-1]["tracks"] == [["north", 3]] and moved[-1]["into"].endswith(f"{first['north', 2]:06d}")
+    waited = play(FusionEngine("plaza", topology(camera("north")), SETTINGS), script(walks, ORIGINS, 45))
+    assert next(v["number"] for v in records(waited, "tracks") if v["track"] == 3) == first["north", 2]
 
 
 def test_before_a_track_is_forgotten_it_is_compared_once_more_with_those_it_looks_like():
