@@ -178,6 +178,8 @@ class Judge:
         if questions:
             for row, scored in zip(questions, self.scored(list(questions.values()), without), strict=True):
                 mutual[row] = scored.totals.tolist()
+        for row, scores in mutual.items():
+            mutual[row] = self._despite_one_camera(asked[row][0], serious[row], scores, without)
         found = []
         for row, (_, rivals) in enumerate(asked):
             total = sum(math.exp(score) for score in rivals.values())
@@ -185,6 +187,34 @@ class Judge:
                 one = 1 / (1 + math.exp(-max(min(score, 30.0), -30.0))) if score != NEVER else 0.0
                 total -= one * math.exp(rivals[number])
             found.append(max(total, 0.0) if serious[row] else total)
+        return found
+
+    def _despite_one_camera(
+        self, best: int, others: Sequence[int], scores: Sequence[float], without: frozenset[int]
+    ) -> Sequence[float]:
+        """The scores of an identity being each of others; of those that one camera showed beside it, by looks alone.
+
+        If they look like one they are, and one of them has taken in a track of somebody else. Neither is a reason to
+        take whoever looks like both for somebody new. Where cameras are calibrated it is positions that keep two
+        apart, and positions are right.
+        """
+        identity = self._book[best]
+        tracks = [track for track in self._book.tracks_of(identity) if track.uid not in without]
+        cameras = {track.camera for track in tracks} | {member.camera for member in identity.past}
+        cls = self._book.cls(identity)
+        apart = [
+            place
+            for place, score in enumerate(scores)
+            if score == NEVER and self._book.cls(self._book[others[place]]) == cls
+        ]
+        if not apart or any(self._topology.calibrated(camera) for camera in cameras):
+            return scores
+        beside = [self._book[others[place]] for place in apart]
+        looks = self.resemblances([(Subject(cls, tracks, identity), beside)], without)
+        prior = self._settings.returns - math.log(max(len(self._book), 1))
+        found = list(scores)
+        for place, said in zip(apart, looks.tolist(), strict=True):
+            found[place] = prior + said if math.isfinite(said) else NEVER
         return found
 
     def _remembered(self, identity: Identity, others: Sequence[Identity], without: frozenset[int]) -> list[float]:

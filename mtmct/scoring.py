@@ -24,6 +24,7 @@ from operators.records import SECOND_NS, Int64
 
 _compiled = numba.njit(cache=True, nogil=True)
 _NEVER = -math.inf
+_UNMEASURED_NS = 1_000_000_000  # so long a track may go on with nobody measured
 _NONE = math.nan
 PAIR_LIMIT = 12.0  # the most that one pair of tracks may say for an identity, nats
 
@@ -257,8 +258,9 @@ def _spoken(
                 continue
             if math.isfinite(tracks.last[row, X]) and math.isfinite(tracks.last[other, X]):
                 since = max(tracks.start_ns[row], tracks.start_ns[other], beliefs.now_ns - beliefs.window_ns)
-                # Both were on the ground at once, and yet never near enough to be compared.
-                if min(tracks.last_ns[row], tracks.last_ns[other]) - since > 2 * beliefs.slot_ns:
+                # Both were on the ground at once for longer than a track goes unmeasured, and yet never near enough to
+                # be compared.
+                if min(tracks.last_ns[row], tracks.last_ns[other]) - since > _UNMEASURED_NS:
                     return RULED_OUT
     if compared:
         terms[GROUND] = ground
