@@ -154,9 +154,10 @@ def read(commits: list[Commit], spent: float = 0.0) -> Outcome:
     for camera, entries in rows.items():
         frames = np.array([entry[0] for entry in entries])
         xyxy = np.array([entry[3] for entry in entries])
-        final = np.array([resolver.identity_of(camera, entry[1], entry[4]) for entry in entries])
-        numbers |= set(final.tolist())
-        corrected[camera] = as_boxes(frames, final, xyxy)
+        final = [resolver.identity_of(camera, entry[1], entry[4]) for entry in entries]
+        kept = [row for row, number in enumerate(final) if number is not None]  # the others are nobody's any more
+        numbers |= {final[row] for row in kept}
+        corrected[camera] = as_boxes(frames[kept], np.array([final[row] for row in kept], np.int64), xyxy[kept])
         published[camera] = as_boxes(frames, np.array([entry[2] for entry in entries]), xyxy)
     return Outcome(corrected, published, events, len(numbers), spent, commits)
 
