@@ -310,7 +310,7 @@ class Judge:
     def _allowance(self) -> exclusion.Allowance:
         settings, longest = self._settings, self._book.columns.longest_ns
         return exclusion.Allowance(
-            round(settings.hand_over_s * SECOND_NS), settings.hand_over, settings.hand_over_a_second, longest
+            round(settings.hand_over_s * SECOND_NS), settings.hand_over_odds, settings.hand_over_odds_a_second, longest
         )
 
     def _belief(self) -> Belief:

@@ -267,7 +267,8 @@ class FusionEngine:
         terms = verdict.score.terms
         nearby = "ground" in terms or "travel" in terms or terms.get("motion", -1.0) > 0
         first = not nearby and self._topology.calibrated(track.camera)
-        return verdict.odds >= (self._settings.first_link_odds if first else self._settings.link_odds)
+        usual = self._settings.link_odds
+        return verdict.odds >= (max(self._settings.first_link_odds, usual) if first else usual)
 
     def _rejoin(self, part: LocalTrack, verdict: Verdict, misfit: Misfit, candidates: Candidates) -> Link:
         """Whose the part of a track is that was cut off: another's, somebody new's, or after all the same one's."""

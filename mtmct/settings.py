@@ -110,7 +110,7 @@ class FusionSettings:
             whether their views overlap.
         hand_over_s: a camera that shows two identities at once for no longer than this, at the end of a track of the
             one and the beginning of a track of the other, may show one, whose tracker went over to somebody else.
-        hand_over: what each such moment says. hand_over_a_second: and each second of it.
+        hand_over_odds: what each such moment says. hand_over_odds_a_second: and each second of it.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         first_link_odds: the same where cameras are calibrated and yet only looks speak for it, as for who comes back.
         merge_odds: two identities are merged at this score.
@@ -166,9 +166,9 @@ class FusionSettings:
     inside: float = 1.5
     border: float = 0.04
     unseen_overlap: float = -1.0
-    hand_over_s: float = 3.0
-    hand_over: float = -2.0
-    hand_over_a_second: float = -1.0
+    hand_over_s: float = 6.0
+    hand_over_odds: float = -2.0
+    hand_over_odds_a_second: float = -0.5
     link_odds: float = 0.7
     first_link_odds: float = 3.0
     merge_odds: float = 3.0

@@ -67,6 +67,10 @@ class Fusion(Model):
             what is learned corrects them.
         only_paths: whoever leaves a view comes next where one of `paths` leads, and nowhere else.
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
+        first_link_odds: the same where there are homographies and yet only looks speak for it: for who comes back.
+        hand_over: a camera that shows two identities at once for no longer may show one, whose tracker went over to
+            somebody else for a moment; that moment is taken back.
+        hand_over_odds: what each such moment says.
         merge_odds: two identities that share positions are merged at this score.
         second_look_odds: two that look alike are merged if that beats all else by this much.
         split_odds: a track leaves an identity when its positions contradict it by this much.
@@ -95,6 +99,9 @@ class Fusion(Model):
     paths: tuple[Way, ...] = ()
     only_paths: bool = False
     link_odds: Odds = None
+    first_link_odds: Odds = None
+    hand_over: Annotated[Seconds, Field(ge=0)] | None = None
+    hand_over_odds: Odds = None
     merge_odds: Odds = None
     second_look_odds: Odds = None
     split_odds: Annotated[float, Field(gt=0, le=100)] | None = None

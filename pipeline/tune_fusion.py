@@ -33,6 +33,9 @@ from pipeline.replay import Step, fuse, record, steps
 RANGES: Mapping[str, tuple[float, float]] = {
     "max_wait": (0.0, 6.0),
     "link_odds": (-1.0, 4.0),
+    "first_link_odds": (0.0, 6.0),
+    "hand_over": (0.0, 10.0),
+    "hand_over_odds": (-4.0, 0.0),
     "merge_odds": (0.0, 8.0),
     "second_look_odds": (-1.0, 5.0),
     "split_odds": (2.0, 12.0),

@@ -177,7 +177,7 @@ def plainly(one: tuple[float, float], other: tuple[float, float], grain: float) 
     shorter = min(first[1] - first[0], second[1] - second[0])
     if second[0] - grain <= first[0] or common > 3 or common > shorter / 2:
         return -np.inf
-    return SETTINGS.hand_over + SETTINGS.hand_over_a_second * common
+    return SETTINGS.hand_over_odds + SETTINGS.hand_over_odds_a_second * common
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -196,7 +196,7 @@ def test_moments_say_for_all_pairs_at_once_what_they_say_one_by_one(seed):
     everybody = Asked(
         np.zeros(9, np.int64), none, slots, zeros, zeros, bounds, np.tile(slots, 8), np.zeros(64, np.int64), none
     )
-    allowed = exclusion.Allowance(3 * SECOND_NS, SETTINGS.hand_over, SETTINGS.hand_over_a_second, SECOND_NS)
+    allowed = exclusion.Allowance(3 * SECOND_NS, SETTINGS.hand_over_odds, SETTINGS.hand_over_odds_a_second, SECOND_NS)
     found = exclusion.shared(book.track_table(), people.table(), np.zeros((1, 1)), allowed, everybody).reshape(8, 8)
     some = 0
     for one, other in product(range(1, 9), repeat=2):
