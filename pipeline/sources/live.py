@@ -35,6 +35,8 @@ _SLICE_S = 0.2
 _LONGEST_BLIND_S = 30.0
 # What servers buffer at most: a keyframe interval.
 _LONGEST_BURST_NS = 30 * SECOND_NS
+# Pictures without a container bring no timestamps; FFmpeg makes up 25 a second, whatever the camera's rate is.
+_BARE = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
 
 _Arrived = tuple[av.VideoFrame, int]  # with its arrival time
 
@@ -85,7 +87,8 @@ class LiveVideo(Source):
     """A stream or a device. It connects with the first `read`, and again whenever it is lost.
 
     Waiting times double from one second to thirty, with jitter; a picture that can be used starts them anew. Event time
-    is the wall clock at the first picture and from then on the spacing of the stream's own timestamps (`LiveTimeline`).
+    is the wall clock at the first picture and from then on the spacing of the stream's own timestamps (`LiveTimeline`);
+    of streams without any, Motion JPEG over HTTP among them, when each picture came.
 
     Dropped, counted: `fps_cap`; `damaged` (cannot be decoded, or in part only); `late` (skipped to catch up with the
     stream); `frozen` (the picture of a camera that is lost for showing always the same).
@@ -217,6 +220,7 @@ class LiveVideo(Source):
             raise _SilentError("there is no video in it")
         self._stream = self._container.streams.video[0]
         self._stream.codec_context.thread_count = 1
+        self._timed = self._container.format.name not in _BARE
         self._frames = self._decode(self._container)
 
     def _take(self, frame: av.VideoFrame | None) -> None:
@@ -337,5 +341,7 @@ class LiveVideo(Source):
         return mask(getattr(error, "strerror", None) or str(error)).lower()
 
     def _in_ns(self, timestamp: int | None) -> int | None:
+        if timestamp is None or not self._timed:
+            return None
         unit = self._stream.time_base or Fraction(1, 90_000)
-        return None if timestamp is None else timestamp * SECOND_NS * unit.numerator // unit.denominator
+        return timestamp * SECOND_NS * unit.numerator // unit.denominator

@@ -117,6 +117,22 @@ def test_event_time_is_the_clock_at_the_first_picture_then_the_streams_own_spaci
     assert all(abs(b - a - 100_000_000) <= 10_000_000 for a, b in pairwise(times))
 
 
+@pytest.mark.parametrize(("codec", "format"), [("mjpeg", "mjpeg"), ("mjpeg", "mpjpeg"), ("libx264", "h264")])
+def test_a_stream_of_pictures_without_timestamps_has_the_times_at_which_they_came(
+    tmp_path: Path, codec: str, format: str
+) -> None:
+    options = {"strict": "unofficial"} if codec == "mjpeg" else {"bf": "0"}
+    clip = write_video(tmp_path / "clip", 30, fps=25, gop=10, codec=codec, format=format, options=options)
+    clock = ticking()  # ten a second, whatever 25 FFmpeg makes up
+    came = []
+    source = stream(clip, clock)
+    for _ in range(25):
+        time_ns = next_of(source, Frame).time_ns
+        came.append((time_ns, round(clock.seconds * 1e9)))
+    passed = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(came)]
+    assert all(abs(event - arrival) <= 40_000_000 for event, arrival in passed[2:])
+
+
 def test_of_what_a_server_had_buffered_only_the_newest_picture_counts(clip: Path) -> None:
     clock = FakeClock()
     source = stream(clip, clock)
