@@ -27,6 +27,7 @@ from pipeline.config import (
 )
 from pipeline.config_file import load, parse
 from pipeline.fusion_settings import fusion_settings
+from pipeline.precompile import precompile
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTRUCTIONS = {"ARG", "FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "ENTRYPOINT", "CMD"}
@@ -63,6 +64,15 @@ def test_the_container_recipe_has_a_target_for(target: str) -> None:
     stage = text.partition(f" AS {target}\n")[2].partition("\nFROM ")[0]
     assert f'"/opt/crosscam[{target},serve]"' in stage
     assert stage.index("useradd") < stage.index("USER crosscam")
+    installed, compiled = stage.index("pip install"), stage.index("python -m pipeline.precompile")
+    assert installed < stage.index("ENV NUMBA_CACHE_DIR=/opt/compiled") < compiled < stage.index("USER crosscam")
+
+
+def test_what_a_site_needs_compiled_can_be_compiled_beforehand() -> None:
+    precompile()
+    commands = YAML(typ="safe").load(ROOT / "ray_cluster.yaml")["setup_commands"]
+    (place,) = [n for n, command in enumerate(commands) if "-m pipeline.precompile" in command]
+    assert "pip install" in commands[place - 1]
 
 
 @pytest.mark.parametrize("name", ["demo", "site", "two-files"])
