@@ -26,7 +26,7 @@ def test_a_site_compiles_nothing_that_has_not_been_compiled_beforehand(tmp_path:
     assert len(before) > 50
     cameras = ""
     for n in (1, 2, 3):
-        settings = f"people=30,cameras=3,seconds=40,camera={n}" + (",picture=1" if n == 3 else ",embedding=32")
+        settings = f"people=30,cameras=3,seconds=40,camera={n}" + (",picture=1" if n == 3 else "")
         cameras += (
             f"  - {{id: c{n}, source: 'simulated:{settings}', fps: 5,\n"
             f"     homography: [[0.01, 0, {3 * n}], [0, 0.01, 0], [0, 0, 1]],\n"
