@@ -287,33 +287,43 @@ class Reviewer:
             self._tracks.changed.add(track.uid)
         ripe = [track for track in due if self._book[track.identity].created_ns >= young]
         candidates.look_up(ripe)
-        asked: list[Question] = []
-        enough: list[float] = []
+        asked: list[tuple[Identity, list[Identity], float]] = []
+        whom: dict[int, dict[int, Identity]] = {}  # of each identity, over all its tracks that are looked at
         for track, offered in zip(ripe, candidates.all_of(ripe), strict=True):
             subject = self._book[track.identity]
             others = [identity for identity in offered if identity is not subject]
             if others:
-                asked.append((Subject.of_identity(subject, self._book), others))
                 last = track.uid in parting
-                enough.append(self._settings.last_look_odds if last else self._settings.second_look_odds)
+                asked.append(
+                    (subject, others, self._settings.last_look_odds if last else self._settings.second_look_odds)
+                )
+                whom.setdefault(subject.number, {}).update((one.number, one) for one in others)
+        questions: list[Question] = [
+            (Subject.of_identity(self._book[number], self._book), list(others.values()))
+            for number, others in whom.items()
+        ]
+        scored_of = dict(zip(whom, judge.scored(questions), strict=True))
+        place_of = {number: {other: place for place, other in enumerate(others)} for number, others in whom.items()}
         promising = []
-        for (who, compared), scored, odds in zip(asked, judge.scored(asked), enough, strict=True):
-            if scored.totals.max() > odds:
-                order = np.argsort(-scored.totals, kind="stable").tolist()
-                promising.append((self._book[who.tracks[0].identity], compared, scored, odds, order))
+        for subject, compared, odds in asked:
+            scored, place = scored_of[subject.number], place_of[subject.number]
+            places = [place[one.number] for one in compared]
+            totals = scored.totals[places]
+            if totals.max() > odds:
+                order = np.argsort(-totals, kind="stable").tolist()
+                promising.append((subject, compared, totals.tolist(), scored[places[order[0]]], odds, order))
         rests = judge.rivalries(
             [
-                (compared[order[0]].number, {compared[row].number: scored.totals[row].item() for row in order[1:]})
-                for _, compared, scored, _, order in promising
+                (compared[order[0]].number, {compared[row].number: totals[row] for row in order[1:]})
+                for _, compared, totals, _, _, order in promising
             ]
         )
         found = []
-        for (subject, compared, scored, odds, order), rest in zip(promising, rests, strict=True):
-            best = scored[order[0]]
+        for (subject, compared, totals, best, odds, order), rest in zip(promising, rests, strict=True):
             if best.total - math.log(1 + rest) > odds:
                 gone, survivor = sorted((subject, compared[order[0]]), key=lambda identity: -identity.number)
-                second = order[1] if len(order) > 1 and scored.totals[order[1]] != NEVER else None
-                runner_up = None if second is None else (compared[second].number, scored.totals[second].item())
+                second = order[1] if len(order) > 1 and totals[order[1]] != NEVER else None
+                runner_up = None if second is None else (compared[second].number, totals[second])
                 found.append((gone, survivor, Why(best.total, best.terms, runner_up)))
         return found
 
