@@ -266,7 +266,8 @@ class FusionEngine:
             return False
         terms = verdict.score.terms
         nearby = "ground" in terms or "travel" in terms or terms.get("motion", -1.0) > 0
-        first = not nearby and self._topology.calibrated(track.camera)
+        alike = terms.get("appearance", 0.0) > 0
+        first = alike and not nearby and self._topology.calibrated(track.camera)
         usual = self._settings.link_odds
         return verdict.odds >= (max(self._settings.first_link_odds, usual) if first else usual)
 
