@@ -258,16 +258,17 @@ class FusionEngine:
     def _accepted(self, track: LocalTrack, verdict: Verdict) -> bool:
         """Whether what speaks for an identity suffices.
 
-        More is asked of looks alone where cameras are calibrated. A whole visit follows its first track, and who looks
-        a little like somebody may be the best there is only because the right one is still in view, by a tracker's
-        mistake. As an identity of its own the track is compared again, hand-overs and all.
+        More is asked where there are looks, cameras are calibrated, and yet no place speaks for it. A whole visit
+        follows its first track, and who looks a little like somebody may be the best there is only because the right
+        one is still in view, by a tracker's mistake. As an identity of its own the track is compared again, hand-overs
+        and all.
         """
         if verdict.identity is None:
             return False
         terms = verdict.score.terms
         nearby = "ground" in terms or "travel" in terms or terms.get("motion", -1.0) > 0
-        alike = terms.get("appearance", 0.0) > 0
-        first = alike and not nearby and self._topology.calibrated(track.camera)
+        # Where nobody's looks are known (no dimension), places are all there will ever be.
+        first = self._dim > 0 and not nearby and self._topology.calibrated(track.camera)
         usual = self._settings.link_odds
         return verdict.odds >= (max(self._settings.first_link_odds, usual) if first else usual)
 
