@@ -77,8 +77,15 @@ class Session:
     address: str
     folder: Path
 
-    def metrics(self) -> bytes:
-        """As Prometheus gets them."""
+    def metrics_with(self, name: bytes) -> bytes:
+        """As Prometheus gets them, once there is that one: a node hands on what its actors say now and then."""
+        until = time.monotonic() + PATIENCE_S
+        while name not in (metrics := self._metrics()):
+            assert time.monotonic() < until, f"there is no {name!r} in {metrics!r}"
+            time.sleep(0.2)
+        return metrics
+
+    def _metrics(self) -> bytes:
         (node,) = [node for node in ray.nodes() if node["Alive"]]
         with urllib.request.urlopen(
             f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
@@ -218,9 +225,7 @@ def test_passwords_and_token_of_a_running_site_turn_up_nowhere(
         for arguments in (["status", str(file)], ["status", str(file), "--json"], ["plan", str(file), "--json"]):
             told = CliRunner().invoke(commands, arguments)
             seen.add(" ".join(arguments[::2]), told.output + repr(told.exception))
-        metrics = session.metrics()
-        assert b"crosscam_source_interruptions_total" in metrics
-        seen.add("metrics", metrics)
+        seen.add("metrics", session.metrics_with(b"crosscam_source_interruptions_total"))
         asked_of_the_api(file, tmp_path, seen)
     finally:
         run.stop()
