@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
 
 from pipeline.serve.context import Served, served
 
 router = APIRouter(tags=["health"])
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 Sample = tuple[dict[str, str], float]
 
@@ -45,29 +48,39 @@ class Requests:
 def metrics(request: Request) -> Response:
     """Figures of the service and of its site, in Prometheus' text format."""
     asked: Requests = request.app.state.requests
-    return Response("".join((*_of_site(served(request)), *_of_service(asked))), media_type=MEDIA_TYPE)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(served(request), asked))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _of_service(asked: Requests) -> Iterator[str]:
+class _Figures(Collector):
+    """What there is at the moment at which it is asked."""
+
+    def __init__(self, of: Served, asked: Requests) -> None:
+        self._of, self._asked = of, asked
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _of_site(self._of)
+        yield from _of_service(self._asked)
+
+
+def _of_service(asked: Requests) -> Iterator[Metric]:
     statuses = [({"status": str(status)}, count) for status, count in sorted(asked.by_status.items())]
-    yield _metric("serve_requests_total", "counter", "Answered requests.", statuses)
-    name = "crosscam_serve_request_seconds"
-    yield f"# HELP {name} Time to the head of an answer.\n# TYPE {name} histogram\n"
-    histogram = asked.histogram()
-    for bound, count in histogram:
-        yield f'{name}_bucket{{le="{bound}"}} {count}\n'
-    yield f"{name}_sum {asked.seconds:.6f}\n{name}_count {histogram[-1][1]}\n"
-    yield _metric("serve_watchers", "gauge", "WebSockets that are open on /v1/live.", [({}, asked.watchers)])
+    yield _counter("serve_requests", "Answered requests.", statuses)
+    seconds = HistogramMetricFamily("crosscam_serve_request_seconds", "Time to the head of an answer.")
+    seconds.add_metric([], asked.histogram(), asked.seconds)
+    yield seconds
+    yield _gauge("serve_watchers", "WebSockets that are open on /v1/live.", [({}, asked.watchers)])
 
 
-def _of_site(of: Served) -> Iterator[str]:
+def _of_site(of: Served) -> Iterator[Metric]:
     view = of.view
-    yield _metric("serve_ready", "gauge", "1 while the ledger is read on.", [({}, float(of.feed.ready))])
-    yield _metric("serve_records_total", "counter", "Records read of the ledger.", [({}, view.version)])
-    yield _metric("serve_newest_seconds", "gauge", "Newest event time that was read.", [({}, view.newest / 1e6)])
+    yield _gauge("serve_ready", "1 while the ledger is read on.", [({}, float(of.feed.ready))])
+    yield _counter("serve_records", "Records read of the ledger.", [({}, view.version)])
+    yield _gauge("serve_newest_seconds", "Newest event time that was read.", [({}, view.newest / 1e6)])
     states = Counter(one.state for one in view.identities())
     told = [({"state": state}, states[state]) for state in ("open", "closed", "merged", "retracted")]
-    yield _metric("serve_identities", "gauge", "Identities, by what has become of them.", told)
+    yield _gauge("serve_identities", "Identities, by what has become of them.", told)
     cameras = view.cameras()
     every: dict[str, list[Sample]] = {name: [] for name in ("behind", "view", "incidents", "lines", "zones", "letters")}
     for camera, state in cameras.items():
@@ -79,12 +92,12 @@ def _of_site(of: Served) -> Iterator[str]:
         every["zones"] += [({**at, "zone": zone}, inside) for zone, inside in state.zones.items()]
         for line, total in state.lines.items():
             every["lines"] += [({**at, "line": line, "direction": way}, n) for way, n in total.items()]
-    yield _metric("serve_camera_behind_seconds", "gauge", "Event time behind the newest.", every["behind"])
-    yield _metric("serve_camera_in_view", "gauge", "Tracks in view.", every["view"])
-    yield _metric("serve_camera_open_incidents", "gauge", "Incidents that are going on.", every["incidents"])
-    yield _metric("serve_camera_rejected_total", "counter", "Dead letters.", every["letters"])
-    yield _metric("serve_line_crossings_total", "counter", "Crossings, by line and direction.", every["lines"])
-    yield _metric("serve_zone_inside", "gauge", "Tracks inside, by zone.", every["zones"])
+    yield _gauge("serve_camera_behind_seconds", "Event time behind the newest.", every["behind"])
+    yield _gauge("serve_camera_in_view", "Tracks in view.", every["view"])
+    yield _gauge("serve_camera_open_incidents", "Incidents that are going on.", every["incidents"])
+    yield _counter("serve_camera_rejected", "Dead letters.", every["letters"])
+    yield _counter("serve_line_crossings", "Crossings, by line and direction.", every["lines"])
+    yield _gauge("serve_zone_inside", "Tracks inside, by zone.", every["zones"])
     frames = of.workings.frames()
     counts: list[Sample] = []
     for camera, some in frames.items():
@@ -93,21 +106,20 @@ def _of_site(of: Served) -> Iterator[str]:
             ({"camera": camera, "what": "tracked"}, some.tracked),
         ]
         counts += [({"camera": camera, "what": "dropped", "reason": why}, n) for why, n in some.dropped.items()]
-    yield _metric("serve_frames_total", "counter", "Frames decoded, tracked, and dropped by reason.", counts)
+    yield _counter("serve_frames", "Frames decoded, tracked, and dropped by reason.", counts)
     rates = [({"camera": camera}, some.fps) for camera, some in frames.items() if some.fps is not None]
-    yield _metric("serve_frames_per_second", "gauge", "Frames tracked a second, of a running site.", rates)
+    yield _gauge("serve_frames_per_second", "Frames tracked a second, of a running site.", rates)
 
 
-def _metric(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
-    head = f"# HELP crosscam_{name} {about}\n# TYPE crosscam_{name} {kind}\n"
-    return head + "".join(f"crosscam_{name}{_labels(labels)} {value:.15g}\n" for labels, value in samples)
+def _counter(name: str, about: str, samples: Iterable[Sample]) -> Metric:
+    counter = CounterMetricFamily(f"crosscam_{name}", about)
+    for labels, value in samples:
+        counter.add_sample(f"{counter.name}_total", labels, value)
+    return counter
 
 
-def _labels(labels: dict[str, str]) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _gauge(name: str, about: str, samples: Iterable[Sample]) -> Metric:
+    gauge = GaugeMetricFamily(f"crosscam_{name}", about)
+    for labels, value in samples:
+        gauge.add_sample(gauge.name, labels, value)
+    return gauge
