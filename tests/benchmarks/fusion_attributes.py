@@ -69,7 +69,10 @@ def main() -> None:
         for calibrated in (True, False):
             if options.only in (None, "calibrated" if calibrated else "uncalibrated"):
                 kept = ("corrected", "identities")
-                without, with_them = fused(recorded, calibrated), fused(described(recorded, error), calibrated)
+                without, with_them = (
+                    fused(recorded, calibrated, options.bridge),
+                    fused(described(recorded, error), calibrated, options.bridge),
+                )
                 row = {
                     "site": recorded.settings.text(),
                     "tracker": options.tracker,
