@@ -196,7 +196,7 @@ class Judge:
 
         If they look like one they are, and one of them has taken in a track of somebody else. Neither is a reason to
         take whoever looks like both for somebody new. Where cameras are calibrated it is positions that keep two
-        apart, and positions are right.
+        apart, and they say more than looks do.
         """
         identity = self._book[best]
         tracks = [track for track in self._book.tracks_of(identity) if track.uid not in without]
