@@ -54,7 +54,8 @@ class Truth:
 def read_frames(scene: str, every: int) -> dict[int, Image]:
     """Frames by their number in the ground truth, which counts from 1."""
     video = cv2.VideoCapture(str(DATA / scene / VIDEOS[scene]))
-    frames, number = {}, 0
+    frames: dict[int, Image] = {}
+    number = 0
     while True:
         read, frame = video.read()
         if not read:
@@ -83,7 +84,7 @@ def overlaps(found: Float32, wanted: Float32) -> Float32:
     sides = np.minimum(found[:, None, 2:], wanted[:, 2:]) - np.maximum(found[:, None, :2], wanted[:, :2])
     inner = np.maximum(sides, 0).prod(2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (found, wanted)]
-    return inner / (areas[0][:, None] + areas[1] - inner)
+    return np.asarray(inner / (areas[0][:, None] + areas[1] - inner), np.float32)
 
 
 def judge(found: Detections, truth: Truth) -> list[tuple[float, bool]]:

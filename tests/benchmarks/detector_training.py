@@ -24,6 +24,7 @@ from pathlib import Path
 from training_report import SCENE, finish, parser
 
 from operators.detect import open_detector
+from operators.networks.export import FLOOR
 from operators.networks.picodet import Size
 from operators.networks.training import detector
 from operators.networks.training.augmentation import NOTHING
@@ -68,7 +69,7 @@ def main() -> None:
         start = time.process_time()
         best = detector.train(recipe, data, data, folder)
         seconds = time.process_time() - start
-        opened, pictures = open_detector(folder / "model", score_threshold=detector.FLOOR), Pictures(data)
+        opened, pictures = open_detector(folder / "model", score_threshold=FLOOR), Pictures(data)
         exported = precision([opened.detect([pictures.sample(row)[0]])[0] for row in range(len(data))], data)
         report = {
             "pictures": len(data),

@@ -17,6 +17,8 @@ import numpy as np
 from fusion_site import fused
 from site_support import Recorded, owners_of, recordings, site_options
 
+from mtmct.records import CameraBatch
+
 # How common the values are among people in the street, roughly.
 FACETS = {
     "gender": {"female": 0.5, "none": 0.5},
@@ -39,7 +41,7 @@ def described(recorded: Recorded, error: float) -> Recorded:
     owners = owners_of(recorded)[0]
     people = {person: drawn(random) for person in sorted(set(owners.values()))}
     read: dict[tuple[str, int], dict[str, str]] = {}
-    batches = {}
+    batches: dict[str, list[CameraBatch]] = {}
     for name, made in recorded.batches.items():
         seen: dict[int, int] = {}
         batches[name] = []

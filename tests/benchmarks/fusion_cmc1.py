@@ -41,7 +41,7 @@ def on_the_floor(camera: str, boxes: np.ndarray) -> np.ndarray:
     """(N, 4) xyxy to (N, 2) metres."""
     feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))])
     places = homography(camera) @ feet
-    return (places[:2] / places[2]).T
+    return np.asarray((places[:2] / places[2]).T)
 
 
 def tables(floor: Floor | None = None) -> dict[str, CameraTable]:

@@ -56,7 +56,9 @@ class Walker:
         return np.where((seconds >= self.start_s) & (seconds < self.end_s), x, np.nan)
 
 
-def churn(hours: float, cameras: int, arrivals: float, interval: int, seed: int) -> Iterator[tuple[int, list]]:
+def churn(
+    hours: float, cameras: int, arrivals: float, interval: int, seed: int
+) -> Iterator[tuple[int, list[CameraBatch]]]:
     """Watermark and batches of every commit."""
     dice = np.random.default_rng(seed)
     lefts = np.arange(cameras) * (WIDTH - OVERLAP)
@@ -69,7 +71,7 @@ def churn(hours: float, cameras: int, arrivals: float, interval: int, seed: int)
         for start in begun + dice.uniform(0, interval, dice.poisson(arrivals * interval / 60)):
             one, other = dice.uniform(0, lefts[-1] + WIDTH, 2)
             pace = dice.uniform(0.8, 1.8) * np.sign(other - one)
-            walkers.append(Walker(next(people), start, start + (other - one) / pace, one, pace, dice.integers(10)))
+            walkers.append(Walker(next(people), start, start + (other - one) / pace, one, pace, int(dice.integers(10))))
         steps = number * interval * FPS + np.arange(interval * FPS)
         seconds = steps / FPS
         x = np.array([walker.places(seconds) for walker in walkers]).reshape(-1, len(seconds))

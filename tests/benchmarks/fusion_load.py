@@ -30,12 +30,12 @@ from mtmct.fusion import FusionEngine
 from mtmct.records import CameraBatch, Tracklet
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.topology import CameraGeometry, Topology
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Int64
 from pipeline.actors import collect_rarely
 from pipeline.simulate import camera_names
 from pipeline.sources.simulation.looks import directions
 from pipeline.sources.simulation.settings import Settings
-from pipeline.sources.simulation.site import SimulatedSite, site_of
+from pipeline.sources.simulation.site import Detected, SimulatedSite, site_of
 from pipeline.sources.simulation.tracklets import TrackIds
 
 STRETCH_S = 5
@@ -99,7 +99,7 @@ class Camera:
             self._sequence += 1
         return made
 
-    def _piece(self, track, frames, times, seen, mine) -> Tracklet:
+    def _piece(self, track: int, frames: Int64, times: Int64, seen: Detected, mine: Int64) -> Tracklet:
         looks = None if seen.embeddings is None else seen.embeddings[mine[:1]]
         worth = np.ones(0 if looks is None else 1, np.float32)
         return Tracklet(self._name, track, "person", frames, times, seen.boxes[mine], seen.scores[mine], looks, worth)
@@ -171,6 +171,7 @@ def main() -> None:
         CameraGeometry(name, None if options.uncalibrated else site.camera(number).homography, (1280, 720))
         for number, name in enumerate(camera_names(settings.cameras), start=1)
     ]
+    assert site.calibration is not None
     beliefs = FusionSettings(appearance=AppearanceCalibration(*site.calibration), max_gap_s=options.max_gap)
     engine = FusionEngine("load", Topology(geometry), beliefs)
     context = multiprocessing.get_context("spawn")

@@ -24,7 +24,7 @@ CROPS_WITH_A_GAP = {"west": (0, 352), "east": (416, 768)}
 
 def homography(left: int) -> np.ndarray:
     full = np.loadtxt(FOLDER / "foot_to_world.txt").reshape(3, 3)
-    return full @ np.array([[1.0, 0, left], [0, 1, 0], [0, 0, 1]])
+    return np.asarray(full @ np.array([[1.0, 0, left], [0, 1, 0], [0, 0, 1]]))
 
 
 def people() -> dict[int, int]:
@@ -68,6 +68,7 @@ def embeddings(
 ) -> np.ndarray:
     """The default embedder on every box, frame by frame as in a run."""
     embedder = open_embedder("default")
+    assert embedder is not None
     vectors = np.zeros((len(boxes), embedder.dim), np.float32)
     for frame in np.unique(frames):
         rows = np.flatnonzero(frames == frame)
@@ -96,7 +97,8 @@ def break_up(frames: np.ndarray, tracks: np.ndarray, rate: float, random: np.ran
 
 def pixels() -> dict[int, np.ndarray]:
     video = cv2.VideoCapture(str(FOLDER / "vtest.avi"))
-    pictures, number = {}, 0
+    pictures: dict[int, np.ndarray] = {}
+    number = 0
     while True:
         ok, image = video.read()
         if not ok:

@@ -44,7 +44,7 @@ def scores(recorded: Recorded, results: dict[str, Boxes]) -> dict[str, float]:
 
 def bridged(boxes: Boxes, longest: int) -> Boxes:
     """With short gaps of an identity filled by straight lines, as `crosscam export --bridge` does."""
-    gaps = fill_gaps(boxes.frames, boxes.ids, longest)
+    gaps = fill_gaps(boxes.frames.astype(np.int64), boxes.ids, longest)
     rows = np.concatenate([np.arange(len(boxes.frames)), gaps.before])
     frames = np.concatenate([boxes.frames, gaps.frames])
     xywh = np.concatenate([boxes.xywh, gaps.between(boxes.xywh)])

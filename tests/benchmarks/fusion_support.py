@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -180,7 +181,7 @@ def split_on_gaps(frames: np.ndarray, people: np.ndarray, longest: int = 0) -> n
 
 
 def tracked(
-    table: CameraTable, tracker: str = "bytetrack", scores: np.ndarray | None = None, **parameters
+    table: CameraTable, tracker: str = "bytetrack", scores: np.ndarray | None = None, **parameters: Any
 ) -> CameraTable:
     """The table as a tracker sees it: boxes without ids in, confirmed and measured boxes with its own ids out."""
     follow = create(tracker, rate_hz=table.fps, **parameters)

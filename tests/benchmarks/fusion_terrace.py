@@ -21,7 +21,7 @@ FPS = 25.0
 
 def homography(camera: str) -> np.ndarray:
     units = np.array(json.loads((FOLDER / "image_to_ground.json").read_text())[camera])
-    return np.diag([METRES_A_UNIT, METRES_A_UNIT, 1.0]) @ units
+    return np.asarray(np.diag([METRES_A_UNIT, METRES_A_UNIT, 1.0]) @ units)
 
 
 def tables(occluded: bool, jitter: float, seed: int) -> dict[str, CameraTable]:

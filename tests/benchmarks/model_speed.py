@@ -24,6 +24,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ OURS = {
 def frames(count: int) -> list[Image]:
     """Pictures of the demo's video, 768x576."""
     video = cv2.VideoCapture(str(ROOT / "configs" / "media" / "walkway.mp4"))
-    found = []
+    found: list[Image] = []
     while len(found) < count:
         there, image = video.read()
         if not there:
@@ -124,7 +125,7 @@ def compare(network: nn.Layer, folder: Path, size: tuple[int, int]) -> None:
         if len(shape) == 4:
             values.append(random.random((1, shape[1], *size), np.float32) * (name != "pre_hm"))
         else:
-            values.append(np.float32([size]) if name == "im_shape" else np.ones((1, 2), np.float32))
+            values.append(np.array([size], np.float32) if name == "im_shape" else np.ones((1, 2), np.float32))
     with paddle.no_grad():
         own = network(*map(paddle.to_tensor, values))
     own = [one.numpy() for one in (own if isinstance(own, list | tuple) else [own])]
@@ -193,7 +194,7 @@ def costs(rounds: int, batch: int, wanted: Callable[[str], bool]) -> dict[str, d
     note("bundled embedder, no network", "48x72", lambda: embedder_cost("default", images[0], rounds, batch))
     for file, (name, side) in FILES.items():
         if (PUBLISHED / file).is_file():
-            note(f"{name}, published", f"{side}x{side}", lambda f=file: detector_cost(PUBLISHED / f, images, rounds))
+            note(f"{name}, published", f"{side}x{side}", partial(detector_cost, PUBLISHED / file, images, rounds))
     if (PUBLISHED / "osnet_x0_25_msmt17.onnx").is_file():
         osnet = PUBLISHED / "osnet_x0_25_msmt17.onnx"
         note("ReID OSNet x0.25, published", "128x256", lambda: embedder_cost(osnet, images[0], rounds, batch))

@@ -32,7 +32,7 @@ Outputs = tuple[nn.Layer, np.ndarray, list[Any]]
 MOST = 1e-5
 
 
-class Parts(nn.Layer):
+class Parts(nn.Layer):  # type: ignore[misc]
     """Modules under the names that PaddleDetection's architectures give them."""
 
     def __init__(self, **parts: nn.Layer) -> None:

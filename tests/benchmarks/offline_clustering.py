@@ -103,7 +103,7 @@ def _distances(features: np.ndarray, cameras: np.ndarray, rerank: bool) -> np.nd
 def _complete_link(distances: np.ndarray, threshold: float) -> np.ndarray:
     square = (distances + distances.T) / 2
     np.fill_diagonal(square, 0.0)
-    return fcluster(linkage(squareform(square, checks=False), "complete"), threshold, "distance")
+    return np.asarray(fcluster(linkage(squareform(square, checks=False), "complete"), threshold, "distance"))
 
 
 def k_reciprocal(distances: np.ndarray, k1: int = 20, k2: int = 3, share: float = 0.3) -> np.ndarray:
@@ -127,9 +127,9 @@ def k_reciprocal(distances: np.ndarray, k1: int = 20, k2: int = 3, share: float 
     for row in range(count):
         shared = np.minimum(encoded[row], encoded).sum(axis=1)
         jaccard[row] = 1 - shared / (2 - shared)
-    return share * original + (1 - share) * jaccard
+    return np.asarray(share * original + (1 - share) * jaccard)
 
 
 def _mutual(ranks: np.ndarray, row: int, k: int) -> np.ndarray:
     forward = ranks[row, : k + 1]
-    return forward[(ranks[forward, : k + 1] == row).any(axis=1)]
+    return np.asarray(forward[(ranks[forward, : k + 1] == row).any(axis=1)])

@@ -112,12 +112,12 @@ def _pictures(file: Path) -> Iterator[tuple[int, Image]]:
 def second_camera(image: Image, gamma: float, gains: Sequence[float], blur: float) -> Image:
     values = np.clip((np.arange(256) / 255) ** gamma * 255, 0, 255)[:, None] * np.asarray(gains)
     seen = cv2.LUT(image, np.clip(values, 0, 255).astype(np.uint8)[:, None, :])
-    return cv2.GaussianBlur(seen, (0, 0), blur) if blur else seen
+    return np.asarray(cv2.GaussianBlur(seen, (0, 0), blur) if blur else seen, np.uint8)
 
 
 def shaken(boxes: Float32, share: float, random: np.random.Generator) -> Float32:
     size = boxes[:, 2:] - boxes[:, :2]
-    return (boxes + random.normal(0, share, boxes.shape) * np.concatenate([size, size], 1)).astype(np.float32)
+    return np.asarray(boxes + random.normal(0, share, boxes.shape) * np.concatenate([size, size], 1), np.float32)
 
 
 def looks(embedder: Embedder, scene: Scene, share: float, camera: tuple[Any, ...] | None = None) -> tuple[Any, Any]:

@@ -87,7 +87,7 @@ class Features:
                 axis=2,
             )  # fmt: skip
             parts.append(planes.reshape(len(boxes), STRIPES, -1, len(found)).mean(axis=2).reshape(len(boxes), -1))
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        return np.asarray(np.concatenate(parts, axis=1), np.float32)
 
 
 class Headed:

@@ -12,13 +12,16 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from operators.records import Frame
 from pipeline.assembly import build_source
+from pipeline.config import Camera, Site
 from pipeline.config_file import load
 from pipeline.plan_view import PlanCamera, write_plan_view
 from pipeline.recording import RecordedCamera, recording
@@ -61,6 +64,10 @@ def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     }
 
 
+def _opened(site: Site, camera: Camera) -> Iterator[Frame]:
+    return recording(build_source(site, camera))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -68,11 +75,12 @@ def main() -> None:
     site = load(ROOT / "configs" / "demo.yaml")
     values, plans, cameras = [], [], []
     for camera in site.cameras:
+        assert camera.crop is not None
         left, _, right, bottom = camera.crop
         homography = np.array(camera.homography, float)
         values += ground_truth(camera.id, left, right, homography)
         plans.append(PlanCamera(camera.id, homography, (right - left, bottom)))
-        cameras.append(RecordedCamera(camera.id, lambda camera=camera: recording(build_source(site, camera))))
+        cameras.append(RecordedCamera(camera.id, partial(_opened, site, camera)))
     values.sort(key=lambda value: value["end"] // 1_000_000)
     report, mosaic = timed(lambda: render_mosaic(values, cameras, folder / "mosaic.mp4", title=site.site))
     paths, plan = timed(lambda: write_plan_view(values, folder / "plan.png", site=site.site, cameras=plans))

@@ -35,10 +35,7 @@ def frames_of(told: dict[str, Any]) -> int:
 def once(options: argparse.Namespace, workers: int) -> dict[str, float]:
     """One run."""
     usual = {"place": "mall", "cameras": options.cameras, "people": options.people, "embedding": 128}
-    settings = [
-        Settings(**usual, camera=number, seconds=options.seconds)  # type: ignore[arg-type]
-        for number in range(1, options.cameras + 1)
-    ]
+    settings = [Settings(**usual, camera=number, seconds=options.seconds) for number in range(1, options.cameras + 1)]
     with tempfile.TemporaryDirectory() as place, ledger_in(Path(place), "sqlite") as ledger:
         site = write_site(Path(place), "scale", settings, fps=options.fps, ledger=ledger, workers=workers)
         with Run(site) as run:

@@ -157,6 +157,7 @@ class Load:
         try:
             async with websockets.connect(address, max_size=None, open_timeout=60, compression=None) as socket:
                 async for said in socket:
+                    assert isinstance(said, str)
                     self.frames[number] += 1
                     self.positions[number] |= json.loads(said[said.rindex("{") : -1])
                     if number < CHECKED:

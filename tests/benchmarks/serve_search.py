@@ -14,8 +14,10 @@ import argparse
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,10 +26,12 @@ from fastapi.testclient import TestClient
 
 from mtmct.evaluation import box_ious
 from mtmct.mot_text import read_people
+from operators.records import Float64, Int64
 from pipeline.address import find
 from pipeline.config_file import load
 from pipeline.resources import configs
 from pipeline.serve.app import Options, create_app
+from pipeline.serve.context import Served
 
 
 def main() -> None:
@@ -57,7 +61,7 @@ def main() -> None:
     print(json.dumps({**result, "identities": len(owners)}))
 
 
-def identities_of(served, rows, who) -> dict[str, int]:
+def identities_of(served: Served, rows: Float64, who: Int64) -> dict[str, int]:
     """The person that most boxes of each identity are of."""
     votes: dict[str, Counter[int]] = {}
     for camera, (left, _) in CROPS.items():
@@ -73,7 +77,7 @@ def identities_of(served, rows, who) -> dict[str, int]:
     return {name: count.most_common(1)[0][0] for name, count in votes.items()}
 
 
-def asked(client, rows, who, every):
+def asked(client: TestClient, rows: Float64, who: Int64, every: int) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Person and answer of every query."""
     capture = cv2.VideoCapture(str(configs() / "media" / "walkway.mp4"))
     number = 0

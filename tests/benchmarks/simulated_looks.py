@@ -52,7 +52,7 @@ def _draw(cameras: Mapping[str, CameraTable], noise: float, seed: int) -> dict[s
 
 def _directions(random: np.random.Generator, count: int) -> np.ndarray:
     vectors = random.normal(size=(count, DIM))
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def _one_box_a_track(
@@ -60,6 +60,7 @@ def _one_box_a_track(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     vectors, people, where = [], [], []
     for number, (_, table) in enumerate(sorted(cameras.items())):
+        assert table.embeddings is not None
         for track in np.unique(table.tracks):
             row = int(random.choice(np.flatnonzero(table.tracks == track)))
             vectors.append(table.embeddings[row])
@@ -105,6 +106,7 @@ def _looks_of_tracks(cameras: Mapping[str, CameraTable]) -> tuple[list[Exemplars
     """What fusion would keep of each track: an embedding a second, as few looks as it keeps."""
     looks, people, where = [], [], []
     for number, (_, table) in enumerate(sorted(cameras.items())):
+        assert table.embeddings is not None
         for track in np.unique(table.tracks):
             rows = np.flatnonzero(table.tracks == track)[:: max(round(table.fps), 1)]
             kept = Exemplars()

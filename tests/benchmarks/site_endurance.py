@@ -98,10 +98,7 @@ def main() -> int:
     given = parser.parse_args()
     install_sigterm()
     usual = {"place": "mall", "cameras": given.cameras, "people": given.people, "renewal": 1, "embedding": 64}
-    settings = [
-        Settings(**usual, camera=number, seconds=given.hours * 3600)  # type: ignore[arg-type]
-        for number in range(1, given.cameras + 1)
-    ]
+    settings = [Settings(**usual, camera=number, seconds=given.hours * 3600) for number in range(1, given.cameras + 1)]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place, ledger_in(Path(place), given.ledger) as ledger:
         site = write_site(

@@ -115,10 +115,7 @@ def main() -> int:
     parser.add_argument("--publish", choices=("decided", "provisional"), default="decided")
     given = parser.parse_args()
     usual = {"place": "mall", "cameras": given.cameras, "people": given.people, "embedding": 128, "paced": True}
-    settings = [
-        Settings(**usual, camera=number, seconds=given.seconds)  # type: ignore[arg-type]
-        for number in range(1, given.cameras + 1)
-    ]
+    settings = [Settings(**usual, camera=number, seconds=given.seconds) for number in range(1, given.cameras + 1)]
     arrivals: list[Arrival] = []
     stop = threading.Event()
     with tempfile.TemporaryDirectory() as place, ledger_in(Path(place), given.ledger) as ledger:

@@ -25,6 +25,7 @@ from pipeline.sources.simulation.settings import Settings, parse_settings
 from pipeline.sources.simulation.site import site_of
 
 EMBED_EVERY = 3
+Key = tuple[str, int]  # camera, track
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def record(settings: Settings, fps: float, tracker: str | None) -> Recorded:
         source.open(None)
         made: list[CameraBatch] = []
         while isinstance(frame := source.read(), Frame):
+            assert frame.given is not None
             made += chain.add(Delivery(frame, b"", source.counts), frame.given)
         batches[name] = made + chain.finish()
         truth[name] = _truth(settings, number, fps)
@@ -189,9 +191,11 @@ def waits(recorded: Recorded, commits: Sequence[Commit]) -> Waits:
     return Waits(len(owners), never, round(float(np.median(seconds)), 2), round(float(np.percentile(seconds, 90)), 2))
 
 
-def owners_of(recorded: Recorded) -> tuple[dict, dict, dict]:
+def owners_of(recorded: Recorded) -> tuple[dict[Key, int], dict[Key, int], dict[Key, int]]:
     """By (camera, track): whose it is by most of its boxes, when it begins, and how many boxes it has."""
-    owners, begun, sizes = {}, {}, {}
+    owners: dict[Key, int] = {}
+    begun: dict[Key, int] = {}
+    sizes: dict[Key, int] = {}
     for name, batches in recorded.batches.items():
         truth = recorded.truth[name]
         order = np.argsort(truth.frames, kind="stable")
@@ -217,7 +221,7 @@ def owners_of(recorded: Recorded) -> tuple[dict, dict, dict]:
     return owners, begun, sizes
 
 
-def _right(owners: Mapping, final: Mapping, sizes: Mapping) -> dict[int, int]:
+def _right(owners: Mapping[Key, int], final: Mapping[Key, int | None], sizes: Mapping[Key, int]) -> dict[int, int]:
     """For each person the identity that most of the boxes have in the end, one to one."""
     people = sorted(set(owners.values()))
     identities = sorted({identity for identity in final.values() if identity is not None})

@@ -8,15 +8,18 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from typing import Any
 
 from track_common import BENCHES, OFFICIAL, official, row, score, sequences, summed, unfaithful
+
+from operators.track.scoring import Counts
 
 # What our default's own numbers were chosen from. Everything else in it is ByteTrack's or BoT-SORT's published value.
 GRID = [
     {"coast_seconds": coast, "lost_seconds": lost, "match": match}
     for coast, lost, match in itertools.product([0.75, 1.5, 3.0, 1000.0], [1.0, 1.5, 2.0], [0.85, 0.9])
 ]
-ABLATIONS = {
+ABLATIONS: dict[str, dict[str, Any]] = {
     "default": {},
     "camera not followed": {"follow_camera": False},
     "lost tracks keep their speed": {"coast_seconds": 1e6},
@@ -33,7 +36,7 @@ def left_one_out() -> dict[str, object]:
     counts = {b: [[score(s, "steady", point) for point in GRID] for s in benches[b]] for b in BENCHES}
     real = counts["MOT17-val"]
 
-    def best(rows: list) -> int:
+    def best(rows: list[list[Counts]]) -> int:
         totals = [summed(list(column)) for column in zip(*rows, strict=True)]
         return max(range(len(GRID)), key=lambda k: totals[k].hota + totals[k].idf1)
 

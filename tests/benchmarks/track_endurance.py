@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from track_common import SECOND_NS, create
+
+from operators.records import SECOND_NS
+from operators.track import create
 
 PEOPLE, STAY_S, FPS = 12, 20.0, 10
 
