@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from operators.analyse.rules import Event, Severity
 from operators.draw import Privacy, Style, blur_boxes
 from operators.draw_rules import draw_incident
+from operators.picture_bytes import jpeg
 from operators.records import CrosscamError, Float32, Image
 
 _QUALITY = 88
@@ -77,7 +77,7 @@ class IncidentPictures:
         draw_incident(picture, fields["snapshot"]["box"], fields["kind"], Severity(fields["severity"]), style)
         path = self._folder / self.name(event)
         partial = path.with_name(f".{path.name}.partial")
-        data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+        data = jpeg(picture, _QUALITY)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(data)

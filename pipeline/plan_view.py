@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from operators.draw import Rect, fill_round, place_labels, shade
 from operators.lettering import BOLD, REGULAR, put_text, text_size
 from operators.palette import PAPER, Color, identity_color, mix, readable_on
+from operators.picture_bytes import png
 from operators.records import Image
 from pipeline.clock import clock_text
 from pipeline.ground_paths import GroundPath, Points, ground_paths
@@ -73,10 +74,10 @@ def write_plan_view(
     """
     sizes = {camera.camera: camera.size for camera in cameras}
     paths = ground_paths(records, site=site, identity_of=identity_of, sizes=sizes)
-    _, data = cv2.imencode(".png", plan_view(paths, site=site, cameras=cameras, width=width))
+    data = png(plan_view(paths, site=site, cameras=cameras, width=width))
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.name}.partial")
-    partial.write_bytes(data.tobytes())
+    partial.write_bytes(data)
     partial.replace(output)
     return paths
 

@@ -18,6 +18,7 @@ from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from mtmct.visits import SiteFigures
 from operators.draw import Privacy, blur_boxes
 from operators.heat import heat_levels, heat_map, lay_heat
+from operators.picture_bytes import png
 from operators.records import CrosscamError, Frame, Image
 from pipeline.clock import clock_text
 from pipeline.ledger.base import LedgerReader
@@ -67,7 +68,7 @@ def write_report(
     maps = _maps(places, half_life_s, {name: ground.shown(privacy) for name, ground in pictures_of.items()})
     try:
         output.mkdir(parents=True, exist_ok=True)
-        pictures = {name: _png(picture) for name, picture in maps.items()}
+        pictures = {name: png(picture) for name, picture in maps.items()}
         on_page = [table for table in tables if table.name not in _IN_CHARTS]
         html = page(*_heading(site, figures), _charts(figures, tables), pictures, on_page)
         files = [_save(output / "index.html", html.encode())]
@@ -256,10 +257,6 @@ def _heading(site: str, figures: SiteFigures) -> tuple[str, str]:
 
 def _time(us: int) -> str:
     return clock_text(us * 1000)
-
-
-def _png(picture: Image) -> bytes:
-    return bytes(cv2.imencode(".png", picture)[1])
 
 
 def _save(path: Path, data: bytes) -> Path:

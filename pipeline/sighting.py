@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
-
+from operators.picture_bytes import jpeg
 from operators.records import Float32, Image, Int64
 
 _QUALITY = 80
@@ -33,9 +32,8 @@ class Sighting:
 
     def told(self) -> tuple[bytes, int, list[Tracked]]:
         """The picture as JPEG, its event time, and who is in it."""
-        encoded = cv2.imencode(".jpg", self.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
         tracked = [
             (track, self.names[cls], *box)
             for track, cls, box in zip(self.ids.tolist(), self.classes, self.boxes.tolist(), strict=True)
         ]
-        return encoded.tobytes(), self.time_ns, tracked
+        return jpeg(self.image, _QUALITY), self.time_ns, tracked

@@ -17,6 +17,7 @@ import numpy as np
 
 from operators.crop_quality import WORTHLESS, crop_quality
 from operators.draw import Privacy, blur_boxes
+from operators.picture_bytes import jpeg
 from operators.records import Float32, Frame, Image, Int64
 from pipeline.thumbnail_files import MOST_MERIT, CameraThumbnails, ThumbnailError
 
@@ -153,7 +154,7 @@ class Thumbnails:
     def _write(self, cuts: Iterable[CutOut], ended: Sequence[int], tidy_ns: int | None) -> None:
         try:
             for cut in cuts:
-                data = cv2.imencode(".jpg", cut.picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+                data = jpeg(cut.picture, _QUALITY)
                 self._files.write(cut.track, cut.time_ns, round(cut.merit * MOST_MERIT), data)
                 self._in_trouble = False
         except ThumbnailError as error:

@@ -7,7 +7,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from mtmct.corrections import IdentityResolver
 from mtmct.records import EVENTS, IDENTITIES, TRACKS
 from operators.draw import Privacy, blur_boxes
+from operators.picture_bytes import png
 from operators.records import SECOND_NS, Frame, Image
 from pipeline.assembly import build_reader, build_source, picture_size
 from pipeline.cli.output import make_folder
@@ -125,7 +125,7 @@ def write_snapshots(
                 records, events, camera, incidents, identity_of=resolver.identity_of, privacy=privacy
             ):
                 path = output / f"{name}-{shot.incident}.png"
-                path.write_bytes(cv2.imencode(".png", shot.picture)[1].tobytes())
+                path.write_bytes(png(shot.picture))
                 when = f"{clock_text(shot.time_ns, tenths=True)}, frame {shot.frame}"
                 what = f"{shot.severity.value}, {shot.kind.replace('_', ' ')} in {shot.zone}"
                 console.print(f"{path}: {when}, {what}", markup=False)
@@ -190,7 +190,7 @@ def draw_whereabouts(
 
     def save(name: str, picture: Image) -> None:
         path = output / f"{name}.png"
-        path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        path.write_bytes(png(picture))
         console.print(str(path), markup=False)
 
     known = {camera.id: camera for camera in site.cameras}

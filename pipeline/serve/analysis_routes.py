@@ -5,10 +5,10 @@ from __future__ import annotations
 import mimetypes
 from typing import Annotated, Any
 
-import cv2
 from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 
+from operators.picture_bytes import jpeg
 from pipeline.serve.analyses import Analyses
 from pipeline.serve.analysis_files import Analysis
 from pipeline.serve.answers import Answer
@@ -75,7 +75,7 @@ def one(of: All, id: Id) -> AnalysisAnswer:
 @router.get("/analyses/{id}/picture.jpg", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 def picture(of: All, id: Id) -> Response:
     """Its first picture, to draw on."""
-    return Response(cv2.imencode(".jpg", of.picture(id))[1].tobytes(), media_type="image/jpeg")
+    return Response(jpeg(of.picture(id)), media_type="image/jpeg")
 
 
 @router.put("/analyses/{id}/rules")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
 
+from operators.picture_bytes import png
 from operators.records import Image
 from pipeline.plan_view import PlanCamera
 from pipeline.serve.answers import Page
@@ -121,7 +121,7 @@ def heat_map(
             picture = draw(where, _ground(of, camera, where), camera, half_life_s)
     except WhereaboutsError as error:
         raise NotFoundError(str(error)) from None
-    return Response(cv2.imencode(".png", picture)[1].tobytes(), media_type="image/png")
+    return Response(png(picture), media_type="image/png")
 
 
 def _floor(of: Served, until_ns: int | None, half_life_s: float | None, *, trails: bool) -> Image:

@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from operators.analyse.rules import Rules, Severity
 from operators.draw import Privacy, Style, blur_boxes, draw_bar, draw_boxes, draw_labels, draw_trails
 from operators.draw_rules import OpenIncident, RuleState, draw_rule_labels, draw_rules
+from operators.picture_bytes import decoded, jpeg
 from operators.records import CrosscamError, Float32, Image
 from operators.trails import Trail
 from pipeline.address import Place
@@ -28,7 +28,6 @@ from pipeline.serve.view import SiteView
 
 EVERY_S = 0.1  # a new picture is asked for so often at most, however many watch
 _AGAIN_S = 1.0  # the same where there was none
-_QUALITY = 85
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class LiveShots:
         """Width and height of its pictures, as of the first one; None if there is none."""
         if camera not in self._sizes:
             try:
-                height, width = _decoded(self.newest(camera, overlay=False).jpeg).shape[:2]
+                height, width = decoded(self.newest(camera, overlay=False).jpeg).shape[:2]
             except NoPictureError:
                 return None
             self._sizes[camera] = width, height
@@ -136,7 +135,7 @@ class LiveShots:
     def _made(self, camera: str, got: _Tracked, *, overlay: bool) -> Shot:
         if not overlay and self._privacy == Privacy.NONE:
             return Shot(got.jpeg, got.time)
-        image = _decoded(got.jpeg)
+        image = decoded(got.jpeg)
         blur_boxes(image, got.boxes, self._privacy, got.classes)
         if overlay:
             self._draw(image, camera, got)
@@ -181,13 +180,3 @@ class LiveShots:
                 incidents[value["zone"]] = (*incidents.get(value["zone"], ()), kind)
         crossed = {(line, way): n for line, total in known.lines.items() for way, n in total.items()}
         return RuleState(crossed=crossed, inside=dict(known.zones), incidents=incidents)
-
-
-def _decoded(data: bytes) -> Image:
-    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
-
-
-def jpeg(image: Image) -> bytes:
-    """Encode a BGR picture."""
-    data: bytes = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
-    return data

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from operators.draw import Privacy
-from operators.records import Image
+from operators.picture_bytes import decoded
 from pipeline.address import Place
 from pipeline.config import Site
 from pipeline.serve.feed import Feed
@@ -98,7 +98,7 @@ class _Video:
     """An H.264 file in fragments: what is written can be played even if the rest never comes."""
 
     def __init__(self, file: Path, first: Shot) -> None:
-        height, width = _decoded(first).shape[:2]
+        height, width = decoded(first.jpeg).shape[:2]
         self.frames = self.bytes = 0
         self._start = first.time
         self._size = width // 2 * 2, height // 2 * 2
@@ -111,7 +111,7 @@ class _Video:
 
     def add(self, shot: Shot) -> None:
         """The next picture."""
-        image = _decoded(shot)
+        image = decoded(shot.jpeg)
         if image.shape[1::-1] != self._size:
             image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         frame = av.VideoFrame.from_ndarray(image, format="bgr24")
@@ -127,7 +127,3 @@ class _Video:
             self._container.mux(self._stream.encode(None))
         with suppress(OSError, av.error.FFmpegError):
             self._container.close()
-
-
-def _decoded(shot: Shot) -> Image:
-    return np.asarray(cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)

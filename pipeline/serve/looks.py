@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import av
-import cv2
 import numpy as np
 
 from mtmct.corrections import number_of
 from mtmct.records import IDENTITIES, TRACKS
 from mtmct.search import Found, Lookbook, search, search_identity
 from mtmct.settings import AppearanceCalibration
+from operators import picture_bytes
 from operators.crop_quality import WORTHLESS
 from operators.detect import open_detector
 from operators.embed import Embedder, open_embedder
@@ -171,7 +171,7 @@ def decoded(data: bytes) -> Image:
         raise UnfitError("what was sent is no picture that can be read; send a JPEG or a PNG") from None
     if width * height > _LARGEST_PIXELS:
         raise UnfitError(f"a picture may have {_LARGEST_PIXELS // 1_000_000} million pixels at most")
-    image: Image | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise UnfitError("what was sent is no picture that can be read; send a JPEG or a PNG")
-    return image
+    try:
+        return picture_bytes.decoded(data)
+    except picture_bytes.UnreadablePictureError:
+        raise UnfitError("what was sent is no picture that can be read; send a JPEG or a PNG") from None

@@ -14,12 +14,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mtmct.records import EVENTS, TRACKS
 from operators.analyse.rules import Rules
 from operators.draw import Privacy, Style, blur_boxes
+from operators.picture_bytes import decoded, jpeg
 from operators.records import CrosscamError, Frame, Image
 from pipeline.address import Place
 from pipeline.assembly import build_source
@@ -30,7 +30,7 @@ from pipeline.mosaic import Tile
 from pipeline.overlay import Overlay
 from pipeline.recording import Player, RecordedCamera
 from pipeline.rule_states import DRAWN, RuleStates
-from pipeline.serve.live_shots import EVERY_S, LiveShots, Shot, jpeg
+from pipeline.serve.live_shots import EVERY_S, LiveShots, Shot
 from pipeline.serve.problems import NoPictureError, NotFoundError
 from pipeline.serve.view import SiteView
 from pipeline.sources.base import Source
@@ -184,7 +184,7 @@ class Shots:
         """A picture of a camera that was kept by somebody else, JPEG, with everybody blurred who is to be."""
         if self._privacy == Privacy.NONE:
             return picture
-        image = np.asarray(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+        image = decoded(picture)
         reader = self._place.reader()
         try:
             self._hide(image, self._marks(reader, camera, time_us * _US_NS), camera, time_us * _US_NS)

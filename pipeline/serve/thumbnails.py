@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-import cv2
 import numpy as np
 
 from operators.draw import Privacy, blur_boxes
-from operators.records import Image
+from operators.picture_bytes import decoded, jpeg
 from pipeline.address import Place
 from pipeline.serve.known import Box, Visit
-from pipeline.serve.live_shots import jpeg
 from pipeline.serve.problems import NoPictureError
 from pipeline.serve.shots import Shots
 from pipeline.thumbnail_files import Kept, find, folder_of
@@ -66,7 +64,7 @@ class Thumbnails:
         return find(self._folder, visit.camera, visit.track, visit.start, visit.end)
 
     def _blurred(self, data: bytes) -> bytes:
-        image: Image = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+        image = decoded(data)
         height, width = image.shape[:2]
         high = height if self._privacy == Privacy.WHOLE else _HEAD * height
         blur_boxes(image, np.array([[0, 0, width, high]], np.float32), Privacy.WHOLE)

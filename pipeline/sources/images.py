@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from pathlib import Path
-from typing import cast
 
-import cv2
 import numpy as np
 
+from operators.picture_bytes import UnreadablePictureError, decoded
 from operators.records import SECOND_NS, Frame, Image
 from pipeline.sources.base import Crop, End, Item, Rejected, Source, SourceError, read_position, write_position
 
@@ -115,10 +114,9 @@ class ImageFolder(Source):
 
     def _load(self, name: str) -> Image | None:
         try:
-            data = np.fromfile(self._path / name, np.uint8)
             # Not imread: it prints to the console about every damaged file.
-            return cast(Image | None, cv2.imdecode(data, cv2.IMREAD_COLOR)) if len(data) else None
-        except (OSError, cv2.error):
+            return decoded((self._path / name).read_bytes())
+        except (OSError, UnreadablePictureError):
             return None
 
     def _cropped(self, image: Image) -> Image:

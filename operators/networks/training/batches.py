@@ -8,13 +8,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from operators.networks.export import IMAGENET
 from operators.networks.training.augmentation import Augmentation, Sample, augmented
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.labelled import Labelled
-from operators.records import Float32, Image, Int64
+from operators.picture_bytes import decoded, jpeg
+from operators.records import Float32, Int64
 
 _FEWEST = 2.0  # pixels of a box's sides in the input; less shows nothing
 
@@ -28,7 +28,7 @@ class Pictures:
 
     def __init__(self, data: Labelled) -> None:
         self.data = data
-        self._frames: dict[tuple[Path, int], NDArray[np.uint8]] = {}
+        self._frames: dict[tuple[Path, int], bytes] = {}
         for file in dict.fromkeys(f for f, frame in zip(data.files, data.frames, strict=True) if frame >= 0):
             self._read_video(file, {int(n) for f, n in zip(data.files, data.frames, strict=True) if f == file})
 
@@ -38,9 +38,7 @@ class Pictures:
     def sample(self, picture: int) -> Sample:
         """A picture, (H, W, 3) uint8 BGR, its boxes (G, 4), xyxy in its pixels, and classes (G,)."""
         kept = self._frames.get((self.data.files[picture], int(self.data.frames[picture])))
-        image: Image = (
-            self.data.read(picture) if kept is None else np.asarray(cv2.imdecode(kept, cv2.IMREAD_COLOR), np.uint8)
-        )
+        image = self.data.read(picture) if kept is None else decoded(kept)
         rows = self.data.rows(picture)
         return image, self.data.boxes[rows], self.data.classes[rows].astype(np.int64)
 
@@ -52,8 +50,7 @@ class Pictures:
                 if there and number in wanted:
                     there, image = video.retrieve()
                     if there:
-                        jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-                        self._frames[file, number] = np.asarray(jpeg, np.uint8)
+                        self._frames[file, number] = jpeg(image, 95)
                 if not there:
                     raise TrainingError(f"{file}: frame {number + 1} cannot be read, but the labels go on")
         finally:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from operators.networks.training.errors import TrainingError
 from operators.networks.training.identities import read_pictures, read_rows, read_same
+from operators.picture_bytes import decoded, jpeg
 from operators.preprocess import Placement, Preprocessing, Resizing
 from operators.records import Float32, Image, Int64
 
@@ -38,7 +39,7 @@ class Shot:
 
     scene: int
     frame: int
-    jpeg: NDArray[np.uint8]
+    jpeg: bytes
     placement: Placement
     boxes: Float32
     classes: Int64
@@ -46,7 +47,7 @@ class Shot:
 
     def canvas(self) -> tuple[Image, Float32]:
         """The input (H, W, 3) uint8 BGR, and the boxes in it."""
-        image = np.asarray(cv2.imdecode(self.jpeg, cv2.IMREAD_COLOR), np.uint8)
+        image = decoded(self.jpeg)
         y, x = self.placement.scale
         top, left = self.placement.offset
         return image, (self.boxes * [x, y, x, y] + [left, top, left, top]).astype(np.float32)
@@ -163,11 +164,11 @@ def _check(labels: Path, kinds: NDArray[np.float64], first: int, classes: int) -
         )
 
 
-def _compressed(image: Image, placement: Placement) -> NDArray[np.uint8]:
+def _compressed(image: Image, placement: Placement) -> bytes:
     (height, width), (top, left) = placement.size, (int(side) for side in placement.offset)
     canvas = np.full((*placement.shape, 3), _GREY, np.uint8)
     canvas[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], np.uint8)
+    return jpeg(canvas, 95)
 
 
 def changed(image: Image, boxes: Float32, random: np.random.Generator) -> tuple[Image, Float32]:
