@@ -9,18 +9,13 @@ a clock is wrong by mistake, and the evidence of fusion would be held back for a
 
 A change of a correction takes effect on all that is remembered at once, as if it had always been there: see
 `FusionEngine`.
-
-    fusion/clock/meta               names, corrections, what was said
-    fusion/clock/walked/<commit>    who walked, of one commit
-    fusion/clock/votes/<commit>     what they say of clocks
-    fusion/clock/placed/<commit>    positions of one commit (`apply` only)
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +23,21 @@ from numpy.typing import NDArray
 
 from mtmct import skew
 from mtmct import state as stored
+from mtmct.clock_state import (
+    META,
+    PLACED,
+    PREFIX,
+    VOTES,
+    WALKED,
+    Placed,
+    entries,
+    pack_placed,
+    pack_rows,
+    rounded,
+    rows_of,
+    unpack_placed,
+    unpack_rows,
+)
 from mtmct.fits import Samples
 from mtmct.records import EVENTS, Record
 from mtmct.settings import FusionSettings
@@ -38,8 +48,6 @@ from operators.records import SECOND_NS, Int64
 LIMIT_S = 10.0  # a clock that is off by more is reported, but not corrected
 _EVERY_NS = 5 * SECOND_NS  # how often skews are worked out
 _NEWS_S = 0.1  # a skew that has changed by less is no news
-PREFIX = stored.PREFIX + "clock/"
-META, WALKED, VOTES, PLACED = (PREFIX + name for name in ("meta", "walked/", "votes/", "placed/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +58,6 @@ class _Said:
     seconds: float
     applied_ns: int
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """One commit's positions (float32), the camera of each, and the event time that the commit covered."""
-
-    sequence: int
-    since_ns: int
-    time_ns: int
-    samples: Samples
-    cameras: Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Clocks:
         self._numbers: dict[str, int] = {}
         self._walked: deque[tuple[int, int, Walkers]] = deque()
         self._votes: deque[tuple[int, int, Votes]] = deque()
-        self._placed: deque[_Placed] = deque()
+        self._placed: deque[Placed] = deque()
         self._said: dict[str, _Said] = {}
         self._reviewed_ns = 0
         self._records: list[Record] = []
@@ -123,7 +120,7 @@ class Clocks:
         known = [tracks[uid] for uid in uids.tolist()]
         cameras = np.array([self._number(track.camera) for track in known], np.int64)
         if self.applying:
-            self._placed.append(_Placed(sequence, since_ns, now_ns, _rounded(samples), cameras[rows]))
+            self._placed.append(Placed(sequence, since_ns, now_ns, rounded(samples), cameras[rows]))
         velocities = np.array([track.velocity[:2] for track in known]).reshape(-1, 2)
         ahead = np.array([track.ahead_ns for track in known], np.int64)
         new = skew.walkers(samples, cameras, velocities, ahead, self._settings.slot_ns, now_ns)
@@ -154,7 +151,7 @@ class Clocks:
         for placed in self._placed:
             if len(slots) and (before is None or placed.sequence < before):
                 rows = np.flatnonzero(np.isin(placed.samples.slots, slots))
-                parts.append(_rows(placed.samples, rows))
+                parts.append(rows_of(placed.samples, rows))
                 fresh.append(np.zeros(len(rows), bool))
         joined = Samples(
             np.concatenate([part.uids for part in parts]),
@@ -167,7 +164,7 @@ class Clocks:
         cameras = np.array(numbers, np.int64)[rows]
         order = np.lexsort((joined.slots, joined.uids))
         order = order[cameras[order] >= 0]
-        return Beside(_rows(joined, order), cameras[order], np.concatenate(fresh)[order])
+        return Beside(rows_of(joined, order), cameras[order], np.concatenate(fresh)[order])
 
     def review(self, now_ns: int) -> dict[str, int]:
         """Every few seconds: work out the skews and say what is new.
@@ -269,7 +266,7 @@ class Clocks:
             if placed.since_ns >= since_ns and mine.any():
                 uids = np.where(mine, new, placed.samples.uids)
                 order = np.argsort(uids, kind="stable")
-                samples = _rows(replace(placed.samples, uids=uids), order)
+                samples = rows_of(replace(placed.samples, uids=uids), order)
                 self._placed[place] = replace(placed, samples=samples, cameras=placed.cameras[order])
                 self._rewritten = True
 
@@ -307,10 +304,10 @@ class Clocks:
             journal.drop(key)
         for key, (time_ns, part) in rows.items():
             if key not in self._written:
-                journal.put(key, _pack_rows(time_ns, part))
+                journal.put(key, pack_rows(time_ns, part))
         for key, each in placed.items():
             if self._rewritten or key not in self._written:
-                journal.put(key, _pack_placed(each))
+                journal.put(key, pack_placed(each))
         self._written = kept
         self._rewritten = False
 
@@ -325,20 +322,20 @@ class Clocks:
         self.ahead_ns = dict(value["ahead"])
         for name in value["names"]:
             self._number(name)
-        for key, data in _of(state, PLACED):
-            self._placed.append(_unpack_placed(key, data))
+        for key, data in entries(state, PLACED):
+            self._placed.append(unpack_placed(key, data))
         if not self.measuring:
-            for key, _ in _of(state, PREFIX):
+            for key, _ in entries(state, PREFIX):
                 journal.drop(key)
             return
-        self._written = {key for prefix in (WALKED, VOTES, PLACED) for key, _ in _of(state, prefix)}
+        self._written = {key for prefix in (WALKED, VOTES, PLACED) for key, _ in entries(state, prefix)}
         self._reviewed_ns = value["reviewed"]
         self._said = {camera: _Said(*rest) for camera, *rest in value["said"]}
-        for key, data in _of(state, WALKED):
-            time_ns, columns = _unpack_rows(key, data)
+        for key, data in entries(state, WALKED):
+            time_ns, columns = unpack_rows(key, data)
             self._walked.append((int(key.removeprefix(WALKED)), time_ns, Walkers(*columns)))
-        for key, data in _of(state, VOTES):
-            time_ns, columns = _unpack_rows(key, data)
+        for key, data in entries(state, VOTES):
+            time_ns, columns = unpack_rows(key, data)
             self._votes.append((int(key.removeprefix(VOTES)), time_ns, Votes(*columns)))
 
     def dismissed(self) -> dict[str, int]:
@@ -355,48 +352,3 @@ def clocks_of(state: Mapping[str, bytes]) -> dict[str, tuple[Skew, float]]:
     clocks = Clocks("", FusionSettings(clock_skew="report"))
     clocks.restore(state, stored.Journal())
     return {camera: (found, clocks.ahead_ns.get(camera, 0) / SECOND_NS) for camera, found in clocks.skews().items()}
-
-
-def _rounded(samples: Samples) -> Samples:
-    """As they come out of the state again: a restored engine goes on with the same numbers."""
-    points = samples.points.astype(np.float32).astype(np.float64)
-    return replace(samples, points=points, covariances=samples.covariances.astype(np.float32).astype(np.float64))
-
-
-def _rows(samples: Samples, rows: Any) -> Samples:
-    return Samples(samples.uids[rows], samples.slots[rows], samples.points[rows], samples.covariances[rows])
-
-
-def _pack_rows(time_ns: int, part: Walkers | Votes) -> bytes:
-    return stored.packed({"time": time_ns, "columns": [getattr(part, column.name) for column in fields(part)]})
-
-
-def _unpack_rows(key: str, data: bytes) -> tuple[int, list[Any]]:
-    value = stored.unpacked(key, data)
-    return value["time"], value["columns"]
-
-
-def _pack_placed(placed: _Placed) -> bytes:
-    samples = placed.samples
-    return stored.packed(
-        {
-            "covered": [placed.since_ns, placed.time_ns],
-            "uids": samples.uids,
-            "slots": samples.slots,
-            "points": samples.points.astype(np.float32),
-            "covariances": samples.covariances.astype(np.float32),
-            "cameras": placed.cameras,
-        }
-    )
-
-
-def _unpack_placed(key: str, data: bytes) -> _Placed:
-    value = stored.unpacked(key, data)
-    points, covariances = value["points"].astype(np.float64), value["covariances"].astype(np.float64)
-    samples = Samples(value["uids"], value["slots"], points, covariances)
-    since_ns, time_ns = value["covered"]
-    return _Placed(int(key.removeprefix(PLACED)), since_ns, time_ns, samples, value["cameras"])
-
-
-def _of(state: Mapping[str, bytes], prefix: str) -> list[tuple[str, bytes]]:
-    return [(key, state[key]) for key in sorted(state) if key.startswith(prefix)]

@@ -8,20 +8,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from still_tracks import NOON, SECOND, tracks
 
 from operators.analyse import Line, Rules
 from operators.draw import Privacy
 from operators.palette import identity_color
 from operators.records import CrosscamError, Frame
-from pipeline.clock import clock_text
 from pipeline.mosaic import Layout
-from pipeline.overlay import Overlay
-from pipeline.recording import RecordedCamera, RecordingError, recording
+from pipeline.recording import RecordedCamera
 from pipeline.render import RenderError, render_mosaic
-from pipeline.sources.base import End, Item, Source
 
-SECOND = 1_000_000_000
-NOON = 1_244_721_600 * SECOND
 SIZE = (160, 120)
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "pets_s2l1"
 
@@ -35,29 +31,6 @@ def pictures(camera: str, count: int, *, fps: float = 10, start_ns: int = NOON, 
             yield Frame(camera, number + 1, start_ns + round(number * SECOND / fps), image)
 
     return RecordedCamera(camera, frames)
-
-
-def tracks(camera: str, track: int, number: int, frames, box=(40, 40, 70, 100), *, fps=10, start_ns=NOON, cls="person"):
-    """A value of the `tracks` topic: one box that does not move, at these frame numbers from 1."""
-    points = [
-        [(start_ns + round((frame - 1) * SECOND / fps)) // 1000, *map(float, box), 0.9, None, None] for frame in frames
-    ]
-    return {
-        "schema": "crosscam.tracks/1",
-        "site": "plaza",
-        "camera": camera,
-        "track": track,
-        "class": cls,
-        "identity": f"plaza-{number:06d}",
-        "number": number,
-        "revision": 0,
-        "start": points[0][0],
-        "end": points[-1][0],
-        "frames": list(frames),
-        "points": points,
-        "link": None,
-        "ended": False,
-    }
 
 
 def decode(path: Path) -> list[np.ndarray]:
@@ -281,160 +254,3 @@ class TestErrors:
     def test_what_cannot_be_rendered_is_said_in_a_sentence(self, tmp_path, cameras, name, fps, sentence):
         with pytest.raises(RenderError, match=sentence):
             render_mosaic([], cameras, tmp_path / name, fps=fps)
-
-
-class TestOverlay:
-    def test_box_stays_until_the_next_sampled_frame_and_no_longer(self):
-        # 10 frames a second, capped to every third: frames 1, 4, 7 were sampled.
-        overlay = Overlay([tracks("a", 1, 3, [1, 4, 7])], ["a"])
-        shown = [len(overlay.at("a", NOON + n * SECOND // 10).boxes) for n in range(12)]
-        assert shown == [1] * 9 + [0] * 3
-
-    def test_a_lost_track_shows_nothing_until_it_is_found(self):
-        overlay = Overlay([tracks("a", 1, 3, [1, 2, 3, 8, 9])], ["a"])
-        shown = [len(overlay.at("a", NOON + n * SECOND // 10).boxes) for n in range(10)]
-        assert shown == [1, 1, 1, 0, 0, 0, 0, 1, 1, 0]
-
-    def test_who_is_lost_for_a_moment_is_still_to_be_blurred_on_his_way(self):
-        there, gone_on = tracks("a", 1, 3, [1, 2, 3]), tracks("a", 2, 3, [11, 12], (80, 40, 110, 100))
-        overlay = Overlay([there, gone_on], ["a"])
-        marks = [overlay.at("a", NOON + n * SECOND // 10) for n in range(12)]
-        assert [len(one.boxes) for one in marks] == [1] * 3 + [0] * 7 + [1] * 2
-        assert [len(one.unseen) for one in marks] == [0] * 3 + [1] * 7 + [0] * 2
-        assert [one.unseen[0, 0] for one in marks[3:10]] == pytest.approx([45, 50, 55, 60, 65, 70, 75])
-        assert marks[5].unseen_classes == ("person",)
-
-    def test_shortly_before_and_after_he_is_taken_to_be_where_he_is_seen_first_and_last(self):
-        overlay = Overlay([tracks("a", 1, 3, range(11, 14))], ["a"])
-        unseen = [len(overlay.at("a", NOON + n * SECOND // 10).unseen) for n in range(25)]
-        assert unseen == [0] * 5 + [1] * 5 + [0] * 3 + [1] * 5 + [0] * 7
-
-    def test_pieces_of_one_track_follow_each_other_without_doubling(self):
-        overlay = Overlay([tracks("a", 1, 3, range(1, 11)), tracks("a", 1, 3, range(11, 21))], ["a"])
-        assert [len(overlay.at("a", NOON + n * SECOND // 10).boxes) for n in range(20)] == [1] * 20
-
-    def test_times_rounded_to_microseconds_meet_their_frames(self):
-        start = NOON + 333_333_999
-        overlay = Overlay([tracks("a", 1, 3, range(1, 6), fps=30, start_ns=start)], ["a"])
-        assert [len(overlay.at("a", start + round(n * SECOND / 30)).boxes) for n in range(6)] == [1] * 5 + [0]
-
-    def test_a_record_that_is_late_within_the_window_is_drawn_and_beyond_it_counted(self):
-        late = tracks("a", 2, 9, range(1, 6))
-        others = [tracks("a", 1, 3, range(n, n + 10)) for n in range(1, 200, 10)]
-        within = Overlay([*others[:2], late, *others[2:]], ["a"], lookahead_ns=5 * SECOND)
-        assert within.at("a", NOON).identities == (3, 9)
-        assert within.late == 0
-        beyond = Overlay([*others, late], ["a"], lookahead_ns=5 * SECOND)
-        assert [beyond.at("a", NOON + n * SECOND // 10).identities for n in range(200)] == [(3,)] * 200
-        assert beyond.late == 5
-
-    def test_reads_no_further_ahead_than_it_must(self):
-        read = []
-
-        def endless() -> Iterator[dict]:
-            for n in range(10_000):
-                read.append(n)
-                yield tracks("a", n, n, range(10 * n + 1, 10 * n + 11))
-
-        overlay = Overlay(endless(), ["a"], lookahead_ns=20 * SECOND)
-        overlay.at("a", NOON)
-        assert len(read) <= 22
-        overlay.at("a", NOON + 100 * SECOND)
-        assert len(read) <= 122
-
-    def test_all_at_once_takes_records_in_any_order(self):
-        records = [tracks("a", 1, 3, range(n, n + 10)) for n in range(1, 2000, 10)]
-        overlay = Overlay(records[::-1], ["a"], lookahead_ns=None)
-        assert [overlay.at("a", NOON + n * SECOND // 10).identities for n in range(2000)] == [(3,)] * 2000
-
-    def test_trails_follow_the_feet(self):
-        overlay = Overlay([tracks("a", 1, 3, range(1, 11))], ["a"])
-        overlay.at("a", NOON)
-        (trail,) = overlay.at("a", NOON + SECOND // 2).trails
-        assert trail.identity == 3
-        assert trail.points.tolist() == [[55, 100]] * 6
-
-    def test_cameras_outside_the_mosaic_are_passed_over(self):
-        overlay = Overlay([tracks("elsewhere", 1, 3, range(1, 11)), tracks("a", 1, 4, range(1, 11))], ["a"])
-        assert overlay.at("a", NOON).identities == (4,)
-        assert overlay.points == 10
-
-
-class TestLayout:
-    @pytest.mark.parametrize(
-        ("cameras", "size", "grid"),
-        [
-            (1, (640, 360), (1, 1)),
-            (2, (448, 576), (2, 1)),
-            (2, (1920, 1080), (2, 1)),
-            (3, (640, 480), (2, 2)),
-            (4, (320, 240), (2, 2)),
-            (4, (3840, 2160), (2, 2)),
-            (9, (1920, 1080), (3, 3)),
-            (16, (1920, 1080), (4, 4)),
-        ],
-    )
-    def test_grid_is_as_square_as_it_can_be(self, cameras, size, grid):
-        layout = Layout.of([size] * cameras, (1920, 1080))
-        assert len({cell.x1 for cell in layout.cells}) == grid[0]
-        assert len({cell.y1 for cell in layout.cells}) == grid[1]
-
-    @pytest.mark.parametrize("count", range(1, 18))
-    @pytest.mark.parametrize("size", [(448, 576), (1921, 1081), (3840, 2160), (353, 289)])
-    def test_fits_is_even_and_nothing_overlaps(self, count, size):
-        layout = Layout.of([size] * count, (1920, 1080))
-        assert layout.width % 2 == layout.height % 2 == 0
-        assert layout.width <= 1920
-        assert layout.height <= 1080
-        canvas = np.zeros((layout.height, layout.width), int)
-        canvas[: layout.head] += 1
-        for cell in layout.cells:
-            assert cell.x2 <= layout.width
-            assert cell.y2 <= layout.height
-            canvas[cell.y1 : cell.y2, cell.x1 : cell.x2] += 1
-        assert canvas.max() == 1
-
-
-class _Scripted(Source):
-    def __init__(self, live: bool = False) -> None:
-        super().__init__("a")
-        self.live = live
-        self.open_now = False
-        self._left = 3
-
-    def open(self, position: bytes | None) -> None:
-        self.open_now = True
-
-    def read(self) -> Item | None:
-        self._left -= 1
-        return Frame("a", 3 - self._left, NOON) if self._left >= 0 else End()
-
-    def position(self) -> bytes:
-        return b""
-
-    def close(self) -> None:
-        self.open_now = False
-
-
-class TestRecording:
-    def test_gives_all_frames_and_closes(self):
-        source = _Scripted()
-        assert [frame.index for frame in recording(source)] == [1, 2, 3]
-        assert not source.open_now
-
-    def test_a_live_source_has_no_recording(self):
-        with pytest.raises(RecordingError, match="'a' is a live source"):
-            list(recording(_Scripted(live=True)))
-
-
-@pytest.mark.parametrize(
-    ("time_ns", "tenths", "text"),
-    [
-        (NOON + 31 * SECOND + 450_000_000, True, "2009-06-11 12:00:31.4"),
-        (79 * SECOND, False, "00:01:19"),
-        (26 * 3600 * SECOND, False, "26:00:00"),
-        (None, False, "?"),
-    ],
-)
-def test_clock_reads_as_people_write_it(time_ns, tenths, text):
-    assert clock_text(time_ns, tenths=tenths) == text
