@@ -14,6 +14,9 @@ from mtmct.topology import Float64
 from operators.records import Float32, Int64
 
 SAME_LOOK = 0.92  # cosine from which an embedding repeats a look already kept (the same pose in the same light)
+# Two in the light of one camera look more alike than the calibration knows, which goes by looks from different ones:
+# up to this part of what a track's looks say for each other.
+_IN_ONE_LIGHT = 0.25
 _compiled = numba.njit(cache=True, nogil=True)
 
 
@@ -102,8 +105,8 @@ def are_others(
 ) -> NDArray[np.bool_]:
     """Which of some tracks are rather another's by their new embeddings than theirs whose looks are known.
 
-    The mean of these looks like somebody else, and far less like the looks than these do like each other: by how much
-    they differ depends on the model, the light and the pose.
+    The mean of these looks like somebody else in the same light, and far less like the looks than these do like each
+    other: by how much they differ depends on the model, the light and the pose.
 
     Args:
         sums: (N, D) float64, by rows, see `mtmct.columns.TrackColumns`.
@@ -127,5 +130,6 @@ def are_others(
         if other_square == 0 or square == 0:
             continue
         cosine, usual = product / math.sqrt(square * other_square), math.sqrt(square) / pictures[track]
-        found[track] = slope * cosine + offset < 0 and slope * (usual - cosine) > unlike
+        most = max(_IN_ONE_LIGHT * (slope * usual + offset), 0.0)
+        found[track] = slope * cosine + offset < most and slope * (usual - cosine) > unlike
     return found

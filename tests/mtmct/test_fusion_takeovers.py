@@ -14,20 +14,20 @@ SETTINGS = FusionSettings(appearance=AppearanceCalibration(20.0, -10.0))
 ONE, OTHER = np.eye(16, dtype=np.float32)[:2]
 
 
-def exchanged(at: int, until: int = 30) -> list[tuple[int, list]]:
+def exchanged(at: int, until: int = 30, one: np.ndarray = ONE, other: np.ndarray = OTHER) -> list[tuple[int, list]]:
     """Two people in one camera; from second `at` on each one's track shows the other."""
     walks = {
         ("north", 1): {
             "path": straight(2, 4, 0.3, 0),
             "start": 0,
             "end": 24,
-            "look": lambda second: ONE if second < at else OTHER,
+            "look": lambda second: one if second < at else other,
         },
         ("north", 2): {
             "path": straight(9, 5, -0.3, 0),
             "start": 0,
             "end": 24,
-            "look": lambda second: OTHER if second < at else ONE,
+            "look": lambda second: other if second < at else one,
         },
     }
     return script(walks, ORIGINS, until)
@@ -47,6 +47,16 @@ def test_two_tracks_that_exchange_their_people_are_cut_there_and_put_together_cr
     split = [value for value in records(commits, "identities") if value["event"] == "split"]
     assert {value["since"] for value in split} == {12 * 10**6}
     assert all(value["evidence"]["terms"]["appearance"] for value in split)
+
+
+def test_two_in_one_light_are_told_apart_though_they_look_more_alike_than_two_in_different_cameras():
+    other = 0.55 * ONE + np.sqrt(1 - 0.55**2) * OTHER
+    assert SETTINGS.appearance.llr(float(other @ ONE)) > 0
+    steps = exchanged(at=12, one=ONE, other=other.astype(np.float32))
+    whose = owners(play(FusionEngine("plaza", topology(camera("north")), SETTINGS), steps))
+    first, second = 3 * 10**6, 20 * 10**6
+    assert whose.identity_of("north", 1, first) == whose.identity_of("north", 2, second)
+    assert whose.identity_of("north", 2, first) == whose.identity_of("north", 1, second)
 
 
 def test_one_who_passes_in_front_for_a_moment_cuts_nothing():
