@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 demo: setup
 	$(BIN)/crosscam demo
 
+# Kernels first, on all processors; then two files of tests at a time, each file by one process.
 test: setup
-	$(BIN)/pytest
+	$(BIN)/python -m pipeline.precompile
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -18,6 +18,8 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from alone import alone
+
 # Under nohup, or as a script's background job, these are ignored, and whatever the tests start would ignore them, too.
 for number in (signal.SIGHUP, signal.SIGINT):
     if signal.getsignal(number) is signal.SIG_IGN:
@@ -86,7 +88,8 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if shutil.which("java") is None:
         pytest.skip("needs Java 17 or newer, or KAFKA_BOOTSTRAP_SERVERS")
     try:
-        jars = module.fetch()
+        with alone(module.cache_folder()):
+            jars = module.fetch()
     except module.ServerError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("kafka")

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from alone import alone
 from cpp_programs import paddle_of_the_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,13 @@ def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.skip("needs cmake and g++")
     cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
     build = cache.mkdir("cpp") if cache else tmp_path_factory.mktemp("cpp")
+    with alone(build):
+        make(build)
+    return build
+
+
+def make(build: Path) -> None:
+    """Build them, without a warning."""
     source = ROOT / "deploy" / "cpp"
     joined = ["-DCMAKE_UNITY_BUILD=ON", "-DCMAKE_UNITY_BUILD_BATCH_SIZE=0"]  # headers are read once
     configure = ["-S", source, "-B", build, *joined, *paddle_of_the_wheel()]
@@ -32,4 +40,3 @@ def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     done = subprocess.run(["cmake", "--build", build, "--parallel", "2"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in done.stdout + done.stderr
-    return build
