@@ -1,6 +1,7 @@
-"""Every metric of a site, each with its unit and what it says. The names of Prometheus; Ray puts `ray_` before them.
+"""Every metric of a site's actors, each with its unit and what it says.
 
-All carry `site`, besides the tags named here. deploy/grafana draws them, deploy/prometheus raises alarms on them, and
+The names are Prometheus'; Ray puts `ray_` before them. All carry `site`, besides the tags named here. What the service
+tells stands in `pipeline.metrics.served`. deploy/grafana draws them, deploy/prometheus raises alarms on them, and
 deploy/RUNBOOK.md says what each alarm means.
 """
 
@@ -26,6 +27,7 @@ class Metric:
         help: a sentence.
         tags: beside `site`.
         buckets: upper bounds of a histogram's buckets.
+        by_ray: it is told through Ray, by an actor; otherwise by the service itself.
     """
 
     name: str
@@ -34,11 +36,12 @@ class Metric:
     help: str
     tags: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    by_ray: bool = True
 
     @property
     def exported(self) -> str:
         """The name under which Prometheus sees it."""
-        return f"ray_{self.name}"
+        return f"ray_{self.name}" if self.by_ray else self.name
 
 
 # --- a worker's, by camera ------------------------------------------------------------------------------------------

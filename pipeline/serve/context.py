@@ -63,6 +63,13 @@ class Served:
         """What is known of it."""
         return self.feed.view
 
+    @property
+    def name(self) -> str:
+        """Of the site; empty while nothing is known but a ledger's file that says nothing yet."""
+        if self.site is not None:
+            return self.site.site
+        return self.view.site or (self.place.kafka[0] if self.place.kafka is not None else "")
+
     def camera_names(self) -> list[str]:
         """Those of the site's file, then those that only the ledger knows."""
         configured = [camera.id for camera in self.site.cameras] if self.site is not None else []

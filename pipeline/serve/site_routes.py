@@ -35,7 +35,7 @@ def site(of: Site) -> SiteAnswer:
     identities = view.identities()
     cameras = view.cameras()
     return SiteAnswer(
-        site=view.site or (of.site.site if of.site is not None else ""),
+        site=of.name,
         newest=view.newest,
         running=of.running(),
         cameras=len(of.camera_names()),

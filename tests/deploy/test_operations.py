@@ -15,10 +15,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from operators.records import CrosscamError
+from pipeline.cli.serve import TOKEN
 from pipeline.metrics.catalogue import ALL, Metric
+from pipeline.metrics.served import SERVED
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-KNOWN = {metric.exported: metric for metric in ALL}
+KNOWN = {metric.exported: metric for metric in (*ALL, *SERVED)}
 
 
 def read(path: str) -> Any:
@@ -37,10 +39,15 @@ def alerts() -> list[Mapping[str, Any]]:
 
 def metrics_in(expression: str) -> Iterator[tuple[Metric, str]]:
     """The metrics of an expression, each with the part of a histogram that is asked for."""
-    for name in re.findall(r"ray_crosscam_\w+", expression):
+    for name in re.findall(r"(?:ray_)?crosscam_\w+", expression):
         base = re.sub(r"_(bucket|sum|count)$", "", name)
-        assert base in KNOWN, f"{name} is no metric of pipeline/metrics/catalogue.py"
+        assert base in KNOWN, f"{name} is no metric of pipeline/metrics"
         yield KNOWN[base], name.removeprefix(base)
+
+
+def jobs() -> dict[str, Any]:
+    """What Prometheus scrapes, by name."""
+    return {job["job_name"]: job for job in read("prometheus/prometheus.yaml")["scrape_configs"]}
 
 
 EXPRESSIONS = [*dashboard(), *((rule["alert"], rule["expr"]) for rule in alerts())]
@@ -49,7 +56,9 @@ EXPRESSIONS = [*dashboard(), *((rule["alert"], rule["expr"]) for rule in alerts(
 @pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
 def test_an_expression_uses_metrics_as_what_they_are(title: str, expression: str) -> None:
     found = list(metrics_in(expression))
-    assert found, title
+    asked = set(re.findall(r'\bup\{job="(.*?)"\}', expression))
+    assert asked <= set(jobs()), title
+    assert found or asked, title
     for metric, part in found:
         assert bool(part) == (metric.kind == "histogram"), f"{title}: {metric.name} is a {metric.kind}"
         grows = re.search(rf"(rate|increase)\({metric.exported}", expression)
@@ -57,12 +66,14 @@ def test_an_expression_uses_metrics_as_what_they_are(title: str, expression: str
     tags = set(re.findall(r"(\w+)(?:!=|=~|=)\"", expression))
     for grouped in re.findall(r"(?:by|ignoring) \((.*?)\)", expression):
         tags |= set(grouped.split(", "))
-    assert tags <= {"site", "le", *(tag for metric, _ in found for tag in metric.tags)}, title
+    assert tags <= {"site", "le", *(["job"] if asked else []), *(tag for metric, _ in found for tag in metric.tags)}, (
+        title
+    )
 
 
 def test_the_dashboard_shows_every_metric() -> None:
     shown = {metric.name for _, expression in dashboard() for metric, _ in metrics_in(expression)}
-    assert {metric.name for metric in ALL} - shown == set()
+    assert {metric.name for metric in KNOWN.values()} - shown == set()
 
 
 def test_panels_do_not_overlap() -> None:
@@ -81,7 +92,8 @@ def test_every_alert_says_whom_it_concerns_and_is_in_the_runbook() -> None:
     assert explained == {rule["alert"] for rule in alerts()}
     for rule in alerts():
         assert rule["labels"]["severity"] in {"page", "ticket"}
-        assert "$labels.site" in rule["annotations"]["summary"]
+        whom = "$labels.instance" if rule["expr"].startswith("up{") else "$labels.site"
+        assert whom in rule["annotations"]["summary"]
 
 
 def test_the_runbook_is_one_page_and_names_files_that_exist() -> None:
@@ -97,7 +109,7 @@ def test_compose_starts_what_is_there() -> None:
         composed["services"],
         set(re.findall(r"^FROM .* AS (\w+)$", (DEPLOY / "Dockerfile").read_text(), re.M)),
     )
-    assert set(services) == {"kafka", "head", "worker", "site", "prometheus", "grafana"}
+    assert set(services) == {"kafka", "head", "worker", "site", "serve", "prometheus", "grafana"}
     for name, service in services.items():
         assert "build" in service or ":" in service["image"], f"{name}: an image without a version"
         if "build" in service:
@@ -108,13 +120,24 @@ def test_compose_starts_what_is_there() -> None:
         for volume in service.get("volumes", ()):
             source = re.sub(r"^\$\{\w+:-(.*?)\}", r"\1", volume).split(":")[0]
             assert source in composed["volumes"] or (DEPLOY / source).exists(), volume
-    (scraped,) = read("prometheus/prometheus.yaml")["scrape_configs"]
     ports = {
         f"{name}:8080"
         for name, service in services.items()
         if "--metrics-export-port=8080" in str(service.get("command"))
     }
-    assert set(scraped["static_configs"][0]["targets"]) == ports
+    assert set(jobs()["ray"]["static_configs"][0]["targets"]) == ports
+
+
+def test_prometheus_reaches_the_service_by_its_token() -> None:
+    composed, job = read("compose.yaml"), jobs()["crosscam-serve"]
+    service, prometheus = composed["services"]["serve"], composed["services"]["prometheus"]
+    (port,) = re.findall(r"crosscam serve .* --host 0\.0\.0\.0 --port (\d+)$", service["command"][0])
+    assert job["static_configs"] == [{"targets": [f"serve:{port}"]}]
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+    place, _, secret = job["authorization"]["credentials_file"].rpartition("/")
+    assert place == "/run/secrets" and prometheus["secrets"] == [secret]
+    assert composed["secrets"][secret] == {"environment": TOKEN}
+    assert service["environment"][TOKEN].startswith("${" + TOKEN + ":?"), "it would start without one"
 
 
 @pytest.mark.parametrize(
@@ -219,5 +242,8 @@ def check_pod(template: Mapping[str, Any]) -> None:
 
 def test_nothing_that_is_deployed_holds_a_password() -> None:
     for path in DEPLOY.rglob("*.yaml"):
-        for name, value in re.findall(r"(?i)(\w*(?:password|token|secret)\w*)\s*[:=]\s*([^\s,}]+)", path.read_text()):
-            assert value in {"...", "{name:"} or value.startswith("$"), f"{path.name}: {name}"
+        pairs = r"(?i)\b(\w*(?:password|token|secret)\w*)(?=\s*[:=]\s*([^\s,}]+))"
+        for name, value in re.findall(pairs, re.sub(r"\$\{.*?\}", "$", path.read_text())):
+            within = value.startswith("{") and value.endswith(":")  # what follows is looked at on its own
+            named = re.fullmatch(r"\[\w+\]", value) and name == "secrets"
+            assert value == "..." or value.startswith("$") or within or named, f"{path.name}: {name}"

@@ -7,9 +7,12 @@ import re
 import pytest
 
 from pipeline.metrics.catalogue import ALL, Metric
+from pipeline.metrics.served import SERVED
+
+EVERY = (*ALL, *SERVED)
 
 
-@pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
 def test_a_metric_says_what_it_is_in_which_unit(metric: Metric) -> None:
     assert re.fullmatch(r"crosscam_[a-z][a-z_]*[a-z]", metric.name)
     assert metric.unit and metric.help.endswith(".")
@@ -21,4 +24,4 @@ def test_a_metric_says_what_it_is_in_which_unit(metric: Metric) -> None:
 
 
 def test_no_two_metrics_share_a_name() -> None:
-    assert len({metric.name for metric in ALL}) == len(ALL)
+    assert len({metric.name for metric in EVERY}) == len(EVERY)

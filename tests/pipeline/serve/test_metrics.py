@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from operators.records import pack
 from pipeline.address import Place
 from pipeline.config_file import parse
 from pipeline.ledger.sqlite import SqliteWriter
+from pipeline.metrics.served import SERVED
 from pipeline.running import Door
 from pipeline.serve.metrics import Requests
 from pipeline.serve.workings import Frames, Workings
@@ -25,23 +27,34 @@ def figures(client: TestClient) -> dict[str, float]:
 
 def test_the_service_tells_of_its_site_and_of_what_was_asked(client: TestClient) -> None:
     before = figures(client)
-    assert before["crosscam_serve_ready"] == 1 and before["crosscam_serve_records_total"] > 20
-    assert before['crosscam_serve_identities{state="closed"}'] == 2
-    assert before['crosscam_serve_camera_behind_seconds{camera="west"}'] == 0
+    assert before['crosscam_serve_ready{site="plaza"}'] == 1
+    assert before['crosscam_serve_records_total{site="plaza"}'] > 20
+    assert before['crosscam_serve_identities{site="plaza",state="closed"}'] == 2
+    assert before['crosscam_serve_camera_behind_seconds{camera="west",site="plaza"}'] == 0
     client.get("/v1/site")
     client.get("/v1/cameras/attic")
     with client.websocket_connect("/v1/live"):
         after = figures(client)
-    assert after["crosscam_serve_watchers"] == 1 and before["crosscam_serve_watchers"] == 0
+    watchers = 'crosscam_serve_watchers{site="plaza"}'
+    assert after[watchers] == 1 and before[watchers] == 0
     for status, more in (("200", 2), ("404", 1)):
-        name = f'crosscam_serve_requests_total{{status="{status}"}}'
+        name = f'crosscam_serve_requests_total{{site="plaza",status="{status}"}}'
         assert after[name] - before.get(name, 0) == more
-    count = after["crosscam_serve_request_seconds_count"]
-    assert (
-        count
-        == after['crosscam_serve_request_seconds_bucket{le="+Inf"}']
-        == before["crosscam_serve_request_seconds_count"] + 3
-    )
+    count = 'crosscam_serve_request_seconds_count{site="plaza"}'
+    bucket = 'crosscam_serve_request_seconds_bucket{le="+Inf",site="plaza"}'
+    assert after[count] == after[bucket] == before[count] + 3
+
+
+def test_what_is_told_is_what_the_catalogue_says(client: TestClient) -> None:
+    client.get("/v1/site")
+    families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
+    assert set(families) == {metric.name.removesuffix("_total") for metric in SERVED}
+    for metric in SERVED:
+        family = families[metric.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (metric.kind, metric.help)
+        for sample in family.samples:
+            assert sample.labels["site"] == "plaza"
+            assert sample.labels.keys() - {"site", "le"} <= set(metric.tags)
 
 
 def test_answers_are_counted_by_how_long_they_took() -> None:
