@@ -26,6 +26,7 @@ from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
 from mtmct.settings import FusionSettings
+from mtmct.spans import Asked, gather
 from mtmct.subjects import Subject, course
 from mtmct.terms import APPEARANCE, CLASS, GROUND, HAND_OVER, RULED_OUT, SCORED, TERMS, TIMED, among_rivals, sum_of
 from mtmct.topology import Float64, Topology
@@ -94,11 +95,12 @@ class Judge:
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
         beliefs = self._believed()
-        together = exclusion.shared(tracks, people, beliefs.llr, self._allowance(), asked)
-        status, terms, steps = scoring.score(tracks, people, pairs, beliefs, asked, together)
+        compared = gather(tracks, people, asked)
+        together = exclusion.shared(people, compared, beliefs.llr, self._allowance(), asked)
+        status, terms, steps = scoring.score(tracks, people, compared, pairs, beliefs, asked, together)
         among_rivals(status, terms, steps, asked.pairs_at, asked.rivals, self._settings.area_per_person_m2)
         possible = status != RULED_OUT
-        terms[:, APPEARANCE] = likeness(tracks, people, self._belief(), asked, possible)
+        terms[:, APPEARANCE] = likeness(tracks, people, compared, self._belief(), asked, possible)
         # Rounded, so that a last bit never decides.
         totals = np.round(sum_of(status, terms), 6)
         attributes = self._population is not None and bool(self._population.votes)
@@ -222,8 +224,9 @@ class Judge:
         left = [track for track in self._book.tracks_of(identity) if track.uid not in without]
         subject = Subject(self._book.cls(identity), left, identity)
         tracks, people, asked = self._asked([(subject, others)], without)
-        together = exclusion.shared(tracks, people, self._believed().llr, self._allowance(), asked)
-        said = likeness(tracks, people, self._belief(), asked, together > NEVER)
+        compared = gather(tracks, people, asked)
+        together = exclusion.shared(people, compared, self._believed().llr, self._allowance(), asked)
+        said = likeness(tracks, people, compared, self._belief(), asked, together > NEVER)
         prior = self._settings.returns - math.log(max(len(self._book), 1))
         return [
             prior + moments + (looks if math.isfinite(looks) else 0.0)
@@ -233,14 +236,13 @@ class Judge:
     def resemblances(self, questions: Sequence[Question], without: frozenset[int]) -> Float64:
         """What the looks alone say for each candidate of each subject, (P,) nats; NaN where none can be compared."""
         tracks, people, asked = self._asked(questions, without)
-        said: Float64 = likeness(tracks, people, self._belief(), asked, np.ones(len(asked.slots), bool))
+        everybody = np.ones(len(asked.slots), bool)
+        said: Float64 = likeness(tracks, people, gather(tracks, people, asked), self._belief(), asked, everybody)
         return said
 
     # --- the columns -----------------------------------------------------------------------------------------------
 
-    def _asked(
-        self, questions: Sequence[Question], without: frozenset[int]
-    ) -> tuple[TrackTable, PeopleTable, scoring.Asked]:
+    def _asked(self, questions: Sequence[Question], without: frozenset[int]) -> tuple[TrackTable, PeopleTable, Asked]:
         """The questions by rows and slots, and the columns in which these are."""
         self._book.track_table()
         rows, slot, number_of = self._book.columns.rows, self._people.slot, self._book.columns.number_of
@@ -248,7 +250,7 @@ class Judge:
         mine = np.array([-1 if who.identity is None else slot(who.identity) for who, _ in questions], np.int64)
         # Only now: looks that only identities have may have widened the tracks' columns.
         tracks, people = self._book.track_table(), self._people.table()
-        asked = scoring.Asked(
+        asked = Asked(
             _bounds([len(who.tracks) for who, _ in questions]),
             np.array([rows[track.uid] for who, _ in questions for track in who.tracks], np.int64),
             mine,

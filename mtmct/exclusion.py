@@ -15,12 +15,11 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from mtmct.columns import PeopleTable, TrackTable
-from mtmct.scoring import Asked
+from mtmct.columns import PeopleTable
+from mtmct.spans import Asked, Gathered, Spans
 from mtmct.topology import Float64
-from operators.records import SECOND_NS, Int64
+from operators.records import SECOND_NS
 
 _compiled = numba.njit(cache=True, nogil=True)
 _NEVER = -math.inf
@@ -43,57 +42,61 @@ class Allowance(NamedTuple):
 
 
 @_compiled
-def shared(tracks: TrackTable, people: PeopleTable, llr: Float64, allowed: Allowance, asked: Asked) -> Float64:
+def shared(people: PeopleTable, compared: Gathered, llr: Float64, allowed: Allowance, asked: Asked) -> Float64:
     """What is said by moments in which one camera shows both, (P,) nats: 0 if there are none.
 
     Minus infinity where the two cannot be one: classes (`llr`, as in `mtmct.scoring.Beliefs`) rule it out, or a
     camera shows both for longer, or is about to. A track alone may share no moment with anybody: it can wait.
     """
     said = np.full(len(asked.slots), _NEVER)
-    excluded = np.zeros(len(tracks.uid), np.bool_)
-    for row in asked.without:
-        excluded[row] = True
     for subject in range(len(asked.slot)):
-        rows = asked.rows[asked.rows_at[subject] : asked.rows_at[subject + 1]]
-        own = asked.slot[subject]
         for pair in range(asked.pairs_at[subject], asked.pairs_at[subject + 1]):
             if llr[asked.cls[subject], asked.classes[pair]] == _NEVER:
                 continue
-            said[pair] = _together(tracks, people, allowed, rows, own, asked.slots[pair], excluded)
+            other = compared.whom[pair]
+            if _in_one_camera(compared.subjects, subject, compared.people, other):
+                said[pair] = _together(people, allowed, compared.subjects, subject, compared.people, other)
+            else:
+                said[pair] = 0.0
     return said
 
 
 @_compiled
-def _together(
-    tracks: TrackTable,
-    people: PeopleTable,
-    allowed: Allowance,
-    rows: Int64,
-    own: int,
-    slot: int,
-    excluded: NDArray[np.bool_],
-) -> float:
-    at = people.rows_at[slot]
-    theirs = people.rows[at : at + people.rows_count[slot]]
+def _in_one_camera(mine: Spans, subject: int, theirs: Spans, other: int) -> bool:
+    """Whether any camera has seen both; True as well where two cameras have one bit."""
+    common = np.uint64(0)
+    for word in range(mine.cameras.shape[1]):
+        common |= mine.cameras[subject, word] & theirs.cameras[other, word]
+    return common != 0
+
+
+@_compiled
+def _together(people: PeopleTable, allowed: Allowance, mine: Spans, subject: int, theirs: Spans, other: int) -> float:
+    own, slot = mine.slot[subject], theirs.slot[other]
     said = 0.0
-    for row in rows:
-        for other in theirs:
-            if tracks.camera[other] != tracks.camera[row] or excluded[other]:
-                continue
+    one, end = mine.at[subject], mine.at[subject + 1]
+    begun, last = theirs.at[other], theirs.at[other + 1]
+    while one < end and begun < last:
+        if theirs.by_camera[begun] < mine.by_camera[one]:
+            begun += 1
+            continue
+        at = begun
+        while at < last and theirs.by_camera[at] == mine.by_camera[one]:
             said += _moment(
-                allowed, tracks.start_ns[row], tracks.last_ns[row], tracks.ended[row],
-                tracks.start_ns[other], tracks.last_ns[other], tracks.ended[other],
+                allowed, mine.started_ns[one], mine.ended_ns[one], mine.over[one],
+                theirs.started_ns[at], theirs.ended_ns[at], theirs.over[at],
             )  # fmt: skip
-    for row in rows:
-        said += _with_past(tracks, people, allowed, row, slot)
+            at += 1
+        if said == _NEVER:
+            return said
+        one += 1
+    said += _with_past(people, allowed, mine, subject, slot)
     if own < 0:
         return _NEVER if said < 0 else said
     if said == _NEVER:
         return said
-    for other in theirs:
-        if not excluded[other]:
-            said += _with_past(tracks, people, allowed, other, own)
-    return said + _pasts(people, allowed, own, slot)
+    said += _with_past(people, allowed, theirs, other, own)
+    return said if said == _NEVER else said + _pasts(people, allowed, own, slot)
 
 
 @_compiled
@@ -121,21 +124,22 @@ def _moment(
 
 
 @_compiled
-def _with_past(tracks: TrackTable, people: PeopleTable, allowed: Allowance, row: int, slot: int) -> float:
-    """The same of a track and those of an identity that are no longer in memory, and over."""
-    at, count = people.past_at[slot], people.past_count[slot]
+def _with_past(people: PeopleTable, allowed: Allowance, spans: Spans, whose: int, slot: int) -> float:
+    """The same of somebody's tracks and those of an identity that are no longer in memory, and over."""
+    begun, end = people.past_at[slot], people.past_at[slot] + people.past_count[slot]
     said = 0.0
-    if count == 0:
-        return said
-    camera = tracks.camera[row]
-    cameras = people.past_camera[at : at + count]
-    place = np.searchsorted(cameras, camera)
-    while place < count and cameras[place] == camera:
-        said += _moment(
-            allowed, tracks.start_ns[row], tracks.last_ns[row], tracks.ended[row],
-            people.past_start_ns[at + place], people.past_end_ns[at + place], True,
-        )  # fmt: skip
-        place += 1
+    for one in range(spans.at[whose], spans.at[whose + 1]):
+        camera = spans.by_camera[one]
+        begun += np.searchsorted(people.past_camera[begun:end], camera)
+        other = begun
+        while other < end and people.past_camera[other] == camera:
+            said += _moment(
+                allowed, spans.started_ns[one], spans.ended_ns[one], spans.over[one],
+                people.past_start_ns[other], people.past_end_ns[other], True,
+            )  # fmt: skip
+            other += 1
+        if begun == end or said == _NEVER:
+            return said
     return said
 
 

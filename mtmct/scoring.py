@@ -1,8 +1,8 @@
 """The terms of `mtmct.evidence` for many pairs of a subject and an identity in one pass, compiled.
 
-Tracks and identities come as columns (`mtmct.columns`), so that nothing has to be gathered of those who are asked
-about. What the looks say is in `mtmct.likeness`. Nothing compiled here calls what is compiled elsewhere: the cache of
-compiled code would not notice a change there.
+Tracks and identities come as columns (`mtmct.columns`), and those who are compared gathered from them
+(`mtmct.spans`). What the looks say is in `mtmct.likeness`. Nothing compiled here calls what is compiled elsewhere: the
+cache of compiled code would not notice a change there.
 """
 
 # mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.columns import PeopleTable, TrackTable
+from mtmct.spans import Asked, Gathered, Spans
 from mtmct.terms import ARRIVAL, CLASS, GROUND, HAND_OVER, OVERLAP, RULED_OUT, SCORED, TIMED
 from mtmct.topology import Float64
 from mtmct.tracks import XX, XY, YY, H, U, V, X, Y
@@ -70,31 +71,30 @@ class Pairs(NamedTuple):
     distance: Float64
 
 
-class Asked(NamedTuple):
-    """Subjects, and for each of them identities.
+class LongAgo(NamedTuple):
+    """Tracks of some people as far as they are longer ago than positions are kept; those of each by their beginning.
 
     Attributes:
-        rows_at: (S + 1,) and rows: the rows of each subject's tracks, in order of first sight, at least one.
-        slot: (S,) slot of the identity that the subject is, with its past; -1 for a track alone.
-        cls: (S,) class of the subject. rivals: (S,) how many it could be.
-        pairs_at: (S + 1,) and slots: the slots of the identities asked about; classes: the class of each.
-        without: (W,) rows that do not count as part of the identities.
+        at: (N + 1,) where those of each begin. camera, since, until: of them.
+        reach: the latest `until` of those from each person's first on.
     """
 
-    rows_at: Int64
-    rows: Int64
-    slot: Int64
-    cls: Int64
-    rivals: Int64
-    pairs_at: Int64
-    slots: Int64
-    classes: Int64
-    without: Int64
+    at: Int64
+    camera: Int64
+    since: Int64
+    until: Int64
+    reach: Int64
 
 
 @_compiled
 def score(
-    tracks: TrackTable, people: PeopleTable, beside: Pairs, beliefs: Beliefs, asked: Asked, shared: Float64
+    tracks: TrackTable,
+    people: PeopleTable,
+    compared: Gathered,
+    beside: Pairs,
+    beliefs: Beliefs,
+    asked: Asked,
+    shared: Float64,
 ) -> tuple[Int64, Float64, Float64]:
     """What speaks for each pair, but for the looks and for what `mtmct.terms.among_rivals` adds.
 
@@ -107,28 +107,29 @@ def score(
     count = len(asked.slots)
     status = np.zeros(count, np.int64)
     terms, steps = np.full((count, 8), np.nan), np.full((count, 6), np.nan)
-    excluded = np.zeros(len(tracks.uid), np.bool_)
-    for row in asked.without:
-        excluded[row] = True
+    mine, theirs = compared.subjects, compared.people
+    my_past, their_past = _long_ago(people, beliefs, mine), _long_ago(people, beliefs, theirs)
     for subject in range(len(asked.slot)):
-        rows = asked.rows[asked.rows_at[subject] : asked.rows_at[subject + 1]]
+        low, high = mine.at[subject], mine.at[subject + 1]
+        rows = mine.row[low:high]
         first, last = _ends(tracks, rows)
-        own = asked.slot[subject]
+        found = np.full((high - low, 2), -1)
         for pair in range(asked.pairs_at[subject], asked.pairs_at[subject + 1]):
-            slot = asked.slots[pair]
+            other = compared.whom[pair]
             agreement = beliefs.llr[asked.cls[subject], asked.classes[pair]]
             if shared[pair] == _NEVER:
                 continue
-            if _were_apart(tracks, people, beliefs, rows, own, slot, excluded):
+            if _were_apart(beliefs, my_past, subject, their_past, other) and not _is_part(
+                tracks, rows, people.number[theirs.slot[other]]
+            ):
                 continue
-            mine = terms[pair]
             status[pair] = _spoken(
-                tracks, people, beside, beliefs, rows, first, last, slot, excluded, steps[pair], mine
+                tracks, compared, beside, beliefs, subject, other, first, last, found, steps[pair], terms[pair]
             )
             if agreement != 0:
-                mine[CLASS] = agreement
+                terms[pair, CLASS] = agreement
             if shared[pair] != 0:
-                mine[HAND_OVER] = shared[pair]
+                terms[pair, HAND_OVER] = shared[pair]
     return status, terms, steps
 
 
@@ -161,145 +162,161 @@ def _ends(tracks: TrackTable, rows: Int64) -> tuple[int, int]:
 
 
 @_compiled
-def _were_apart(
-    tracks: TrackTable,
-    people: PeopleTable,
-    beliefs: Beliefs,
-    rows: Int64,
-    own: int,
-    slot: int,
-    excluded: NDArray[np.bool_],
-) -> bool:
-    """Whether both were on the ground at once, longer ago than positions are kept, and were not found to be one.
+def _long_ago(people: PeopleTable, beliefs: Beliefs, spans: Spans) -> LongAgo:
+    """What of some people's tracks in calibrated cameras is longer ago than positions are kept, and long enough."""
+    horizon, least = beliefs.now_ns - beliefs.window_ns, 2 * beliefs.slot_ns
+    count = len(spans.row)
+    for slot in spans.slot:
+        count += people.past_count[slot] if slot >= 0 else 0
+    at = np.zeros(len(spans.slot) + 1, np.int64)
+    camera, since, until = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
+    reach = np.empty(count, np.int64)
+    for one, slot in enumerate(spans.slot):
+        end = at[one]
+        past_at = people.past_at[slot] if slot >= 0 else 0
+        begun, in_memory = spans.at[one], spans.at[one + 1] - spans.at[one]
+        for place in range(in_memory + (people.past_count[slot] if slot >= 0 else 0)):
+            if place < in_memory:
+                which, start, last = (
+                    spans.camera[begun + place],
+                    spans.start_ns[begun + place],
+                    spans.last_ns[begun + place],
+                )
+            else:
+                past = past_at + place - in_memory
+                which, start, last = people.past_camera[past], people.past_start_ns[past], people.past_end_ns[past]
+            if min(last, horizon) - start <= least or not beliefs.calibrated[which]:
+                continue
+            before = end
+            while before > at[one] and since[before - 1] > start:
+                camera[before], since[before], until[before] = camera[before - 1], since[before - 1], until[before - 1]
+                before -= 1
+            camera[before], since[before], until[before] = which, start, min(last, horizon)
+            end += 1
+        at[one + 1] = end
+        for place in range(at[one], end):
+            reach[place] = until[place] if place == at[one] else max(reach[place - 1], until[place])
+    return LongAgo(at, camera, since, until, reach)
+
+
+@_compiled
+def _were_apart(beliefs: Beliefs, mine: LongAgo, subject: int, theirs: LongAgo, other: int) -> bool:
+    """Whether both were on the ground at once, longer ago than positions are kept, for so long as to be found near.
 
     What was seen of the two is forgotten then, but not what was concluded from it.
     """
-    horizon, least = beliefs.now_ns - beliefs.window_ns, 2 * beliefs.slot_ns
-    latest = horizon - least  # for long enough to have been found near somebody
-    past_at = people.past_at[own] if own >= 0 else 0
-    past_count = people.past_count[own] if own >= 0 else 0
-    earliest, some = 0, False
-    for place in range(len(rows) + past_count):
-        camera, start, end = _span(tracks, people, rows, past_at, place)
-        if start < latest and beliefs.calibrated[camera]:
-            earliest = min(earliest, start) if some else start
-            some = True
-    if not some:
-        return False
-    for row in rows:
-        if tracks.identity[row] == people.number[slot]:
-            return False
-    theirs_at = people.rows_at[slot]
-    theirs = people.rows[theirs_at : theirs_at + people.rows_count[slot]]
-    for other in range(len(theirs) + people.past_count[slot]):
-        if other < len(theirs) and excluded[theirs[other]]:
-            continue
-        elsewhere, since, until = _span(tracks, people, theirs, people.past_at[slot], other)
-        if not beliefs.calibrated[elsewhere] or min(until, horizon) - max(since, earliest) <= least:
-            continue
-        for place in range(len(rows) + past_count):
-            camera, start, end = _span(tracks, people, rows, past_at, place)
-            if camera == elsewhere or start >= latest or not beliefs.calibrated[camera]:
+    least = 2 * beliefs.slot_ns
+    low, high = theirs.at[other], theirs.at[other + 1]
+    for one in range(mine.at[subject], mine.at[subject + 1]):
+        while low < high and theirs.reach[low] - mine.since[one] <= least:
+            low += 1
+        for place in range(low, high):
+            if mine.until[one] - theirs.since[place] <= least:
+                break
+            if theirs.camera[place] == mine.camera[one]:
                 continue
-            if min(until, end, horizon) - max(since, start) > least:
+            if min(mine.until[one], theirs.until[place]) - max(mine.since[one], theirs.since[place]) > least:
                 return True
     return False
 
 
 @_compiled
-def _span(tracks: TrackTable, people: PeopleTable, rows: Int64, past_at: int, place: int) -> tuple[int, int, int]:
-    """Camera, first and last event time of a track: of those in memory, then of those that are past."""
-    if place < len(rows):
-        row = rows[place]
-        return tracks.camera[row], tracks.start_ns[row], tracks.last_ns[row]
-    past = past_at + place - len(rows)
-    return people.past_camera[past], people.past_start_ns[past], people.past_end_ns[past]
+def _is_part(tracks: TrackTable, rows: Int64, number: int) -> bool:
+    """Whether a track is one of an identity's: what was concluded is that they are one."""
+    alike = False
+    for row in rows:
+        alike |= tracks.identity[row] == number
+    return alike
 
 
 @_compiled
 def _spoken(
     tracks: TrackTable,
-    people: PeopleTable,
+    compared: Gathered,
     beside: Pairs,
     beliefs: Beliefs,
-    rows: Int64,
+    subject: int,
+    other: int,
     first: int,
     last: int,
-    slot: int,
-    excluded: NDArray[np.bool_],
+    found: Int64,
     steps: Float64,
     terms: Float64,
 ) -> int:
-    """Where and when: all terms but those of class and appearance."""
-    ground, compared, unseen = 0.0, False, False
-    at = people.rows_at[slot]
-    theirs = people.rows[at : at + people.rows_count[slot]]
-    for row in rows:
-        low = high = -1
-        for other in theirs:
-            if excluded[other] or tracks.last_ns[other] < tracks.start_ns[row]:
+    """Where and when: all terms but those of class and appearance.
+
+    `found`: (R, 2) where in `beside` the partners of each of the subject's tracks are, -1 where that is not known yet.
+    """
+    mine, theirs = compared.subjects, compared.people
+    ground, met, unseen = 0.0, False, False
+    low, high = theirs.at[other], theirs.at[other + 1]
+    for one in range(mine.at[subject], mine.at[subject + 1]):
+        start_ns, last_ns = mine.start_ns[one], mine.last_ns[one]
+        mark = one - mine.at[subject]
+        for their in range(low, high):
+            if theirs.last_ns[their] < start_ns or last_ns < theirs.start_ns[their]:
                 continue
-            if tracks.last_ns[row] < tracks.start_ns[other]:
-                continue
-            if low < 0:
-                low = high = 0
-                name = np.searchsorted(beside.names, tracks.uid[row])
-                if name < len(beside.names) and beside.names[name] == tracks.uid[row]:
-                    low, high = beside.heads[name], beside.heads[name + 1]
-            place = low + np.searchsorted(beside.partners[low:high], tracks.uid[other])
-            if place < high and beside.partners[place] == tracks.uid[other]:
+            row, beyond = mine.row[one], theirs.row[their]
+            if found[mark, 0] < 0:
+                found[mark] = _partners(beside, tracks.uid[row])
+            begin, end = found[mark, 0], found[mark, 1]
+            place = begin + np.searchsorted(beside.partners[begin:end], tracks.uid[beyond])
+            if place < end and beside.partners[place] == tracks.uid[beyond]:
                 if beside.llr[place] < -beliefs.split_odds and beside.distance[place] > beliefs.apart_m:
                     return RULED_OUT
                 ground += min(beside.llr[place], PAIR_LIMIT)
-                compared = True
+                met = True
                 continue
-            if not (beliefs.calibrated[tracks.camera[row]] and beliefs.calibrated[tracks.camera[other]]):
+            if not (beliefs.calibrated[mine.camera[one]] and beliefs.calibrated[theirs.camera[their]]):
                 unseen = True
                 continue
-            if math.isfinite(tracks.last[row, X]) and math.isfinite(tracks.last[other, X]):
-                since = max(tracks.start_ns[row], tracks.start_ns[other], beliefs.now_ns - beliefs.window_ns)
-                # Both were on the ground at once for longer than a track goes unmeasured, and yet never near enough to
-                # be compared.
-                if min(tracks.last_ns[row], tracks.last_ns[other]) - since > _UNMEASURED_NS:
-                    return RULED_OUT
-    if compared:
+            since = max(start_ns, theirs.start_ns[their], beliefs.now_ns - beliefs.window_ns)
+            # Both were on the ground at once for longer than a track goes unmeasured, and yet never near enough to be
+            # compared.
+            if min(last_ns, theirs.last_ns[their]) - since > _UNMEASURED_NS and (
+                math.isfinite(tracks.last[row, X]) and math.isfinite(tracks.last[beyond, X])
+            ):
+                return RULED_OUT
+    if met:
         terms[GROUND] = ground
     elif beliefs.timed[tracks.camera[first]]:
         return TIMED
     elif unseen:
         terms[OVERLAP] = beliefs.unseen_overlap
-    if not _transitions(tracks, beliefs, first, last, theirs, excluded, steps):
+    if not _transitions(tracks, beliefs, first, last, theirs, other, steps):
         return RULED_OUT
     terms[ARRIVAL] = beliefs.returns + (0.0 if tracks.at_border[first] else beliefs.inside)
     return SCORED
 
 
 @_compiled
+def _partners(beside: Pairs, uid: int) -> tuple[int, int]:
+    """Where the partners of a track begin and end."""
+    name = np.searchsorted(beside.names, uid)
+    if name < len(beside.names) and beside.names[name] == uid:
+        return beside.heads[name], beside.heads[name + 1]
+    return 0, 0
+
+
+@_compiled
 def _transitions(
-    tracks: TrackTable,
-    beliefs: Beliefs,
-    first: int,
-    last: int,
-    theirs: Int64,
-    excluded: NDArray[np.bool_],
-    steps: Float64,
+    tracks: TrackTable, beliefs: Beliefs, first: int, last: int, theirs: Spans, other: int, steps: Float64
 ) -> bool:
     """Fill in the `steps`, see `mtmct.movement.transitions`; False if nobody could walk them."""
     before = after = -1
-    for row in theirs:
-        if excluded[row]:
-            continue
-        if tracks.last_ns[row] < tracks.start_ns[first]:
-            later = before < 0 or tracks.last_ns[row] >= tracks.last_ns[before]
-            before = row if later else before
-        elif tracks.start_ns[row] > tracks.last_ns[last]:
-            sooner = after < 0 or tracks.start_ns[row] < tracks.start_ns[after]
-            after = row if sooner else after
+    first_ns, last_ns = tracks.start_ns[first], tracks.last_ns[last]
+    for place in range(theirs.at[other], theirs.at[other + 1]):
+        if theirs.last_ns[place] < first_ns:
+            later = before < 0 or theirs.last_ns[place] >= theirs.last_ns[before]
+            before = place if later else before
+        elif theirs.start_ns[place] > last_ns:
+            sooner = after < 0 or theirs.start_ns[place] < theirs.start_ns[after]
+            after = place if sooner else after
     possible = True
     if before >= 0:
-        possible = _step(tracks, beliefs, before, first, steps[:3])
+        possible = _step(tracks, beliefs, theirs.row[before], first, steps[:3])
     if after >= 0:
-        possible = _step(tracks, beliefs, last, after, steps[3:]) and possible
+        possible = _step(tracks, beliefs, last, theirs.row[after], steps[3:]) and possible
     return possible
 
 

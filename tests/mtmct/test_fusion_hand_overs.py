@@ -15,9 +15,9 @@ from mtmct.corrections import IdentityResolver
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.hand_over import shared_moments
 from mtmct.identities import IdentityBook, Why
-from mtmct.scoring import Asked
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.site_flow import SiteFlow
+from mtmct.spans import Asked, gather
 from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS
 
@@ -197,7 +197,8 @@ def test_moments_say_for_all_pairs_at_once_what_they_say_one_by_one(seed):
         np.zeros(9, np.int64), none, slots, zeros, zeros, bounds, np.tile(slots, 8), np.zeros(64, np.int64), none
     )
     allowed = exclusion.Allowance(3 * SECOND_NS, SETTINGS.hand_over_odds, SETTINGS.hand_over_odds_a_second, SECOND_NS)
-    found = exclusion.shared(book.track_table(), people.table(), np.zeros((1, 1)), allowed, everybody).reshape(8, 8)
+    compared = gather(book.track_table(), people.table(), everybody)
+    found = exclusion.shared(people.table(), compared, np.zeros((1, 1)), allowed, everybody).reshape(8, 8)
     some = 0
     for one, other in product(range(1, 9), repeat=2):
         mine, theirs = ([span for span in spans if span[1] == number] for number in (one, other))
