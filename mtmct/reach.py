@@ -26,7 +26,7 @@ class Left(NamedTuple):
         numbers: (N,) int64, ascending. cameras: (N,) int64, numbers of the cameras.
         x, y: (N,) metres, NaN where unknown. last_ns: (N,) event time, as floats.
         by_camera: (N,) rows by camera, then number.
-        by_x, sorted_x: rows of those whose place is known, by X, and that X.
+        by_x, sorted_x, sorted_y, sorted_ns: rows of those whose place is known, by X; and that X, Y and time.
         earliest_ns: the least of `last_ns`.
     """
 
@@ -38,6 +38,8 @@ class Left(NamedTuple):
     by_camera: Int64
     by_x: Int64
     sorted_x: Float64
+    sorted_y: Float64
+    sorted_ns: Float64
     earliest_ns: int
 
 
@@ -54,9 +56,10 @@ def recently_left(tracks: TrackTable, latest: Int64, since_ns: int) -> Left:
     x, y = np.ascontiguousarray(tracks.last[rows, X]), np.ascontiguousarray(tracks.last[rows, Y])
     by_x = np.argsort(x, kind="stable")[: np.count_nonzero(~np.isnan(x))]
     last, cameras = tracks.last_ns[rows], tracks.camera[rows]
+    last_ns = last.astype(np.float64)
     return Left(
-        tracks.identity[rows], cameras, x, y, last.astype(np.float64), np.argsort(cameras, kind="stable"), by_x,
-        x[by_x], int(last.min()) if len(last) else 0,
+        tracks.identity[rows], cameras, x, y, last_ns, np.argsort(cameras, kind="stable"), by_x, x[by_x], y[by_x],
+        last_ns[by_x], int(last.min()) if len(last) else 0,
     )  # fmt: skip
 
 
@@ -114,16 +117,23 @@ def _nearest(
         if placed:
             longest = max(start_ns[track] - left.earliest_ns, 0) / SECOND_NS
             farthest = speeds[track] * longest + near_m + 1.0
-            low = np.searchsorted(left.sorted_x, x[track] - farthest)
-            high = np.searchsorted(left.sorted_x, x[track] + farthest)
-            for at in range(low, high):
-                row = left.by_x[at]
-                far = math.hypot(left.x[row] - x[track], left.y[row] - y[track])
-                if count == limit and far > metres[limit - 1]:
-                    continue
-                count = _consider(
-                    left, row, far, start_ns[track], speeds[track], near_m, before_s, best, metres, count, limit
-                )
+            middle = np.searchsorted(left.sorted_x, x[track])
+            # From the nearest outwards, both ways, so that there are soon enough who are nearer than all the rest.
+            for step in (1, -1):
+                at = middle if step > 0 else middle - 1
+                while 0 <= at < len(left.sorted_x):
+                    aside = abs(left.sorted_x[at] - x[track])
+                    if aside > farthest or (count == limit and aside > metres[limit - 1]):
+                        break
+                    seconds = (np.float64(start_ns[track]) - left.sorted_ns[at]) / 1e9
+                    if aside <= speeds[track] * max(seconds, 0.0) + near_m:
+                        far = math.hypot(aside, left.sorted_y[at] - y[track])
+                        if count < limit or far <= metres[limit - 1]:
+                            count = _consider(
+                                left, left.by_x[at], far, start_ns[track], speeds[track], near_m, before_s, best,
+                                metres, count, limit,
+                            )  # fmt: skip
+                    at += step
         counts[track] = count
         numbers[track, :count] = left.numbers[best[:count]]
     return numbers, counts
