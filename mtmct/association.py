@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -18,6 +18,7 @@ from mtmct.movement import NEVER
 from mtmct.reach import latest_of_each, recently_left, within_reach
 from mtmct.scores import Score
 from mtmct.settings import FusionSettings
+from mtmct.shortlist import Found, first_known, offered
 from mtmct.subjects import Subject
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X
@@ -73,9 +74,10 @@ class Candidates:
         self._settings = settings
         self._now_ns = now_ns
         self._topology = topology
-        self._alike: dict[int, set[int]] = {}
-        self._reached: dict[int, list[int]] = {}
-        self._partners: dict[int, Int64] = {}
+        self._places: dict[int, int] = {}  # in what was found, by uid
+        none = np.zeros((0, settings.shortlist), np.int64)
+        self._found = Found(none, none, np.zeros(0, np.int64), np.zeros(1, np.int64))
+        self._calibrated: dict[str, bool] = {}
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
         table, columns = tracks.columns.table(tracks.tracks), tracks.columns
@@ -83,16 +85,15 @@ class Candidates:
         self._left = recently_left(table, latest, now_ns - round(2 * settings.position_memory_s * SECOND_NS))
         now_seen = (table.heard_ns[latest] > now_ns - 2 * SECOND_NS) & ~table.ended[latest]
         self._in_view: Int64 = table.identity[latest[now_seen & np.isfinite(table.last[latest, X])]]
-        self._in_view_set = frozenset(self._in_view.tolist())
 
     def look_up(self, tracks: Sequence[LocalTrack]) -> None:
         """Search the gallery for all these tracks in one go, and for who could have come to where they began."""
-        self._reach(tracks)
+        self._reach([track for track in tracks if track.uid not in self._places])
         seen = [track for track in tracks if len(track.looks)]
         if len(self._gallery) < _LARGE:
             self._look_up(seen, None)
             return
-        calibrated = [self._topology.calibrated(track.camera) for track in seen]
+        calibrated = [self._placed(track) for track in seen]
         self._look_up([track for track, placed in zip(seen, calibrated, strict=True) if not placed], None)
         # Nobody in view elsewhere is asked about, see `all_of`; so do not look at their many looks either.
         self._look_up([track for track, placed in zip(seen, calibrated, strict=True) if placed], self._in_view)
@@ -102,15 +103,14 @@ class Candidates:
             return
         looks = np.stack([track.looks.heaviest for track in tracks])
         owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist, without)
-        identities = self._book.identities
-        for track, row in zip(tracks, owners.tolist(), strict=True):
-            known = [owner for owner in dict.fromkeys(row) if owner in identities]
-            self._alike[track.uid] = set(known[: self._settings.shortlist])
+        known = np.sort(np.fromiter(self._book.identities, np.int64, len(self._book)))
+        places = [self._places[track.uid] for track in tracks]
+        self._found.alike[places] = first_known(owners, known, self._settings.shortlist)
 
     def add(self, track: LocalTrack) -> None:
         """A track that has begun an identity in this very commit."""
         if len(track.looks):
-            (self._new_placed if self._topology.calibrated(track.camera) else self._new).append(track)
+            (self._new_placed if self._placed(track) else self._new).append(track)
 
     def of(self, track: LocalTrack) -> list[Identity]:
         """Identities to score for a track, by number."""
@@ -118,17 +118,32 @@ class Candidates:
 
     def all_of(self, tracks: Sequence[LocalTrack]) -> list[list[Identity]]:
         """Identities to score for each of some tracks, by number."""
-        self._reach([track for track in tracks if track.uid not in self._reached])
-        found, identities = [], self._book.identities
-        for track in tracks:
-            numbers = self._alike.get(track.uid, set()).union(self._reached[track.uid])
-            numbers |= self._new_ones(track) | self._on_the_way(track)
-            if self._topology.calibrated(track.camera):
-                # Who is in view elsewhere and nowhere near is somebody else: no need to score it.
-                numbers -= self._in_view_set
-            numbers |= self._beside(track)
-            found.append([identities[number] for number in sorted(numbers) if number in identities])
+        bounds, numbers = self.offered(tracks)
+        identities = self._book.identities
+        known = [identities.get(number) for number in numbers.tolist()]
+        spans = pairwise(bounds.tolist())
+        return [[one for one in known[low:high] if one is not None] for low, high in spans]
+
+    def offered(self, tracks: Sequence[LocalTrack]) -> tuple[Int64, Int64]:
+        """The same as numbers, those of each track one after the other, and (T + 1,) where they begin.
+
+        Who is no longer open may be among them.
+        """
+        self._reach([track for track in tracks if track.uid not in self._places])
+        places = np.array([self._places[track.uid] for track in tracks], np.int64)
+        placed = np.array([self._placed(track) for track in tracks], bool)
+        owners = self._tracks.columns.table(self._tracks.tracks).identity
+        more = [self._new_ones(track) | self._on_the_way(track) for track in tracks]
+        more_at = np.array([0, *accumulate(map(len, more))], np.int64)
+        numbers = np.array([number for one in more for number in one], np.int64)
+        found: tuple[Int64, Int64] = offered(self._found, places, placed, owners, self._in_view, numbers, more_at)
         return found
+
+    def _placed(self, track: LocalTrack) -> bool:
+        known = self._calibrated.get(track.camera)
+        if known is None:
+            known = self._calibrated[track.camera] = self._topology.calibrated(track.camera)
+        return known
 
     def _reach(self, tracks: Sequence[LocalTrack]) -> None:
         """Note who could have come to where these tracks began, and whose tracks have stood near them."""
@@ -140,23 +155,16 @@ class Candidates:
         speeds = np.array([self._settings.motion(track.cls).max_speed for track in tracks])
         near = within_reach(self._left, table, rows, speeds, self._settings)
         uids = [track.uid for track in tracks]
-        self._reached.update(zip(uids, near, strict=True))
         partners, bounds = self._window.partners_of(uids)
         known, of_known = columns.by_uid()
         places = np.minimum(known.searchsorted(partners), len(known) - 1)
-        rows = np.where(known[places] == partners, of_known[places], -1)
-        for uid, (low, high) in zip(uids, pairwise(bounds), strict=True):
-            self._partners[uid] = rows[low:high]
-
-    def _beside(self, track: LocalTrack) -> set[int]:
-        """Identities of the tracks that have stood near a track, as they are by now."""
-        rows = self._partners[track.uid]
-        owners = self._tracks.columns.table(self._tracks.tracks).identity[rows[rows >= 0]]
-        return set(owners.tolist())
+        beside = np.where(known[places] == partners, of_known[places], -1)
+        self._places.update(zip(uids, range(len(self._places), len(self._places) + len(uids)), strict=True))
+        self._found = self._found.and_then(Found(np.zeros_like(near), near, beside, np.array(bounds, np.int64)))
 
     def _on_the_way(self, track: LocalTrack) -> set[int]:
         """Identities likeliest to come into the view of the track's camera when it did."""
-        if self._travel is None or (self._topology.calibrated(track.camera) and not self._travel.given(track.camera)):
+        if self._travel is None or (self._placed(track) and not self._travel.given(track.camera)):
             return set()
         if self._latest is None:
             self._latest = self._seen_last()
@@ -185,7 +193,7 @@ class Candidates:
         """New identities that look alike; where both cameras are calibrated, positions have found them already."""
         if not self._new and not self._new_placed:
             return set()
-        new = self._new if self._topology.calibrated(track.camera) else self._new + self._new_placed
+        new = self._new if self._placed(track) else self._new + self._new_placed
         seen = [other for other in new if other.camera != track.camera]
         if not seen or not len(track.looks):
             return set()

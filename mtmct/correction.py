@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -26,12 +26,15 @@ from mtmct.evidence import Judge, Question
 from mtmct.identities import Identity, IdentityBook, Why
 from mtmct.movement import NEVER
 from mtmct.pull import attracted, contradicted, doubled, pulled
+from mtmct.scores import Score, Scored
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
+from mtmct.topology import Float64
 from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Int64
 
 _ONE_MOMENT_NS = 3 * SECOND_NS
+_NUMBER_BITS = 31  # of an identity's number beside that of another in one key
 _STRAYED_LOOKS, _ONE_LOOK_NS = 3, SECOND_NS  # fewer may be one who passed in front
 
 
@@ -50,6 +53,37 @@ class Misfit:
     contradiction: float
     term: str
     since_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What those come to whom some tracks could be.
+
+    Attributes:
+        bounds: (T + 1,) where those of each track begin. numbers, totals: (P,) who, and the score of each.
+        pairs: (P,) which of all scores it is. heads: where those of each of `scored` begin.
+    """
+
+    bounds: Int64
+    numbers: Int64
+    totals: Float64
+    pairs: Int64
+    heads: Int64
+    scored: Sequence[Scored]
+
+    def best(self) -> Float64:
+        """(T,) the best score of each track, minus infinity where there is none."""
+        best = np.full(len(self.bounds) - 1, NEVER)
+        some = np.flatnonzero(np.diff(self.bounds))
+        if len(some):
+            best[some] = np.maximum.reduceat(self.totals, self.bounds[some])
+        return best
+
+    def score(self, place: int) -> Score:
+        """A score with its terms."""
+        pair = int(self.pairs[place])
+        which = int(np.searchsorted(self.heads, pair, "right")) - 1
+        return self.scored[which][pair - int(self.heads[which])]
 
 
 def at_one_time(misfits: Sequence[Misfit]) -> list[Misfit]:
@@ -287,45 +321,54 @@ class Reviewer:
             self._tracks.changed.add(track.uid)
         ripe = [track for track in due if self._book[track.identity].created_ns >= young]
         candidates.look_up(ripe)
-        asked: list[tuple[Identity, list[Identity], float]] = []
-        whom: dict[int, dict[int, Identity]] = {}  # of each identity, over all its tracks that are looked at
-        for track, offered in zip(ripe, candidates.all_of(ripe), strict=True):
-            subject = self._book[track.identity]
-            others = [identity for identity in offered if identity is not subject]
-            if others:
-                last = track.uid in parting
-                asked.append(
-                    (subject, others, self._settings.last_look_odds if last else self._settings.second_look_odds)
-                )
-                whom.setdefault(subject.number, {}).update((one.number, one) for one in others)
-        questions: list[Question] = [
-            (Subject.of_identity(self._book[number], self._book), list(others.values()))
-            for number, others in whom.items()
-        ]
-        scored_of = dict(zip(whom, judge.scored(questions), strict=True))
-        place_of = {number: {other: place for place, other in enumerate(others)} for number, others in whom.items()}
+        compared = self._compared(ripe, candidates, judge)
         promising = []
-        for subject, compared, odds in asked:
-            scored, place = scored_of[subject.number], place_of[subject.number]
-            places = [place[one.number] for one in compared]
-            totals = scored.totals[places]
-            if totals.max() > odds:
-                order = np.argsort(-totals, kind="stable").tolist()
-                promising.append((subject, compared, totals.tolist(), scored[places[order[0]]], odds, order))
+        last = [track.uid in parting for track in ripe]
+        odds_of = np.where(last, self._settings.last_look_odds, self._settings.second_look_odds)
+        for row in np.flatnonzero(compared.best() > odds_of).tolist():
+            low, high = compared.bounds[row : row + 2].tolist()
+            totals = compared.totals[low:high]
+            order = np.argsort(-totals, kind="stable").tolist()
+            others = [self._book[number] for number in compared.numbers[low:high].tolist()]
+            best = compared.score(low + order[0])
+            promising.append(
+                (self._book[ripe[row].identity], others, totals.tolist(), best, float(odds_of[row]), order)
+            )
         rests = judge.rivalries(
             [
-                (compared[order[0]].number, {compared[row].number: totals[row] for row in order[1:]})
-                for _, compared, totals, _, _, order in promising
+                (others[order[0]].number, {others[row].number: totals[row] for row in order[1:]})
+                for _, others, totals, _, _, order in promising
             ]
         )
         found = []
-        for (subject, compared, totals, best, odds, order), rest in zip(promising, rests, strict=True):
+        for (subject, others, totals, best, odds, order), rest in zip(promising, rests, strict=True):
             if best.total - math.log(1 + rest) > odds:
-                gone, survivor = sorted((subject, compared[order[0]]), key=lambda identity: -identity.number)
+                gone, survivor = sorted((subject, others[order[0]]), key=lambda identity: -identity.number)
                 second = order[1] if len(order) > 1 and totals[order[1]] != NEVER else None
-                runner_up = None if second is None else (compared[second].number, totals[second])
+                runner_up = None if second is None else (others[second].number, totals[second])
                 found.append((gone, survivor, Why(best.total, best.terms, runner_up)))
         return found
+
+    def _compared(self, ripe: Sequence[LocalTrack], candidates: Candidates, judge: Judge) -> _Compared:
+        """The identities of some tracks against whom each track could be otherwise."""
+        bounds, numbers = candidates.offered(ripe)
+        counts = np.diff(bounds)
+        owners = np.repeat(np.array([track.identity for track in ripe], np.int64), counts)
+        kept = owners != numbers
+        of_track = np.repeat(np.arange(len(ripe)), counts)[kept]
+        numbers, owners = numbers[kept], owners[kept]
+        # Several tracks of one identity may be looked at: what is asked of each of them is asked once.
+        keys, pair_of = np.unique((owners << _NUMBER_BITS) | numbers, return_inverse=True)
+        asked, others = keys >> _NUMBER_BITS, (keys & ((1 << _NUMBER_BITS) - 1)).tolist()
+        heads = np.flatnonzero(np.diff(asked, prepend=-1))
+        spans = pairwise([*heads.tolist(), len(keys)])
+        questions: list[Question] = [
+            (Subject.of_identity(self._book[number], self._book), [self._book[other] for other in others[low:high]])
+            for number, (low, high) in zip(asked[heads].tolist(), spans, strict=True)
+        ]
+        scored = judge.scored(questions)
+        totals = np.concatenate([one.totals for one in scored])[pair_of] if scored else np.zeros(0)
+        return _Compared(np.searchsorted(of_track, np.arange(len(ripe) + 1)), numbers, totals, pair_of, heads, scored)
 
     def _looked_up(self, track: LocalTrack) -> bool:
         """Whether it is time for a second look: each time the number of pictures has tripled, and at the end."""

@@ -63,24 +63,25 @@ def recently_left(tracks: TrackTable, latest: Int64, since_ns: int) -> Left:
     )  # fmt: skip
 
 
-def within_reach(
-    left: Left, tracks: TrackTable, rows: Int64, speeds: Float64, settings: FusionSettings
-) -> list[list[int]]:
+def within_reach(left: Left, tracks: TrackTable, rows: Int64, speeds: Float64, settings: FusionSettings) -> Int64:
     """For each of some tracks the numbers of the nearest who could have come to where it began, nearest first.
 
     Args:
         left: who was seen where.
         tracks, rows: the tracks. speeds: (R,) metres a second, the most of their classes.
         settings: bounds.
+
+    Returns:
+        (R, shortlist) int64, 0 where there are fewer.
     """
     if not len(left.numbers) or not len(rows):
-        return [[] for _ in rows]
+        return np.zeros((len(rows), settings.shortlist), np.int64)
     first = tracks.first[rows]
-    numbers, counts = _nearest(
+    numbers: Int64 = _nearest(
         left, tracks.camera[rows], np.ascontiguousarray(first[:, X]), np.ascontiguousarray(first[:, Y]),
         tracks.start_ns[rows], speeds, settings.near_m, settings.window_s, settings.shortlist,
     )  # fmt: skip
-    return [row[:count] for row, count in zip(numbers.tolist(), counts.tolist(), strict=True)]
+    return numbers
 
 
 @_compiled
@@ -94,13 +95,9 @@ def _nearest(
     near_m: float,
     before_s: float,
     limit: int,
-) -> tuple[Int64, Int64]:
-    """See `within_reach`; `before_s`: by so much a track may have begun before the other was seen last.
-
-    Returns:
-        (R, limit) int64 numbers, and how many there are in each row.
-    """
-    numbers, counts = np.zeros((len(x), limit), np.int64), np.zeros(len(x), np.int64)
+) -> Int64:
+    """See `within_reach`; `before_s`: by so much a track may have begun before the other was seen last."""
+    numbers = np.zeros((len(x), limit), np.int64)
     best, metres = np.empty(limit + 1, np.int64), np.empty(limit + 1)
     of_camera = left.cameras[left.by_camera]
     for track in range(len(x)):
@@ -134,9 +131,8 @@ def _nearest(
                                 metres, count, limit,
                             )  # fmt: skip
                     at += step
-        counts[track] = count
         numbers[track, :count] = left.numbers[best[:count]]
-    return numbers, counts
+    return numbers
 
 
 @_compiled
