@@ -169,6 +169,12 @@ class PairTable:
     recent: Float64
     distance: Float64
 
+    @classmethod
+    def of(cls, names: Int64, columns: pair_sums.Columns) -> PairTable:
+        """The table of these tracks."""
+        heads, places, llr, recent, distance = columns
+        return cls(names, heads, names[places], places, llr, recent, distance)
+
     def span(self, uid: int) -> tuple[int, int]:
         """First and last row (exclusive) of a track."""
         place = int(self.names.searchsorted(uid))
@@ -191,11 +197,11 @@ class _Sums(NamedTuple):
     recent: Float64
     distance: Float64
 
-    def both_ways(self) -> PairTable:
+    def both_ways(self) -> pair_sums.Columns:
         """The same seen from each track."""
         rows, heads, others = pair_sums.both_ways(self.places, len(self.names))
         columns = (column[rows] for column in (self.llr, self.recent, self.distance))
-        return PairTable(self.names, heads, self.names[others], others, *columns)
+        return pair_sums.Columns(heads, others, *columns)
 
 
 _NOTHING = _Sums(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
@@ -222,14 +228,13 @@ class PairWindow:
     settings: FusionSettings
     commits: deque[CommitPairs] = field(default_factory=deque)
     _table: PairTable | None = None
-    _sums: _Sums = _NOTHING
 
     @property
     def table(self) -> PairTable:
         """All pairs of the window as they stand."""
         if self._table is None:
-            self._sums = self._summed()
-            self._table = self._sums.both_ways()
+            sums = self._summed()
+            self._table = PairTable.of(sums.names, sums.both_ways())
         return self._table
 
     def of(self, uid: int) -> Mapping[int, Beside]:
@@ -315,7 +320,7 @@ class PairWindow:
                 old, new = np.ascontiguousarray(moved.T)
                 commit.rows = commit.rows.handed_over(old, new) or commit.rows
         if self._table is not None:
-            self._sum_again(np.unique([cut[:2] for cut in cuts]))
+            self._table = self._sum_again(self._table, np.unique([cut[:2] for cut in cuts]))
 
     def _summed(self, of: Int64 | None = None) -> _Sums:
         """What all commits say of each pair; `of`: only of pairs in which one of these tracks (uids) is."""
@@ -338,16 +343,17 @@ class PairWindow:
         evidence, recent = self._independent(llr, counts), self._independent(recent_llr, recent_counts)
         return _Sums(names, places, evidence, recent, metres)
 
-    def _sum_again(self, uids: Int64) -> None:
-        """Bring the table up to date of which the rows of a few tracks have changed, ascending."""
-        known, new = self._sums, self._summed(uids)
-        younger = uids[uids > (known.names[-1] if len(known.names) else -1)]
-        names = np.concatenate([known.names, younger])
-        gone = np.isin(names, uids)[known.places].any(axis=1)
-        columns = (np.concatenate([one[~gone], other]) for one, other in zip(known[2:], new[2:], strict=True))
-        places = np.concatenate([known.places[~gone], names.searchsorted(new.names)[new.places].reshape(-1, 2)])
-        self._sums = _Sums(names, places, *columns)
-        self._table = self._sums.both_ways()
+    def _sum_again(self, table: PairTable, uids: Int64) -> PairTable:
+        """Bring a table up to date of which the rows of a few tracks have changed, ascending."""
+        new = self._summed(uids)
+        younger = uids[uids > (table.names[-1] if len(table.names) else -1)]
+        names = np.concatenate([table.names, younger])
+        places = names.searchsorted(new.names)[new.places].reshape(-1, 2)
+        rows = _Sums(names, places, *new[2:]).both_ways()
+        known = pair_sums.Columns(table.heads, table.places, table.llr, table.recent, table.distance)
+        changed = names.searchsorted(uids)
+        changed = changed[names[np.minimum(changed, len(names) - 1)] == uids]
+        return PairTable.of(names, pair_sums.patched(known, names, changed, rows))
 
     def _independent(self, total: Float64, counts: Int64) -> Float64:
         """Sums over slots as sums over independent observations: errors closer in time than that are one error."""

@@ -195,7 +195,8 @@ class Reviewer:
 
     def defectors(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
         """Linked tracks whose positions follow another identity than their own, with which it cannot be merged."""
-        pulled = self._pulled()
+        live = list(live)
+        pulled = self._pulled(live)
         asked = [(track, best) for track in live if (best := pulled.get(track.uid)) is not None]
         found = []
         for (track, best), could_merge in zip(asked, self._could_merge(asked, judge), strict=True):
@@ -245,11 +246,18 @@ class Reviewer:
                 found.append(Misfit(track, -self._settings.split_odds, "appearance", since))
         return found
 
-    def _pulled(self) -> dict[int, int]:
-        """Tracks whose positions of the last seconds are those of another identity, and of which, by uid."""
+    def _pulled(self, live: Sequence[LocalTrack]) -> dict[int, int]:
+        """Of some tracks those whose positions of the last seconds are another identity's, and of which, by uid."""
         table = self._window.table
-        places, numbers = pulled(table.heads, table.places, table.recent, self._owners(), self._settings.move_odds)
+        there = self._in_table(live)
+        owners, odds = self._owners(), self._settings.move_odds
+        places, numbers = pulled(table.heads, table.places, table.recent, owners, there, odds)
         return dict(zip(table.names[places].tolist(), numbers.tolist(), strict=True))
+
+    def _in_table(self, live: Sequence[LocalTrack]) -> Int64:
+        """The places of some tracks among those of which positions were compared, ascending."""
+        uids = np.sort(np.array([track.uid for track in live], np.int64))
+        return np.flatnonzero(np.isin(self._window.table.names, uids, assume_unique=True))
 
     def _could_merge(self, asked: Sequence[tuple[LocalTrack, int]], judge: Judge) -> list[bool]:
         questions: list[Question] = [
@@ -286,8 +294,7 @@ class Reviewer:
     ) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
         table = self._window.table
-        uids = np.array(sorted(track.uid for track in live), np.int64)
-        there = np.flatnonzero(np.isin(table.names, uids, assume_unique=True))
+        there = self._in_table(live)
         pairs = attracted(table.heads, table.places, table.llr, self._owners(), there).tolist()
         asked: list[Question] = []
         for younger, partners in groupby(pairs, key=lambda pair: pair[0]):

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,23 @@ from mtmct.topology import Float64
 from operators.records import Int64
 
 _compiled = numba.njit(cache=True, nogil=True)
+_MARKS = 1 << 14
+_STRIDE = 40503  # odd, so that a table of any power of two is gone through
+
+
+class Columns(NamedTuple):
+    """What is known of pairs: of each track its rows, by partner; tracks by their places among all.
+
+    Attributes:
+        heads: (U + 1,) int64, where the rows of each track begin. places: (R,) int64, the partner of each row.
+        llr, recent, distance: (R,) float64, see `mtmct.coincidence.Beside`.
+    """
+
+    heads: Int64
+    places: Int64
+    llr: Float64
+    recent: Float64
+    distance: Float64
 
 
 @_compiled
@@ -109,9 +128,10 @@ def _names(pairs: Int64) -> tuple[Int64, Int64, Int64]:
 def _spot(table: Int64, uid: int) -> int:
     """Where a uid is in a hash table of 2 to the power of something, or where it belongs."""
     last = len(table) - 1
-    at = (uid * 2654435769) & last
+    # Tracks that are seen together are numbered together: their places are side by side.
+    at = uid & last
     while table[at] != uid and table[at] >= 0:
-        at = (at + 1) & last
+        at = (at + _STRIDE) & last
     return at
 
 
@@ -165,17 +185,67 @@ def touching(pairs: Int64, uids: Int64) -> Int64:
     """The rows of those of some pairs ((R, 2) uids) in which one of these tracks is ((K,) uids, ascending)."""
     found = np.empty(64, np.int64)
     count = 0
-    least, most = uids[0], uids[-1]
+    # By the last bits first: nearly all rows are of other tracks.
+    marked = np.zeros(_MARKS, np.bool_)
+    for uid in uids:
+        marked[uid & (_MARKS - 1)] = True
     for row in range(len(pairs)):
         hit = False
         for side in range(2):
             uid = pairs[row, side]
-            if not hit and least <= uid <= most:
+            if not hit and marked[uid & (_MARKS - 1)]:
                 at = np.searchsorted(uids, uid)
-                hit = uids[at] == uid
+                hit = at < len(uids) and uids[at] == uid
         if hit:
             if count == len(found):
                 found = np.concatenate((found, found))
             found[count] = row
             count += 1
     return found[:count].copy()
+
+
+@_compiled
+def patched(known: Columns, names: Int64, changed: Int64, new: Columns) -> Columns:
+    """What is known of all pairs, with other rows in the place of all those in which some tracks are.
+
+    Args:
+        known: of the tracks that were known: of each the rows, by partner.
+        names: (U,) uids of all tracks, ascending: those that were known, and after them others.
+        changed: (K,) places of the tracks whose rows have changed.
+        new: likewise, of all tracks in `names`: the rows of the pairs in which a changed one is, from both sides.
+    """
+    other, beside = np.zeros(len(names), np.bool_), np.zeros(len(names), np.bool_)
+    before = len(known.heads) - 1
+    for place in changed:
+        other[place] = True
+        if place < before:
+            for row in range(known.heads[place], known.heads[place + 1]):
+                beside[known.places[row]] = True
+    room = len(known.places) + len(new.places)
+    heads, places = np.zeros(len(names) + 1, np.int64), np.empty(room, np.int64)
+    llr, recent, distance = np.empty(room), np.empty(room), np.empty(room)
+    end = 0
+    for track in range(len(names)):
+        at, last = (known.heads[track], known.heads[track + 1]) if track < before else (0, 0)
+        row, stop = new.heads[track], new.heads[track + 1]
+        if other[track]:
+            last = at
+        elif row == stop and not beside[track]:
+            for old in range(at, last):
+                places[end], llr[end], recent[end] = known.places[old], known.llr[old], known.recent[old]
+                distance[end] = known.distance[old]
+                end += 1
+            last = at
+        while at < last or row < stop:
+            if at < last and other[known.places[at]]:
+                at += 1
+            elif row == stop or (at < last and known.places[at] < new.places[row]):
+                places[end], llr[end], recent[end] = known.places[at], known.llr[at], known.recent[at]
+                distance[end] = known.distance[at]
+                at, end = at + 1, end + 1
+            else:
+                places[end], llr[end], recent[end] = new.places[row], new.llr[row], new.recent[row]
+                distance[end] = new.distance[row]
+                row, end = row + 1, end + 1
+        heads[track + 1] = end
+    return Columns(heads, places[:end], llr[:end], recent[:end], distance[:end])

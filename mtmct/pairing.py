@@ -59,6 +59,7 @@ def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, 
     """
     tracks = len(stood.cameras)
     by_cell, cells, cell_of = _cells(stood, density.near_m)
+    around = _around(cells)
     room = 1024
     pairs = np.empty((room, 2), np.int64)
     counts, said, metres = np.empty(room, np.int64), np.empty(room), np.empty(room)
@@ -80,8 +81,10 @@ def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, 
             ends += 1
         for own in range(stood.heads[track], stood.heads[track + 1]):
             for neighbour in range(9):
-                low, high = _cell(cells, cell_of, own, neighbour)
-                for at in range(low, high):
+                cell = cell_of[own]
+                if cell < 0:
+                    break
+                for at in range(around[cell, neighbour, 0], around[cell, neighbour, 1]):
                     other = by_cell[at]
                     partner = track_of[other]
                     if partner <= track or stood.cameras[partner] == stood.cameras[track]:
@@ -190,7 +193,7 @@ def _cells(stood: Stood, size: float) -> tuple[Int64, Int64, Int64]:
     inside = np.empty(count, np.int64)
     kept = 0
     for row in range(count):
-        x, y = stood.points[row]
+        x, y = stood.points[row, 0], stood.points[row, 1]
         if abs(x) < _FAR and abs(y) < _FAR:
             keys[row, 0], keys[row, 1], keys[row, 2] = stood.slots[row], math.floor(x / size), math.floor(y / size)
             inside[kept] = row
@@ -217,26 +220,28 @@ def _cells(stood: Stood, size: float) -> tuple[Int64, Int64, Int64]:
 
 
 @_compiled
-def _cell(cells: Int64, cell_of: Int64, row: int, neighbour: int) -> tuple[int, int]:
-    """Where the positions begin and end of the cell of a position, or of one of the eight around it."""
-    own = cell_of[row]
-    if own < 0:
-        return 0, 0
-    column, line = cells[own, 1] + neighbour // 3 - 1, cells[own, 2] + neighbour % 3 - 1
-    low, high = 0, len(cells)
-    while low < high:
-        middle = (low + high) // 2
-        if (
-            cells[middle, 0] < cells[own, 0]
-            or (cells[middle, 0] == cells[own, 0] and cells[middle, 1] < column)
-            or (cells[middle, 0] == cells[own, 0] and cells[middle, 1] == column and cells[middle, 2] < line)
-        ):
-            low = middle + 1
-        else:
-            high = middle
-    if low < len(cells) and cells[low, 0] == cells[own, 0] and cells[low, 1] == column and cells[low, 2] == line:
-        return cells[low, 3], cells[low, 4]
-    return 0, 0
+def _around(cells: Int64) -> Int64:
+    """(C, 9, 2) int64: where the positions begin and end of each cell and of the eight around it."""
+    around = np.zeros((len(cells), 9, 2), np.int64)
+    for own in range(len(cells)):
+        for neighbour in range(9):
+            column, line = cells[own, 1] + neighbour // 3 - 1, cells[own, 2] + neighbour % 3 - 1
+            low, high = 0, len(cells)
+            while low < high:
+                middle = (low + high) // 2
+                if (
+                    cells[middle, 0] < cells[own, 0]
+                    or (cells[middle, 0] == cells[own, 0] and cells[middle, 1] < column)
+                    or (cells[middle, 0] == cells[own, 0] and cells[middle, 1] == column and cells[middle, 2] < line)
+                ):
+                    low = middle + 1
+                else:
+                    high = middle
+            if low == len(cells) or cells[low, 0] != cells[own, 0]:
+                continue
+            if cells[low, 1] == column and cells[low, 2] == line:
+                around[own, neighbour, 0], around[own, neighbour, 1] = cells[low, 3], cells[low, 4]
+    return around
 
 
 @_compiled

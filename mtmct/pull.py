@@ -16,52 +16,54 @@ _NUMBER_BITS = 31  # of an identity's number beside that of another in one key
 
 
 @_compiled
-def pulled(heads: Int64, places: Int64, recent: Float64, owners: Int64, move_odds: float) -> tuple[Int64, Int64]:
+def pulled(
+    heads: Int64, places: Int64, recent: Float64, owners: Int64, live: Int64, move_odds: float
+) -> tuple[Int64, Int64]:
     """Tracks whose positions of the last seconds are those of another identity than their own.
 
     Args:
         heads, places, recent: see `mtmct.coincidence.PairTable`.
         owners: (U,) the identity of each track in it, 0 for none.
+        live: places of the tracks that are looked at, ascending.
         move_odds: by how much the positions must be more like the other's, nats.
 
     Returns:
         (F,) places of these tracks, ascending, and the number of the identity that each follows: of several that
         whose positions say most, of equals the oldest.
     """
-    found, numbers = np.empty(len(owners), np.int64), np.empty(len(owners), np.int64)
-    beside, sums = np.empty(64, np.int64), np.empty(64)
+    found, numbers = np.empty(len(live), np.int64), np.empty(len(live), np.int64)
+    known = np.unique(owners)
+    which = np.searchsorted(known, owners)
+    sums, there = np.zeros(len(known)), np.zeros(len(known), np.bool_)
+    beside = np.empty(len(known), np.int64)
     total = 0
-    for track in range(len(owners)):
-        mine = owners[track]
-        if mine <= 0:
+    for track in live:
+        mine = which[track]
+        if owners[track] <= 0:
             continue
         count = 0
         for row in range(heads[track], heads[track + 1]):
-            other = owners[places[row]]
-            if other <= 0:
+            other = which[places[row]]
+            if known[other] <= 0:
                 continue
-            at = 0
-            while at < count and beside[at] != other:
-                at += 1
-            if at == count:
-                if count == len(beside):
-                    beside, sums = np.concatenate((beside, beside)), np.concatenate((sums, sums))
-                beside[at], sums[at] = other, 0.0
+            if not there[other]:
+                there[other] = True
+                beside[count] = other
                 count += 1
-            sums[at] += recent[row]
-        held = 0.0
-        for at in range(count):
-            if beside[at] == mine:
-                held = max(sums[at], 0.0)
+            sums[other] += recent[row]
+        held = max(sums[mine], 0.0)
         best = -1
         for at in range(count):
-            if beside[at] == mine or not sums[at] > held + move_odds:
+            other = beside[at]
+            if other == mine or not sums[other] > held + move_odds:
                 continue
-            if best < 0 or sums[at] > sums[best] or (sums[at] == sums[best] and beside[at] < beside[best]):
-                best = at
+            if best < 0 or sums[other] > sums[best] or (sums[other] == sums[best] and other < best):
+                best = other
         if best >= 0:
-            found[total], numbers[total] = track, beside[best]
+            found[total], numbers[total] = track, known[best]
             total += 1
+        for at in range(count):
+            sums[beside[at]], there[beside[at]] = 0.0, False
     return found[:total].copy(), numbers[:total].copy()
 
 
