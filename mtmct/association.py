@@ -19,10 +19,10 @@ from mtmct.reach import latest_of_each, recently_left, within_reach
 from mtmct.scores import Score
 from mtmct.settings import FusionSettings
 from mtmct.shortlist import Found, first_known, offered
-from mtmct.subjects import Subject
+from mtmct.subjects import Subject, latest_stay
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X
-from mtmct.travel import TravelTimes
+from mtmct.travel import TravelTimes, Whereabouts
 from operators.records import SECOND_NS, Int64
 
 
@@ -66,7 +66,7 @@ class Candidates:
         travel: TravelTimes | None = None,
     ) -> None:
         self._travel = travel
-        self._latest: tuple[Int64, list[str], Int64, Int64] | None = None
+        self._latest: tuple[Int64, Whereabouts] | None = None
         self._tracks = tracks
         self._book = book
         self._window = window
@@ -167,27 +167,19 @@ class Candidates:
         if self._travel is None or (self._placed(track) and not self._travel.given(track.camera)):
             return set()
         if self._latest is None:
-            self._latest = self._seen_last()
-        numbers, cameras, starts, ends = self._latest
-        if not len(numbers):
+            self._latest = self._seen_last(self._travel)
+        numbers, last = self._latest
+        if not len(last):
             return set()
-        rates = self._travel.soonest(track.camera, track.start_ns, cameras, starts, ends)
+        rates = self._travel.soonest(track.stay, last)
         likeliest = np.argsort(-rates, kind="stable")[: self._settings.shortlist]
         return set(numbers[likeliest[rates[likeliest] > NEVER]].tolist())
 
-    def _seen_last(self) -> tuple[Int64, list[str], Int64, Int64]:
-        """Of every identity: its number, the camera in which it was seen last, since when and until when."""
-        numbers, cameras, starts, ends = [], [], [], []
-        for number, identity in sorted(self._book.identities.items()):
-            spans = [(track.start_ns, track.last_ns, track.camera) for track in self._book.tracks_of(identity)]
-            spans += [(member.start_ns, member.end_ns, member.camera) for member in identity.past[-1:]]
-            if spans:
-                start, end, camera = max(spans)
-                numbers.append(number)
-                cameras.append(camera)
-                starts.append(start)
-                ends.append(end)
-        return np.array(numbers, np.int64), cameras, np.array(starts, np.int64), np.array(ends, np.int64)
+    def _seen_last(self, travel: TravelTimes) -> tuple[Int64, Whereabouts]:
+        """The number of every identity, and where it was seen last."""
+        stays = {number: latest_stay(one, self._book) for number, one in sorted(self._book.identities.items())}
+        known = {number: stay for number, stay in stays.items() if stay is not None}
+        return np.array(list(known), np.int64), travel.whereabouts(list(known.values()))
 
     def _new_ones(self, track: LocalTrack) -> set[int]:
         """New identities that look alike; where both cameras are calibrated, positions have found them already."""

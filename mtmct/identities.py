@@ -9,6 +9,7 @@ from typing import Any
 from mtmct.attributes import Tally, Votes, add, held, together
 from mtmct.columns import TrackColumns, TrackTable
 from mtmct.exemplars import Exemplars, Impression
+from mtmct.gates import Spot
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
 from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, most_voted
@@ -28,12 +29,17 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A local track of an identity that is no longer remembered in full."""
+    """A local track of an identity that is no longer remembered in full.
+
+    `came` and `went`: where in the picture it began and ended, where times between views count.
+    """
 
     camera: str
     track: int
     start_ns: int
     end_ns: int
+    came: Spot | None = None
+    went: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +276,7 @@ class IdentityBook:
         nobody, cls = Identity(self.reserve(), 0, now_ns), self.cls(identity)
         cut = {(one.camera, one.track, one.start_ns): one.since_ns for one in moments if not one.uid}
         identity.past = [
-            replace(member, end_ns=since - 1)
+            replace(member, end_ns=since - 1, went=None)
             if (since := cut.get((member.camera, member.track, member.start_ns))) is not None
             else member
             for member in identity.past
@@ -288,7 +294,9 @@ class IdentityBook:
         """Keep of a track only what its identity learned from it; corrections come too late for it."""
         identity = self.identities[track.identity]
         identity.uids.remove(track.uid)
-        identity.past.append(Member(track.camera, track.track, track.start_ns, track.last_ns))
+        stay = track.stay
+        spots = (stay.came, stay.went) if self._settings.travel else ()
+        identity.past.append(Member(track.camera, track.track, track.start_ns, track.last_ns, *spots))
         del identity.past[: -self._settings.member_limit]
         for name, count in track.votes.items():
             identity.votes[name] = identity.votes.get(name, 0) + count

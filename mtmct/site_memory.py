@@ -50,7 +50,7 @@ class SiteMemory:
         self.people = PeopleColumns(self.tracks.columns, settings.exemplars)
         self.window = PairWindow(settings)
         self.filing = Filing(settings)
-        self.travel = TravelTimes(topology.cameras, settings)
+        self.travel = TravelTimes(topology.cameras, settings, topology.picture_sizes)
         self.travel_news = TravelNews(site)
         self.clocks = Clocks(site, settings)
         self.outlet = Outlet(self.tracks, self.book, topology, self.journal)

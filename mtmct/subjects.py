@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtmct.attributes import Votes, together
-from mtmct.identities import Identity, IdentityBook
+from mtmct.identities import Identity, IdentityBook, Member
 from mtmct.tracks import LocalTrack
 from mtmct.travel import Stay
 
@@ -37,7 +37,7 @@ class Subject:
     def stays(self) -> list[Stay]:
         """Where and when it was seen, in order."""
         past = () if self.identity is None else self.identity.past
-        stays = [Stay(member.start_ns, member.end_ns, member.camera) for member in past]
+        stays = [_stay(member) for member in past]
         return _in_order([*stays, *(track.stay for track in self.tracks)])
 
     @classmethod
@@ -53,8 +53,18 @@ class Subject:
 
 def course(identity: Identity, book: IdentityBook, without: frozenset[int]) -> list[Stay]:
     """The latest stays in views of an identity without some of its tracks (uids), in order."""
-    past = [Stay(member.start_ns, member.end_ns, member.camera) for member in identity.past[-_REMEMBERED:]]
+    past = [_stay(member) for member in identity.past[-_REMEMBERED:]]
     return _in_order([*past, *(track.stay for track in book.tracks_of(identity) if track.uid not in without)])
+
+
+def latest_stay(identity: Identity, book: IdentityBook) -> Stay | None:
+    """The stay that began last, of its tracks in memory and the last of those that are not; None if there are none."""
+    stays = [*(track.stay for track in book.tracks_of(identity)), *(_stay(member) for member in identity.past[-1:])]
+    return _in_order(stays)[-1] if stays else None
+
+
+def _stay(member: Member) -> Stay:
+    return Stay(member.start_ns, member.end_ns, member.camera, member.came, member.went)
 
 
 def _in_order(stays: Sequence[Stay]) -> list[Stay]:

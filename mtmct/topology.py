@@ -108,6 +108,11 @@ class Topology:
         known = self._cameras.get(camera)
         return None if known is None else known.picture_size
 
+    @property
+    def picture_sizes(self) -> dict[str, tuple[int, int]]:
+        """Width and height of the cameras' pictures, pixels, as far as they are known."""
+        return {name: one.picture_size for name, one in self._cameras.items() if one.picture_size is not None}
+
     def calibrated(self, camera: str) -> bool:
         """Whether the camera's pixels can be placed on the ground."""
         return camera in self._homographies

@@ -16,6 +16,7 @@ from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, due
 from mtmct.fits import Fits, Samples, halfway, no_samples
+from mtmct.gates import Spot
 from mtmct.leaders import are_others
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
@@ -104,7 +105,7 @@ class LocalTrack:
     @property
     def stay(self) -> Stay:
         """Where and when it was seen."""
-        return Stay(self.start_ns, self.last_ns, self.camera)
+        return Stay(self.start_ns, self.last_ns, self.camera, _middle(self.first), _middle(self.last))
 
     @property
     def cls(self) -> str:
@@ -119,6 +120,12 @@ class LocalTrack:
     def overlaps(self, start_ns: int, end_ns: int) -> bool:
         """Whether it was seen while something else was seen from `start_ns` to `end_ns`."""
         return self.start_ns <= end_ns and start_ns <= self.last_ns
+
+
+def _middle(sight: Float64) -> Spot | None:
+    """The middle of the box, pixels; None where the sight is not known."""
+    u, v, height = sight[U:].tolist()
+    return (u, v - height / 2) if math.isfinite(u) else None
 
 
 def most_voted(votes: Mapping[str, int]) -> str:

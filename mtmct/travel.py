@@ -10,6 +10,10 @@ have been (expectation maximisation, online), so that travel times emerge even w
 Makris, Ellis and Black, "Bridging the gaps between cameras", 2004). They start from a prior (or from what the site's
 file says), are forgotten exponentially in event time, and views that overlap learn so themselves: somebody comes to
 B while in A.
+
+Where the size of the pictures is known, it counts through which gate of its picture somebody left a view, or came into
+it while he is still there, and through which he comes into the next (`mtmct.gates`). Of gates through which few have
+come yet it is believed what holds for their cameras as a whole.
 """
 
 from __future__ import annotations
@@ -18,35 +22,58 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from mtmct.settings import FusionSettings, Path
+from mtmct.gates import ANYWHERE, MOST, Gates, Kept, Spot
+from mtmct.settings import FusionSettings
 from mtmct.topology import Float64
+from mtmct.travel_prior import BESIDE, COMING, GONE, Believed
 from operators.records import SECOND_NS, Int64
 
-BESIDE, GONE = 0, 1  # while in the view of the camera, by the time since coming; after, by the time since leaving
-_STARTS_S = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0)
-_GROWTH = 1.2  # of the bins after those
 _SPREAD = (0.25, 0.5, 0.25)  # over neighbouring bins: a kernel
-_SOON_S = 2.0  # prior: the density of travel times falls as 1 / (time + this)
-_PRIOR_DEPARTURES = 5.0  # what the prior of a pair weighs, in departures
-_GIVEN_DEPARTURES = 20.0  # and where the site's file gives the travel time
-_OFF_THE_PATH = 0.05  # share of those on a given path who take other times than it says
-_COMING = 2.0 / 3.0  # prior: how many of those who leave a view are seen again, and of arrivals have been seen
 _PRIOR_ARRIVALS, _PRIOR_S = 2.0, 20.0
 _LEAST = 0.02  # arrivals: a pair that has had fewer is not kept
 _NEIGHBOURS = 64  # pairs kept a camera
+_GATE_DEPARTURES = 5.0  # what is known of two cameras weighs in what is believed of two of their gates, in departures
+_GATE_ARRIVALS = 5.0  # and what is known of a camera's newcomers in what is believed of those at one gate
+_EVEN = 2.0  # prior: arrivals spread evenly over the gates of a camera
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """One track as far as travelling goes: where, and from when to when (event time, ns)."""
+    """One track as far as travelling goes: where, and from when to when (event time, ns).
+
+    `came` and `went`: where in the picture it began and ended, None if that is not known.
+    """
 
     start_ns: int
     end_ns: int
     camera: str
+    came: Spot | None = None
+    went: Spot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The latest stays of many visitors, as columns.
+
+    Attributes:
+        cameras: names. which: (N,) int64, the camera of each stay, its place among them.
+        starts, ends: (N,) int64, event times, ns.
+        gates: (2, N) int64, through which gate each came, and went.
+    """
+
+    cameras: list[str]
+    which: Int64
+    starts: Int64
+    ends: Int64
+    gates: Int64
+
+    def __len__(self) -> int:
+        return len(self.which)
 
 
 @dataclass(slots=True)
@@ -58,14 +85,18 @@ class _Port:
         seconds: time watched. arrivals, fresh: tracks that began, and those of them never seen before.
         exposure: (2, B) seconds that tracks have been in view, and have been gone, by the time since.
         came: (2, B) arrivals from other cameras (the key), by the time since they came there or left there.
+        gates: the same by the gates of the picture.
+        version: counts the changes.
     """
 
     updated_ns: int
+    gates: Gates
     seconds: float = 0.0
     arrivals: float = 0.0
     fresh: float = 0.0
     exposure: Float64 = field(default_factory=lambda: np.zeros((2, 0)))
     came: dict[str, Float64] = field(default_factory=dict)
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +128,23 @@ class TravelTimes:
     Args:
         cameras: ids of the site's cameras.
         settings: the longest gap, the paths the site's file gives, how fast the learned is forgotten.
+        sizes: width and height of the cameras' pictures, pixels; those not named have no gates.
     """
 
-    def __init__(self, cameras: Sequence[str], settings: FusionSettings) -> None:
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        settings: FusionSettings,
+        sizes: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+    ) -> None:
         self._settings = settings
         self._cameras = set(cameras)
-        self.edges = _edges(settings.max_gap_s)
-        self._widths = np.diff(self.edges)
-        self._prior = self._usual()
-        self._paths = {(path.source, path.target): path for path in settings.paths}
+        self._believed = Believed(settings)
+        self.edges, self._widths = self._believed.edges, self._believed.widths
         self._ports: dict[str, _Port] = {}
-        self._rates: dict[tuple[str, str], Float64] = {}
-        self._new: dict[str, float] = {}
+        self._sizes = sizes
+        self._nobody = _Port(0, Gates(len(self._widths)))
+        self._kept = Kept()
         self.changed: set[str] = set()
 
         self._given = frozenset(name for path in settings.paths for name in (path.source, path.target))
@@ -123,7 +159,7 @@ class TravelTimes:
         """Whether somebody may come into the view of `target` next after `source`."""
         if not self._settings.only_paths or source == target:
             return True
-        return (source, target) in self._paths
+        return (source, target) in self._believed.paths
 
     def llr(self, before: Stay, after: Stay) -> float:
         """What the time between two stays says for one and the same visitor, against a newcomer, nats."""
@@ -133,7 +169,9 @@ class TravelTimes:
         row = int(np.searchsorted(self.edges, seconds, "right")) - 1
         if row >= len(self._widths):
             return -math.inf
-        return float(self._table(before.camera, after.camera)[kind, max(row, 0)]) - self._newcomers(after.camera)
+        entered, left = self._gate(after.camera, after.came), self._gate_left(before, kind)
+        rates = self._rates(before.camera, after.camera, kind, left, entered)
+        return float(rates[max(row, 0)]) - self._newcomers(after.camera, entered)
 
     def joined(self, one: Sequence[Stay], other: Sequence[Stay]) -> float:
         """What the times say for two visitors, each with some stays in order, being one, nats.
@@ -149,16 +187,37 @@ class TravelTimes:
     def _steps(self, stays: Sequence[Stay]) -> float:
         return sum(self.llr(before, after) for before, after in pairwise(stays))
 
-    def soonest(self, target: str, start_ns: int, cameras: Sequence[str], starts: Int64, ends: Int64) -> Float64:
-        """Log rate at which each of many visitors, last seen in `cameras`, comes to `target` at `start_ns`."""
-        names, which = np.unique(np.asarray(cameras, object).astype(str), return_inverse=True)
-        tables = np.stack([self._table(str(name), target) for name in names])
-        beside = ends >= start_ns
-        seconds = np.where(beside, start_ns - starts, start_ns - ends) / SECOND_NS
+    def whereabouts(self, stays: Sequence[Stay]) -> Whereabouts:
+        """Where many visitors were last, for `soonest`."""
+        cameras = sorted({stay.camera for stay in stays})
+        place = {camera: row for row, camera in enumerate(cameras)}
+        gates = [[self._gate_left(stay, kind) for stay in stays] for kind in (BESIDE, GONE)]
+        return Whereabouts(
+            cameras,
+            np.array([place[stay.camera] for stay in stays], np.int64),
+            np.array([stay.start_ns for stay in stays], np.int64),
+            np.array([stay.end_ns for stay in stays], np.int64),
+            np.array(gates, np.int64).reshape(2, -1),
+        )
+
+    def soonest(self, after: Stay, last: Whereabouts) -> Float64:
+        """(N,) log rate at which each of many visitors comes to where a stay began when it did."""
+        target, entered = after.camera, self._gate(after.camera, after.came)
+        beside = last.ends >= after.start_ns
+        seconds = np.where(beside, after.start_ns - last.starts, after.start_ns - last.ends) / SECOND_NS
         rows = np.searchsorted(self.edges, seconds, "right") - 1
         inside = (rows < len(self._widths)) & (seconds >= 0)
-        found = tables[which, np.where(beside, BESIDE, GONE), np.clip(rows, 0, len(self._widths) - 1)]
-        open_ = np.array([self.reachable(str(name), target) for name in names])[which]
+        kinds = np.where(beside, BESIDE, GONE)
+        places = MOST - ANYWHERE
+        ways = (last.which * 2 + kinds) * places + last.gates[kinds, np.arange(len(last))] - ANYWHERE
+        unique, which = np.unique(ways, return_inverse=True)
+        cameras = [last.cameras[way // places // 2] for way in unique.tolist()]
+        tables = [
+            self._rates(camera, target, way // places % 2, way % places + ANYWHERE, entered)
+            for camera, way in zip(cameras, unique.tolist(), strict=True)
+        ]
+        found = np.stack(tables)[which, np.clip(rows, 0, len(self._widths) - 1)]
+        open_ = np.array([self.reachable(camera, target) for camera in cameras])[which]
         return np.where(inside & open_, found, -np.inf)
 
     def table(self) -> list[TravelTime]:
@@ -188,6 +247,9 @@ class TravelTimes:
         port = self._faded(stay.camera, stay.start_ns)
         port.arrivals += 1.0
         port.fresh += fresh
+        entered = port.gates.learn(self._spot(stay.camera, stay.came))
+        if entered != ANYWHERE:
+            port.gates.began[entered] += 1.0, fresh
         for earlier, share in before:
             if share < 1e-3 or earlier.camera == stay.camera or earlier.start_ns > stay.start_ns:
                 continue
@@ -195,9 +257,14 @@ class TravelTimes:
             row = int(np.searchsorted(self.edges, seconds, "right")) - 1
             if row >= len(self._widths):
                 continue
-            came = port.came.setdefault(earlier.camera, np.zeros((2, len(self._widths))))
+            counts = [port.came.setdefault(earlier.camera, np.zeros((2, len(self._widths))))[kind]]
+            left = self._gate_left(earlier, kind)
+            if ANYWHERE not in (left, entered):
+                counts.append(port.gates.arrived((earlier.camera, kind, left, entered)))
             for step, part in zip((-1, 0, 1), _SPREAD, strict=True):
-                came[kind, min(max(row + step, 0), len(self._widths) - 1)] += share * part
+                for came in counts:
+                    came[min(max(row + step, 0), len(self._widths) - 1)] += share * part
+        port.gates.tidy()
         while len(port.came) > _NEIGHBOURS:
             del port.came[min(port.came, key=lambda name: (float(port.came[name].sum()), name))]
 
@@ -205,13 +272,21 @@ class TravelTimes:
         """A track ended."""
         port = self._faded(stay.camera, stay.end_ns)
         seconds = (stay.end_ns - stay.start_ns) / SECOND_NS
-        port.exposure[BESIDE] += np.clip(seconds - self.edges[:-1], 0.0, self._widths)
+        beside = np.clip(seconds - self.edges[:-1], 0.0, self._widths)
+        port.exposure[BESIDE] += beside
         port.exposure[GONE] += self._widths
+        for kind, gate, exposed in (
+            (BESIDE, self._gate(stay.camera, stay.came), beside),
+            (GONE, port.gates.learn(self._spot(stay.camera, stay.went)), self._widths),
+        ):
+            if gate != ANYWHERE:
+                port.gates.exposure[kind, gate] += exposed
 
     def _faded(self, camera: str, now_ns: int) -> _Port:
         port = self._ports.get(camera)
         if port is None:
-            port = self._ports[camera] = _Port(now_ns, exposure=np.zeros((2, len(self._widths))))
+            bins = len(self._widths)
+            port = self._ports[camera] = _Port(now_ns, Gates(bins), exposure=np.zeros((2, bins)))
         seconds = (now_ns - port.updated_ns) / SECOND_NS
         if seconds > 0:
             memory = self._settings.travel_memory_s
@@ -219,49 +294,72 @@ class TravelTimes:
             port.seconds = port.seconds * kept + memory * (1 - kept)
             port.arrivals, port.fresh, port.exposure = port.arrivals * kept, port.fresh * kept, port.exposure * kept
             port.came = {name: came * kept for name, came in port.came.items() if came.sum() * kept > _LEAST}
+            port.gates.fade(kept)
             port.updated_ns = now_ns
         self.changed.add(camera)
-        self._new.pop(camera, None)
-        self._rates = {pair: rates for pair, rates in self._rates.items() if camera not in pair}
+        port.version += 1
         return port
+
+    # --- gates ---------------------------------------------------------------------------------------------------
+
+    def _spot(self, camera: str, spot: Spot | None) -> Spot | None:
+        """A spot as parts of the picture's width and height."""
+        size = self._sizes.get(camera)
+        return None if spot is None or size is None else (spot[0] / size[0], spot[1] / size[1])
+
+    def _gate(self, camera: str, spot: Spot | None) -> int:
+        port = self._ports.get(camera)
+        return ANYWHERE if port is None else port.gates.nearest(self._spot(camera, spot))
+
+    def _gate_left(self, stay: Stay, kind: int) -> int:
+        """Through which gate somebody left a view; while he is in it, through which he came."""
+        return self._gate(stay.camera, stay.came if kind == BESIDE else stay.went)
 
     # --- rates ---------------------------------------------------------------------------------------------------
 
-    def _newcomers(self, camera: str) -> float:
-        """Log of how many a second come into a view whom nobody has seen before."""
-        known = self._new.get(camera)
-        if known is None:
-            port = self._ports.get(camera) or _Port(0)
-            share = (port.fresh + _PRIOR_ARRIVALS * (1 - _COMING)) / (port.arrivals + _PRIOR_ARRIVALS)
+    def _newcomers(self, camera: str, entered: int) -> float:
+        """Log of how many a second come into a view through a gate whom nobody has seen before."""
+        port = self._ports.get(camera, self._nobody)
+
+        def worked_out() -> float:
+            share = (port.fresh + _PRIOR_ARRIVALS * (1 - COMING)) / (port.arrivals + _PRIOR_ARRIVALS)
             rate = (port.arrivals + _PRIOR_ARRIVALS) / (port.seconds + _PRIOR_S)
-            known = self._new[camera] = math.log(share * rate)
-        return known
+            if entered != ANYWHERE:
+                began, fresh = port.gates.began[entered].tolist()
+                share = (fresh + _GATE_ARRIVALS * share) / (began + _GATE_ARRIVALS)
+                rate *= port.gates.share(entered, _EVEN)
+            return math.log(share * rate)
 
-    def _table(self, source: str, target: str) -> Float64:
-        """(2, B) log of how many a second come from the one view into the other."""
-        known = self._rates.get((source, target))
-        if known is None:
-            weight, prior = self._believed(source, target)
-            port, gone = self._ports.get(target), self._ports.get(source)
-            came: Any = 0.0 if port is None else port.came.get(source, 0.0)
-            exposure: Any = 0.0 if gone is None else gone.exposure
-            rates = (came + weight * prior * self._widths) / (exposure + weight * self._widths)
-            known = self._rates[source, target] = np.log(rates)
-        return known
+        newcomers: float = self._kept.get((camera, entered), (port.version,), worked_out)
+        return newcomers
 
-    def _believed(self, source: str, target: str) -> tuple[float, Float64]:
-        others = max(len(self._cameras | self._ports.keys()) - 1, 1)
-        prior = self._prior * (_COMING / others)
-        path = self._paths.get((source, target))
-        if path is None:
-            return _PRIOR_DEPARTURES, prior
-        given = np.stack([self._prior[BESIDE] * (path.low_s <= 0), _between(path, self.edges)])
-        return _GIVEN_DEPARTURES, (1 - _OFF_THE_PATH) * _COMING * given + _OFF_THE_PATH * prior
+    def _rates(self, source: str, target: str, kind: int, left: int, entered: int) -> Float64:
+        """(B,) log of how many a second come from the one view into the other, from gate to gate."""
+        port, gone = self._ports.get(target, self._nobody), self._ports.get(source, self._nobody)
 
-    def _usual(self) -> Float64:
-        ends = np.log(self.edges + _SOON_S)
-        density = np.diff(ends) / (ends[-1] - ends[0]) / self._widths
-        return np.stack([math.exp(self._settings.unseen_overlap) * density, density])
+        def worked_out() -> Float64:
+            rates: Float64 = self._table(source, target, port, gone)[kind]
+            if entered == ANYWHERE:
+                return np.log(rates)
+            rates = rates * port.gates.share(entered, _EVEN)
+            # Who comes back into the same view is not counted, see `arrived`.
+            if left != ANYWHERE and source != target:
+                prior = _GATE_DEPARTURES * self._widths
+                came: Any = port.gates.came.get((source, kind, left, entered), 0.0)
+                rates = (came + rates * prior) / (gone.gates.exposure[kind, left] + prior)
+            return np.log(rates)
+
+        versions = port.version, gone.version, len(self._ports)
+        between: Float64 = self._kept.get((source, target, kind, left, entered), versions, worked_out)
+        return between
+
+    def _table(self, source: str, target: str, port: _Port, gone: _Port) -> Float64:
+        """(2, B) how many a second come from the one view into the other."""
+        weight, prior = self._believed.rates(source, target, len(self._cameras | self._ports.keys()))
+        came: Any = port.came.get(source, 0.0)
+        exposure: Any = gone.exposure if gone.exposure.size else 0.0
+        rates: Float64 = (came + weight * prior * self._widths) / (exposure + weight * self._widths)
+        return rates
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -279,6 +377,7 @@ class TravelTimes:
             "names": names,
             "came": came,
             "longest": self._settings.max_gap_s,
+            "gates": port.gates.stored(),
         }
 
     def restore(self, value: Mapping[str, Any]) -> None:
@@ -288,32 +387,13 @@ class TravelTimes:
             return
         seconds, arrivals, fresh = value["counts"]
         pairs = dict(zip(value["names"], came, strict=True))
-        self._ports[value["camera"]] = _Port(value["updated"], seconds, arrivals, fresh, exposure, pairs)
-        self._new.clear()
-        self._rates.clear()
+        # Ledgers of builds before gates were learned have none.
+        gates = Gates.restored(value["gates"], len(self._widths)) if "gates" in value else Gates(len(self._widths))
+        self._ports[value["camera"]] = _Port(value["updated"], gates, seconds, arrivals, fresh, exposure, pairs)
+        self._kept = Kept()
 
 
 def _lag(before: Stay, after: Stay) -> tuple[float, int]:
     if before.end_ns >= after.start_ns:
         return max(after.start_ns - before.start_ns, 0) / SECOND_NS, BESIDE
     return (after.start_ns - before.end_ns) / SECOND_NS, GONE
-
-
-def _edges(longest_s: float) -> Float64:
-    edges = list(_STARTS_S)
-    while edges[-1] * _GROWTH < longest_s:
-        edges.append(round(edges[-1] * _GROWTH, 1))
-    return np.array([*(edge for edge in edges if edge < longest_s), longest_s])
-
-
-def _between(path: Path, edges: Float64) -> Float64:
-    """Density of a triangle over a path's times, in each bin."""
-    low, top, high = path.low_s, path.typical_s, path.high_s
-    span = max(high - low, 1e-3)
-
-    def below(t: Float64) -> Float64:
-        rising = (t - low) ** 2 / (span * max(top - low, 1e-9))
-        falling = 1 - (high - t) ** 2 / (span * max(high - top, 1e-9))
-        return np.where(t <= low, 0.0, np.where(t >= high, 1.0, np.where(t < top, rising, falling)))
-
-    return np.diff(below(edges)) / np.diff(edges)

@@ -60,7 +60,8 @@ class Fusion(Model):
         gallery: `flat` compares a look with all others; `ivf` with a part of them where there are very many: for
             sites of hundreds of cameras, at the price of looks that are missed.
         travel_times: `learned` lets the times between the views of cameras without a homography count, as they are
-            learned from who is recognised; `off` does not. For sites with many people whose looks say little.
+            learned from who is recognised, and with them through which side of the picture people come and go; `off`
+            does not. For sites with many people whose looks say little.
         clock_skew: `report` measures how far the clocks of calibrated cameras with a common view disagree, in
             `clock_skew` events; `apply` reckons with it, too, up to ten seconds; `off` does neither.
         paths: times between views where they are known, calibrated cameras included; they count from the start, and
