@@ -216,19 +216,16 @@ def assign(
         table[row, columns[row]] = scored.totals
     matches = _best_sum(table)
     verdicts = {}
-    for row, track in enumerate(tracks):
+    taken = set(matches.values())
+    for row, (track, scores) in enumerate(zip(tracks, table.tolist(), strict=True)):
         chosen = matches.get(row)
-        free = np.ones(len(numbers), bool)
-        free[[other for holder, other in matches.items() if holder != row]] = False
-        if chosen is not None:
-            free[chosen] = False
-        promise = float(table[row].max()) if len(numbers) else NEVER
-        runner_up = _runner_up(table[row], numbers, chosen)
+        promise = max(scores, default=NEVER)
+        runner_up = _runner_up(scores, numbers, chosen)
         if chosen is None:
             verdicts[track.uid] = Verdict(None, Score(0.0, {}), 0.0, runner_up, promise)
             continue
         score = asked[row][columns[row].index(chosen)]
-        rivals = {numbers[index]: float(table[row, index]) for index in np.flatnonzero(free).tolist()}
+        rivals = {numbers[index]: said for index, said in enumerate(scores) if said > NEVER and index not in taken}
         against = math.log(1.0 + judge.rivalry(numbers[chosen], rivals, without))
         verdicts[track.uid] = Verdict(numbers[chosen], score, round(score.total - against, 6), runner_up, promise)
     return verdicts
@@ -247,11 +244,9 @@ def _best_sum(table: Float64) -> dict[int, int]:
     return {row: column for row, column in pairs if table[row, column] > 0}
 
 
-def _runner_up(scores: Float64, numbers: Sequence[int], chosen: int | None) -> tuple[int, float] | None:
-    if len(scores) == (chosen is not None):
-        return None
-    others = scores.copy()
-    if chosen is not None:
-        others[chosen] = NEVER
-    best = int(others.argmax())
-    return None if others[best] == NEVER else (numbers[best], float(others[best]))
+def _runner_up(scores: Sequence[float], numbers: Sequence[int], chosen: int | None) -> tuple[int, float] | None:
+    best = None
+    for index, said in enumerate(scores):
+        if index != chosen and said > (NEVER if best is None else scores[best]):
+            best = index
+    return None if best is None else (numbers[best], scores[best])

@@ -295,9 +295,9 @@ class PeopleColumns:
 
     def slots(self, identities: Sequence[Identity]) -> Int64:
         """(N,) where identities stand, up to date."""
-        at = {id(one): one for one in identities}
-        known = {key: self.slot(one) for key, one in at.items()}
-        return np.array([known[id(one)] for one in identities], np.int64)
+        numbers = [one.number for one in identities]
+        known = {number: self.slot(one) for number, one in dict(zip(numbers, identities, strict=True)).items()}
+        return np.array([known[number] for number in numbers], np.int64)
 
     def slot(self, identity: Identity) -> int:
         """Where an identity stands, up to date."""

@@ -343,7 +343,7 @@ class Reviewer:
             )
         rests = judge.rivalries(
             [
-                (others[order[0]].number, {others[row].number: totals[row] for row in order[1:]})
+                (others[order[0]].number, {others[row].number: totals[row] for row in order[1:] if totals[row] > NEVER})
                 for _, others, totals, _, _, order in promising
             ]
         )

@@ -28,7 +28,7 @@ from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
 from mtmct.settings import FusionSettings
 from mtmct.spans import Asked, gather
 from mtmct.subjects import Subject, course
-from mtmct.terms import APPEARANCE, CLASS, GROUND, HAND_OVER, RULED_OUT, SCORED, TERMS, TIMED, among_rivals, sum_of
+from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, RULED_OUT, TERMS, TIMED, concluded
 from mtmct.topology import Float64, Topology
 from mtmct.travel import Stay, TravelTimes
 from operators.records import SECOND_NS, Int64
@@ -98,15 +98,12 @@ class Judge:
         compared = gather(tracks, people, asked)
         together = exclusion.shared(people, compared, beliefs.llr, self._allowance(), asked)
         status, terms, steps = scoring.score(tracks, people, compared, pairs, beliefs, asked, together)
-        among_rivals(status, terms, steps, asked.pairs_at, asked.rivals, self._settings.area_per_person_m2)
-        possible = status != RULED_OUT
-        terms[:, APPEARANCE] = likeness(tracks, people, compared, self._belief(), asked, possible)
-        # Rounded, so that a last bit never decides.
-        totals = np.round(sum_of(status, terms), 6)
+        looks = likeness(tracks, people, compared, self._belief(), asked, status != RULED_OUT)
+        area = self._settings.area_per_person_m2
+        totals, varying = concluded(status, terms, steps, looks, asked.pairs_at, asked.rivals, area)
         attributes = self._population is not None and bool(self._population.votes)
         more = attributes or bool((status == TIMED).any())
-        varying = np.concatenate([[0], np.cumsum((status == SCORED) & np.isnan(terms[:, GROUND]))])[asked.pairs_at]
-        varies, rivals = (varying[1:] > varying[:-1]).tolist(), asked.rivals.tolist()
+        varies, rivals = varying.tolist(), asked.rivals.tolist()
         result = []
         bounds = asked.pairs_at.tolist()
         for row, (subject, candidates) in enumerate(questions):
@@ -200,6 +197,8 @@ class Judge:
         take whoever looks like both for somebody new. Where cameras are calibrated it is positions that keep two
         apart, and they say more than looks do.
         """
+        if NEVER not in scores:
+            return scores
         identity = self._book[best]
         tracks = [track for track in self._book.tracks_of(identity) if track.uid not in without]
         cameras = {track.camera for track in tracks} | {member.camera for member in identity.past}

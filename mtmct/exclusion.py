@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from mtmct.columns import PeopleTable
-from mtmct.spans import Asked, Gathered, Spans
+from mtmct.spans import CAMERA, LAST, OVER, START, Asked, Gathered, Spans
 from mtmct.topology import Float64
 from operators.records import SECOND_NS
 
@@ -77,14 +77,14 @@ def _together(people: PeopleTable, allowed: Allowance, mine: Spans, subject: int
     one, end = mine.at[subject], mine.at[subject + 1]
     begun, last = theirs.at[other], theirs.at[other + 1]
     while one < end and begun < last:
-        if theirs.by_camera[begun] < mine.by_camera[one]:
+        if theirs.by_camera[begun, CAMERA] < mine.by_camera[one, CAMERA]:
             begun += 1
             continue
         at = begun
-        while at < last and theirs.by_camera[at] == mine.by_camera[one]:
+        while at < last and theirs.by_camera[at, CAMERA] == mine.by_camera[one, CAMERA]:
             said += _moment(
-                allowed, mine.started_ns[one], mine.ended_ns[one], mine.over[one],
-                theirs.started_ns[at], theirs.ended_ns[at], theirs.over[at],
+                allowed, mine.by_camera[one, START], mine.by_camera[one, LAST], mine.by_camera[one, OVER] != 0,
+                theirs.by_camera[at, START], theirs.by_camera[at, LAST], theirs.by_camera[at, OVER] != 0,
             )  # fmt: skip
             at += 1
         if said == _NEVER:
@@ -129,12 +129,12 @@ def _with_past(people: PeopleTable, allowed: Allowance, spans: Spans, whose: int
     begun, end = people.past_at[slot], people.past_at[slot] + people.past_count[slot]
     said = 0.0
     for one in range(spans.at[whose], spans.at[whose + 1]):
-        camera = spans.by_camera[one]
+        camera = spans.by_camera[one, CAMERA]
         begun += np.searchsorted(people.past_camera[begun:end], camera)
         other = begun
         while other < end and people.past_camera[other] == camera:
             said += _moment(
-                allowed, spans.started_ns[one], spans.ended_ns[one], spans.over[one],
+                allowed, spans.by_camera[one, START], spans.by_camera[one, LAST], spans.by_camera[one, OVER] != 0,
                 people.past_start_ns[other], people.past_end_ns[other], True,
             )  # fmt: skip
             other += 1

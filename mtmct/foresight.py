@@ -7,8 +7,10 @@ changed, it is scored anew, and all others with it that have changed by then and
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 
@@ -26,33 +28,41 @@ class _Entry:
 
     Attributes:
         subject: the subject. version: of its identity, 0 for a track alone.
-        found: of each candidate, by number.
+        found, totals: of each candidate, by number.
+        rivals: how many the subject could be when those were scored that depend on it.
+        plain: nothing but the terms of `mtmct.scoring` counted.
     """
 
     subject: Subject
     version: int
-    found: dict[int, _Found]
+    found: dict[int, _Found] = field(default_factory=dict)
+    totals: dict[int, float] = field(default_factory=dict)
+    rivals: set[int] = field(default_factory=set)
+    plain: bool = True
 
 
 class Foresight(Judge):
     """A judge who has scored what will be asked, and says the same as one who scores it when asked."""
 
     _entries: dict[int, _Entry]  # by uid of a track alone, or minus the number of an identity
-    _about: dict[int, set[int]]  # keys of the entries in which an identity is a candidate, by its number
+    _about: defaultdict[int, set[int]]  # keys of the entries in which an identity is a candidate, by its number
     _versions: dict[int, int]  # of the candidates when they were scored last
     _seen: int  # so much of what the book has touched was looked at
     _reviewed: dict[int, int]  # identities of the tracks that do not count as part of theirs, by uid
     _counting: set[int]  # identities as part of which such a track counts again since they were scored
+    _stale: set[int]  # identities that have changed in any way since
+    _noted: int  # so much of what the book has touched is among these
 
     def look_ahead(self, questions: Sequence[Question], without: frozenset[int]) -> None:
         """Score tracks alone against whom each could be, and how alike these are to each other.
 
         `without` may only become less from then on; all tracks in it are among those that are scored.
         """
-        self._entries, self._about, self._versions = {}, {}, {}
+        self._entries, self._about, self._versions = {}, defaultdict(set), {}
         tracks = [track for subject, _ in questions for track in subject.tracks]
         self._reviewed = {track.uid: track.identity for track in tracks if track.uid in without}
-        self._counting, self._seen = set(), len(self._book.touched)
+        self._counting, self._stale = set(), set()
+        self._seen = self._noted = len(self._book.touched)
         incomplete = frozenset(self._reviewed.values())
         scored = super().scored(questions, without)
         rivals: dict[int, set[int]] = {}
@@ -77,7 +87,10 @@ class Foresight(Judge):
         for uid in [uid for uid in self._reviewed if uid not in without]:
             number = self._reviewed.pop(uid)
             self._counting.add(number)
+            self._stale.add(number)
             self._versions.pop(number, None)
+        self._stale.update(self._book.touched[self._noted :])
+        self._noted = len(self._book.touched)
         asked = [(subject, candidates, self._missing(subject, candidates)) for subject, candidates in questions]
         if any(missing for _, _, missing in asked):
             self._refresh([(subject, missing) for subject, _, missing in asked if missing], without)
@@ -91,10 +104,13 @@ class Foresight(Judge):
         return answers
 
     def _answer(self, entry: _Entry, candidates: Sequence[Identity]) -> Scored:
-        found = [entry.found[one.number] for one in candidates]
-        if not found:
+        if not candidates:
             return NOTHING
-        first, rivals = found[0][0], self.rivals(entry.subject)
+        numbers, rivals = [one.number for one in candidates], self.rivals(entry.subject)
+        found = [entry.found[number] for number in numbers]
+        if entry.rivals <= {rivals}:
+            return Picked(np.array([entry.totals[number] for number in numbers]), found)
+        first = found[0][0]
         if len(found) == len(first) and all(
             scored is first and place == at for at, (scored, place) in enumerate(found)
         ):
@@ -102,7 +118,7 @@ class Foresight(Judge):
         elif any(scored.varies and scored.rivals != rivals for scored, _ in found):
             answer = Scored.joined(found)
         else:
-            return Picked(found)
+            return Picked(np.array([entry.totals[number] for number in numbers]), found)
         if answer.varies and answer.plain and any(scored.rivals != rivals for scored, _ in found):
             # There are more identities by now, or fewer.
             answer = answer.among(rivals, self._settings.area_per_person_m2)
@@ -113,6 +129,9 @@ class Foresight(Judge):
         entry = self._entries.get(_key(subject))
         if entry is None or not _holds(entry):
             return list(candidates)
+        if entry.plain:
+            known, stale = entry.found, self._stale
+            return [one for one in candidates if one.number not in known or one.number in stale]
         missing, versions, rivals = [], self._versions, self.rivals(subject)
         for one in candidates:
             found = entry.found.get(one.number)
@@ -140,6 +159,7 @@ class Foresight(Judge):
                     wanted.setdefault(key, (entry.subject, {}))[1][number] = one
             self._versions[number] = one.version
         self._counting.clear()
+        self._stale.clear()
         questions = [(subject, list(missing.values())) for subject, missing in wanted.values()]
         for (subject, missing), new in zip(questions, super().scored(questions, without), strict=True):
             self._keep(subject, missing, new)
@@ -149,11 +169,17 @@ class Foresight(Judge):
         entry = self._entries.get(key)
         if entry is None or not _holds(entry):
             version = 0 if subject.identity is None else subject.identity.version
-            entry = self._entries[key] = _Entry(subject, version, {})
-        for place, one in enumerate(candidates):
-            entry.found[one.number] = scored, place
-            self._versions[one.number] = one.version
-            self._about.setdefault(one.number, set()).add(key)
+            entry = self._entries[key] = _Entry(subject, version)
+        numbers = [one.number for one in candidates]
+        entry.found.update(zip(numbers, zip(repeat(scored), range(len(numbers))), strict=False))
+        entry.totals.update(zip(numbers, scored.totals.tolist(), strict=True))
+        entry.plain = entry.plain and scored.plain
+        if scored.varies:
+            entry.rivals.add(scored.rivals)
+        self._versions.update((one.number, one.version) for one in candidates)
+        about = self._about
+        for number in numbers:
+            about[number].add(key)
 
     def _drop(self, subject: Subject) -> None:
         self._entries.pop(_key(subject), None)

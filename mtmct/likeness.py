@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.columns import PeopleTable, TrackTable
-from mtmct.spans import Asked, Gathered, Spans
+from mtmct.spans import ROW, Asked, Gathered, Spans
 from mtmct.topology import Float64
 from operators.records import Float32, Int64
 
@@ -124,7 +124,7 @@ def _impression(tracks: TrackTable, people: PeopleTable, spans: Spans, whose: in
     if slot >= 0 and people.weight[slot] > 0:
         weight = people.weight[slot]
         _add(mean, people.total[slot], 1.0)
-    for row in spans.row[spans.at[whose] : spans.at[whose + 1]]:
+    for row in spans.tracks[spans.at[whose] : spans.at[whose + 1], ROW]:
         if tracks.told[row] > 0:
             weight += np.float64(tracks.told[row])
             _add(mean, tracks.middle[row], np.float64(tracks.told[row]))
@@ -141,7 +141,7 @@ def _begun(tracks: TrackTable, people: PeopleTable, spans: Spans) -> tuple[Int64
     at = np.zeros(len(spans.slot) + 1, np.int64)
     for one, slot in enumerate(spans.slot):
         count = people.kept_count[slot] if slot >= 0 else 0
-        for row in spans.row[spans.at[one] : spans.at[one + 1]]:
+        for row in spans.tracks[spans.at[one] : spans.at[one + 1], ROW]:
             count += tracks.told[row] > 0
         at[one + 1] = at[one] + count
     return at, np.empty((at[-1], tracks.middle.shape[1]), np.float32)
@@ -151,7 +151,7 @@ def _begun(tracks: TrackTable, people: PeopleTable, spans: Spans) -> tuple[Int64
 def _fill(tracks: TrackTable, people: PeopleTable, spans: Spans, whose: int, occasions: Float32) -> None:
     """Put single occasions side by side: they are gone through again for each pair."""
     count = 0
-    for row in spans.row[spans.at[whose] : spans.at[whose + 1]]:
+    for row in spans.tracks[spans.at[whose] : spans.at[whose + 1], ROW]:
         if tracks.told[row] > 0:
             occasions[count] = tracks.middle[row]
             count += 1

@@ -114,8 +114,7 @@ class Picked(Scored):
 
     __slots__ = ("_parts",)
 
-    def __init__(self, parts: Sequence[tuple[Scored, int]]) -> None:
-        totals = np.array([scored.totals[place] for scored, place in parts])
+    def __init__(self, totals: Float64, parts: Sequence[tuple[Scored, int]]) -> None:
         super().__init__(totals, NOTHING._status, NOTHING._terms, NOTHING._steps)
         self._parts = parts
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.columns import PeopleTable, TrackTable
-from mtmct.spans import Asked, Gathered, Spans
+from mtmct.spans import CAMERA, LAST, ROW, START, Asked, Gathered, Spans
 from mtmct.terms import ARRIVAL, CLASS, GROUND, HAND_OVER, OVERLAP, RULED_OUT, SCORED, TIMED
 from mtmct.topology import Float64
 from mtmct.tracks import XX, XY, YY, H, U, V, X, Y
@@ -111,7 +111,7 @@ def score(
     my_past, their_past = _long_ago(people, beliefs, mine), _long_ago(people, beliefs, theirs)
     for subject in range(len(asked.slot)):
         low, high = mine.at[subject], mine.at[subject + 1]
-        rows = mine.row[low:high]
+        rows = mine.tracks[low:high, ROW]
         first, last = _ends(tracks, rows)
         found = np.full((high - low, 2), -1)
         for pair in range(asked.pairs_at[subject], asked.pairs_at[subject + 1]):
@@ -165,7 +165,7 @@ def _ends(tracks: TrackTable, rows: Int64) -> tuple[int, int]:
 def _long_ago(people: PeopleTable, beliefs: Beliefs, spans: Spans) -> LongAgo:
     """What of some people's tracks in calibrated cameras is longer ago than positions are kept, and long enough."""
     horizon, least = beliefs.now_ns - beliefs.window_ns, 2 * beliefs.slot_ns
-    count = len(spans.row)
+    count = len(spans.tracks)
     for slot in spans.slot:
         count += people.past_count[slot] if slot >= 0 else 0
     at = np.zeros(len(spans.slot) + 1, np.int64)
@@ -178,9 +178,9 @@ def _long_ago(people: PeopleTable, beliefs: Beliefs, spans: Spans) -> LongAgo:
         for place in range(in_memory + (people.past_count[slot] if slot >= 0 else 0)):
             if place < in_memory:
                 which, start, last = (
-                    spans.camera[begun + place],
-                    spans.start_ns[begun + place],
-                    spans.last_ns[begun + place],
+                    spans.tracks[begun + place, CAMERA],
+                    spans.tracks[begun + place, START],
+                    spans.tracks[begun + place, LAST],
                 )
             else:
                 past = past_at + place - in_memory
@@ -251,12 +251,12 @@ def _spoken(
     ground, met, unseen = 0.0, False, False
     low, high = theirs.at[other], theirs.at[other + 1]
     for one in range(mine.at[subject], mine.at[subject + 1]):
-        start_ns, last_ns = mine.start_ns[one], mine.last_ns[one]
+        start_ns, last_ns = mine.tracks[one, START], mine.tracks[one, LAST]
         mark = one - mine.at[subject]
         for their in range(low, high):
-            if theirs.last_ns[their] < start_ns or last_ns < theirs.start_ns[their]:
+            if theirs.tracks[their, LAST] < start_ns or last_ns < theirs.tracks[their, START]:
                 continue
-            row, beyond = mine.row[one], theirs.row[their]
+            row, beyond = mine.tracks[one, ROW], theirs.tracks[their, ROW]
             if found[mark, 0] < 0:
                 found[mark] = _partners(beside, tracks.uid[row])
             begin, end = found[mark, 0], found[mark, 1]
@@ -267,13 +267,13 @@ def _spoken(
                 ground += min(beside.llr[place], PAIR_LIMIT)
                 met = True
                 continue
-            if not (beliefs.calibrated[mine.camera[one]] and beliefs.calibrated[theirs.camera[their]]):
+            if not (beliefs.calibrated[mine.tracks[one, CAMERA]] and beliefs.calibrated[theirs.tracks[their, CAMERA]]):
                 unseen = True
                 continue
-            since = max(start_ns, theirs.start_ns[their], beliefs.now_ns - beliefs.window_ns)
+            since = max(start_ns, theirs.tracks[their, START], beliefs.now_ns - beliefs.window_ns)
             # Both were on the ground at once for longer than a track goes unmeasured, and yet never near enough to be
             # compared.
-            if min(last_ns, theirs.last_ns[their]) - since > _UNMEASURED_NS and (
+            if min(last_ns, theirs.tracks[their, LAST]) - since > _UNMEASURED_NS and (
                 math.isfinite(tracks.last[row, X]) and math.isfinite(tracks.last[beyond, X])
             ):
                 return RULED_OUT
@@ -306,17 +306,17 @@ def _transitions(
     before = after = -1
     first_ns, last_ns = tracks.start_ns[first], tracks.last_ns[last]
     for place in range(theirs.at[other], theirs.at[other + 1]):
-        if theirs.last_ns[place] < first_ns:
-            later = before < 0 or theirs.last_ns[place] >= theirs.last_ns[before]
+        if theirs.tracks[place, LAST] < first_ns:
+            later = before < 0 or theirs.tracks[place, LAST] >= theirs.tracks[before, LAST]
             before = place if later else before
-        elif theirs.start_ns[place] > last_ns:
-            sooner = after < 0 or theirs.start_ns[place] < theirs.start_ns[after]
+        elif theirs.tracks[place, START] > last_ns:
+            sooner = after < 0 or theirs.tracks[place, START] < theirs.tracks[after, START]
             after = place if sooner else after
     possible = True
     if before >= 0:
-        possible = _step(tracks, beliefs, theirs.row[before], first, steps[:3])
+        possible = _step(tracks, beliefs, theirs.tracks[before, ROW], first, steps[:3])
     if after >= 0:
-        possible = _step(tracks, beliefs, last, theirs.row[after], steps[3:]) and possible
+        possible = _step(tracks, beliefs, last, theirs.tracks[after, ROW], steps[3:]) and possible
     return possible
 
 

@@ -19,6 +19,8 @@ from mtmct.columns import PeopleTable, TrackTable
 from operators.records import Int64
 
 _compiled = numba.njit(cache=True, nogil=True)
+ROW, CAMERA, START, LAST = range(4)  # columns of what is gathered
+OVER = ROW  # of the same by camera
 _WORDS = 16  # of 64 cameras each, in which it is noted where somebody was
 
 
@@ -48,21 +50,16 @@ class Spans(NamedTuple):
     """The tracks of some people, those of each one after the other.
 
     Attributes:
-        at: (N + 1,) where those in memory of each begin. row, camera, start_ns, last_ns: (T,) of them, in order of uid.
-        by_camera, started_ns, ended_ns, over: (T,) the same, those of each by camera; `over`: whether it has ended.
+        at: (N + 1,) where those in memory of each begin.
+        tracks: (T, 4) int64, of each its row, camera, first and last event time, in order of uid.
+        by_camera: (T, 4) the camera, both times and whether it has ended, those of each person by camera.
         slot: (N,) slot of the identity whose past is theirs, too; -1 for none.
         cameras: (N, W) uint64, a bit for each camera that a track, past or not, is in: by its number, modulo 64 W.
     """
 
     at: Int64
-    row: Int64
-    camera: Int64
-    start_ns: Int64
-    last_ns: Int64
+    tracks: Int64
     by_camera: Int64
-    started_ns: Int64
-    ended_ns: Int64
-    over: NDArray[np.bool_]
     slot: Int64
     cameras: NDArray[Any]
 
@@ -111,32 +108,27 @@ def gather(tracks: TrackTable, people: PeopleTable, asked: Asked) -> Gathered:
 
 @_compiled
 def _spans(tracks: TrackTable, people: PeopleTable, at: Int64, rows: Int64, slots: Int64) -> Spans:
-    count = len(rows)
-    camera, start_ns, last_ns = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
-    by_camera, started_ns, ended_ns = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
-    over = np.empty(count, np.bool_)
-    order = np.empty(count, np.int64)
+    spans, by_camera = np.empty((len(rows), 4), np.int64), np.empty((len(rows), 4), np.int64)
+    order = np.empty(len(rows), np.int64)
     cameras = np.zeros((len(slots), _WORDS), np.uint64)
     for one in range(len(slots)):
         for place in range(at[one], at[one + 1]):
             row = rows[place]
-            camera[place], start_ns[place], last_ns[place] = (
-                tracks.camera[row],
-                tracks.start_ns[row],
-                tracks.last_ns[row],
-            )
-            cameras[one, (camera[place] >> 6) % _WORDS] |= np.uint64(1) << np.uint64(camera[place] & 63)
+            camera = tracks.camera[row]
+            spans[place, ROW], spans[place, CAMERA] = row, camera
+            spans[place, START], spans[place, LAST] = tracks.start_ns[row], tracks.last_ns[row]
+            cameras[one, (camera >> 6) % _WORDS] |= np.uint64(1) << np.uint64(camera & 63)
             before = place
-            while before > at[one] and camera[order[before - 1]] > camera[place]:
+            while before > at[one] and spans[order[before - 1], CAMERA] > camera:
                 order[before] = order[before - 1]
                 before -= 1
             order[before] = place
         for place in range(at[one], at[one + 1]):
             other = order[place]
-            by_camera[place], started_ns[place], ended_ns[place] = camera[other], start_ns[other], last_ns[other]
-            over[place] = tracks.ended[rows[other]]
+            by_camera[place, CAMERA], by_camera[place, OVER] = spans[other, CAMERA], tracks.ended[rows[other]]
+            by_camera[place, START], by_camera[place, LAST] = spans[other, START], spans[other, LAST]
         if slots[one] >= 0:
             past = people.past_at[slots[one]]
             for number in people.past_camera[past : past + people.past_count[slots[one]]]:
                 cameras[one, (number >> 6) % _WORDS] |= np.uint64(1) << np.uint64(number & 63)
-    return Spans(at, rows, camera, start_ns, last_ns, by_camera, started_ns, ended_ns, over, slots, cameras)
+    return Spans(at, spans, by_camera, slots, cameras)

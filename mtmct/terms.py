@@ -8,6 +8,7 @@ import math
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.topology import Float64
 from operators.records import Int64
@@ -37,19 +38,32 @@ def among_rivals(status: Int64, terms: Float64, steps: Float64, pairs_at: Int64,
     for subject in range(len(rivals)):
         for pair in range(pairs_at[subject], pairs_at[subject + 1]):
             # What positions seen at the same time say leaves nothing to add for where it came from.
-            if status[pair] != SCORED or not math.isnan(terms[pair, GROUND]):
+            if status[pair] == SCORED and math.isnan(terms[pair, GROUND]):
+                _among(terms, steps, pair, rivals[subject], area)
+
+
+@_compiled
+def concluded(
+    status: Int64, terms: Float64, steps: Float64, looks: Float64, pairs_at: Int64, rivals: Int64, area: float
+) -> tuple[Float64, NDArray[np.bool_]]:
+    """Put into the terms what the `looks` say ((P,) nats, NaN for nothing), and what is said of one among so many.
+
+    Returns:
+        (P,) float64, the sum of the terms of each pair, rounded so that a last bit never decides; (S,) whether any of
+        those of each subject depends on how many it could be.
+    """
+    varies = np.zeros(len(rivals), np.bool_)
+    totals = np.full(len(status), _NEVER)
+    for subject in range(len(rivals)):
+        for pair in range(pairs_at[subject], pairs_at[subject + 1]):
+            terms[pair, APPEARANCE] = looks[pair]
+            if status[pair] != SCORED:
                 continue
-            said = _NONE
-            for step in (0, 3):
-                near, extent, doubt = steps[pair, step], steps[pair, step + 1], steps[pair, step + 2]
-                if math.isnan(near):
-                    continue
-                llr = math.log(near / min(extent, rivals[subject] * area) + doubt / rivals[subject])
-                said = llr if math.isnan(said) else said + llr
-            if math.isnan(said):
-                terms[pair, CROWD] = -math.log(rivals[subject])
-            else:
-                terms[pair, MOTION] = said
+            if math.isnan(terms[pair, GROUND]):
+                varies[subject] = True
+                _among(terms, steps, pair, rivals[subject], area)
+            totals[pair] = np.rint(_total(terms, pair) * 1e6) / 1e6
+    return totals, varies
 
 
 @_compiled
@@ -57,11 +71,30 @@ def sum_of(status: Int64, terms: Float64) -> Float64:
     """(P,) float64, the sum of the terms of each pair, in their order; minus infinity where nothing is scored."""
     summed = np.full(len(terms), _NEVER)
     for pair in range(len(terms)):
-        if status[pair] != SCORED:
-            continue
-        total = 0.0
-        for term in terms[pair]:
-            if not math.isnan(term):
-                total += term
-        summed[pair] = total
+        if status[pair] == SCORED:
+            summed[pair] = _total(terms, pair)
     return summed
+
+
+@_compiled
+def _total(terms: Float64, pair: int) -> float:
+    total = 0.0
+    for term in range(terms.shape[1]):
+        if not math.isnan(terms[pair, term]):
+            total += terms[pair, term]
+    return total
+
+
+@_compiled
+def _among(terms: Float64, steps: Float64, pair: int, rivals: int, area: float) -> None:
+    said = _NONE
+    for step in (0, 3):
+        near, extent, doubt = steps[pair, step], steps[pair, step + 1], steps[pair, step + 2]
+        if math.isnan(near):
+            continue
+        llr = math.log(near / min(extent, rivals * area) + doubt / rivals)
+        said = llr if math.isnan(said) else said + llr
+    if math.isnan(said):
+        terms[pair, CROWD] = -math.log(rivals)
+    else:
+        terms[pair, MOTION] = said
