@@ -27,6 +27,10 @@ class IdentityResolver:
     need not be interleaved as they were committed: what a split moves is remembered even before the moved track
     has been read, and a track read after its identity was merged away still follows the merge.
 
+    A tracklet is whose it was published as, until a correction says otherwise; a correction speaks of tracklets that
+    start before it was made. So a local track that comes back, after it was so long away that nobody remembered it,
+    is what it is published as then: trackers that are kept elsewhere and give their ids do that.
+
     Identities are groups in a disjoint-set forest (Tarjan, "Efficiency of a good but not linear set union
     algorithm", 1975): a merge joins two groups, a split moves the named tracks to a group of their own, so both
     cost next to nothing however many tracks an identity has. The survivor of a merge is given, not chosen by
@@ -54,8 +58,11 @@ class IdentityResolver:
         """Take in a value of the `tracks` topic."""
         track = (value["camera"], value["track"])
         self._first.setdefault(track, value["identity"])
-        # Only the first one says something new: whatever changes afterwards is announced as a correction.
-        self._owner.setdefault(track, TrackOwners()).begin(self._group_of(value["identity"]))
+        owners, group = self._owner.setdefault(track, TrackOwners()), self._group_of(value["identity"])
+        known = owners.find(value["start"])
+        # Two that have been merged are one, whichever of the two a tracklet was published as.
+        if known is None or self._root(known) != self._root(group):
+            owners.publish(value["start"], group)
 
     def apply(self, value: Mapping[str, Any]) -> None:
         """Take in a value of the `identities` topic.
@@ -71,9 +78,9 @@ class IdentityResolver:
                 self._parent[gone] = self._root(self._group_of(_into(value)))
             case "split":
                 target = self._standing_group(_into(value))
-                since, until = value.get("since"), value.get("until")
+                since, until, time = value.get("since"), value.get("until"), value["time"]
                 for camera, track in value["tracks"]:
-                    self._owner.setdefault((camera, track), TrackOwners()).assign(since, until, target)
+                    self._owner.setdefault((camera, track), TrackOwners()).assign(since, until, target, time)
             case "retracted":
                 self._name[self._root(self._group_of(value["identity"]))] = None
             case other:
@@ -143,27 +150,50 @@ class IdentityResolver:
 
 
 class TrackOwners:
-    """Whose a track was, over time: the starts of its parts, ascending, and their owners, as numbers.
+    """Whose a track was, over time, in parts: their starts, ascending, and their owners, as numbers.
 
-    A part whose owner is not known yet (a split has been read before the track) holds None.
+    A part whose owner is not known yet (a split has been read before the track) holds None. `told` says of each part up
+    to where its owner is what a correction said; from there on, as in all parts that none speaks of, it is what is
+    published.
     """
 
-    def __init__(self, starts: list[float] | None = None, owners: list[int | None] | None = None) -> None:
+    def __init__(
+        self,
+        starts: list[float] | None = None,
+        owners: list[int | None] | None = None,
+        told: list[float] | None = None,
+    ) -> None:
         self._starts: list[float] = starts or [-inf]
         self._owners: list[int | None] = owners or [None]
+        # A state of before this was kept: nothing was taken as published but the first tracklet.
+        self._told: list[float] = told or [-inf if starts is None else inf] * len(self._starts)
 
-    def begin(self, owner: int) -> None:
-        """The track has been published as this one's."""
+    def publish(self, start: int, owner: int) -> bool:
+        """A tracklet that starts then (microseconds) has been published as this one's; whether that was news."""
+        news = None in self._owners
         self._owners = [owner if known is None else known for known in self._owners]
+        part = bisect_right(self._starts, start) - 1
+        if self._owners[part] == owner or start < self._told[part]:
+            return news
+        self._starts.insert(part + 1, start)
+        self._owners.insert(part + 1, owner)
+        self._told.insert(part + 1, -inf)
+        return True
 
-    def assign(self, since: int | None, until: int | None, owner: int) -> None:
-        """From `since` to `until` (microseconds, exclusive; None: no bound) it was somebody else's."""
-        low, high = -inf if since is None else since, inf if until is None else until
-        parts = list(zip(self._starts, [*self._starts[1:], inf], self._owners, strict=True))
-        kept = [(start, known) for start, _, known in parts if start < low]
-        kept.append((low, owner))
-        kept += [(max(start, high), known) for start, end, known in parts if end > high]
-        self._starts, self._owners = [start for start, _ in kept], [known for _, known in kept]
+    def assign(self, since: int | None, until: int | None, owner: int, time: int) -> None:
+        """From `since` to `until` (microseconds, exclusive) it was somebody else's, as was said at `time`.
+
+        None: since its beginning; to its end, but for what was published after `time`.
+        """
+        low, high = -inf if since is None else since, time if until is None else until
+        parts = list(zip(self._starts, [*self._starts[1:], inf], self._owners, self._told, strict=True))
+        kept = [(start, known, told) for start, _, known, told in parts if start < low]
+        kept.append((low, owner, high if until is None else inf))
+        if until is None:
+            kept += [(start, known, told) for start, _, known, told in parts if start >= max(low, high)]
+        else:
+            kept += [(max(start, high), known, told) for start, end, known, told in parts if end > high]
+        self._starts, self._owners, self._told = (list(column) for column in zip(*kept, strict=True))
 
     def at(self, time: int | None) -> int:
         """Whose it was then; None means at its end.
@@ -192,8 +222,8 @@ class TrackOwners:
         return {known for known in self._owners if known is not None}
 
     def stored(self) -> list[list[Any]]:
-        """Starts and owners, as the constructor takes them."""
-        return [self._starts, self._owners]
+        """Starts, owners, and up to where they were told, as the constructor takes them."""
+        return [[*self._starts], [*self._owners], [*self._told]]
 
 
 def _into(value: Mapping[str, Any]) -> str:

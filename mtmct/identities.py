@@ -218,7 +218,8 @@ class IdentityBook:
         source.revision += 1
         target.revision += 1
         self.changed |= {guessed, target.number}
-        self._say(event, source, now_ns, [track.name], into=target, why=why, cls=track.cls)
+        part = track if event == "split" else None
+        self._say(event, source, now_ns, [track.name], into=target, why=why, cls=track.cls, part=part)
 
     def merge(self, gone: Identity, survivor: Identity, why: Why, now_ns: int) -> None:
         """`gone` turns out to be `survivor`."""
@@ -364,7 +365,9 @@ class IdentityBook:
         span: tuple[int | None, int | None] = (None, None),
     ) -> None:
         if part is not None:
-            span = part.since_ns // 1000 or None, part.until_ns // 1000 or None
+            # From its own beginning on: its name may have been another's before, see `IdentityResolver`.
+            since_ns = part.since_ns or part.start_ns + part.ahead_ns
+            span = since_ns // 1000, part.until_ns // 1000 or None
         name = self.name(identity.number)
         cameras = {camera for camera, _, _ in self.spans(identity)} | {camera for camera, _ in tracks}
         value = {

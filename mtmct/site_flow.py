@@ -115,7 +115,8 @@ class SiteFlow:
                 self._marks.merge(number, into)
                 self._journeys.merge(number, into)
             case "split":
-                self._marks.split(value["tracks"], value["since"], value["until"], number_of(value["into"]))
+                span = value["since"], value["until"]
+                self._marks.split(value["tracks"], *span, number_of(value["into"]), value["time"])
             case "retracted":
                 self._marks.merge(number, NOBODY)
                 self._journeys.retract(number)

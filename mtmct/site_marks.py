@@ -131,9 +131,8 @@ class Marks:
             return
         name, number = (value["camera"], value["track"]), number_of(value["identity"])
         track = self._track(name)
-        if track.owners.find(times[0]) is None:
-            before = track.owners.owners
-            track.owners.begin(number)
+        before = track.owners.owners
+        if track.owners.publish(times[0], number):
             self._own(name, track, before)
         first, last = times[0] // self._interval, times[-1] // self._interval
         for interval in range(first, last + 1):
@@ -181,12 +180,14 @@ class Marks:
             track.owners.rename(gone, survivor)
             self._own(name, track, before)
 
-    def split(self, tracks: Iterable[Sequence[Any]], since: int | None, until: int | None, into: int) -> None:
-        """These tracks, from and until then, are somebody else's."""
+    def split(
+        self, tracks: Iterable[Sequence[Any]], since: int | None, until: int | None, into: int, time: int
+    ) -> None:
+        """These tracks, from and until then, are somebody else's; it was said at `time`."""
         for camera, number in tracks:
             track = self._track((camera, number))
             before = track.owners.owners
-            track.owners.assign(since, until, into)
+            track.owners.assign(since, until, into, time)
             self._own((camera, number), track, before)
 
     def changes(self) -> Touched:

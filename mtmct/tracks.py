@@ -292,8 +292,10 @@ class TrackMemory:
             zip(arrivals.tracklets, times_ns[arrivals.heads].tolist(), strict=True)
         ):
             track = self.find(tracklet.camera, tracklet.track)
-            if track is None:
-                track = self._begin(tracklet, start_ns, fits.beginnings[row], topology, settings)
+            if track is None or track.until_ns:
+                # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
+                since_ns = 0 if track is None else int(tracklet.times_ns[0])
+                track = self._begin(tracklet, start_ns, fits.beginnings[row], topology, settings, since_ns)
                 track.ahead_ns = ahead_ns.get(tracklet.camera, 0)
             tracks.append(track)
         uids = [track.uid for track in tracks]
@@ -302,7 +304,13 @@ class TrackMemory:
         return Placed(arrivals, uids, fits.ground), fits.samples(np.array(uids, np.int64), settings.slot_ns)
 
     def _begin(
-        self, tracklet: Tracklet, start_ns: int, first: Float64, topology: Topology, settings: FusionSettings
+        self,
+        tracklet: Tracklet,
+        start_ns: int,
+        first: Float64,
+        topology: Topology,
+        settings: FusionSettings,
+        since_ns: int,
     ) -> LocalTrack:
         track = LocalTrack(
             uid=self.next_uid,
@@ -316,6 +324,7 @@ class TrackMemory:
             last=first.copy(),
             velocity=np.zeros(4),
             at_border=topology.at_border(tracklet.camera, tracklet.boxes[0], settings.border),
+            since_ns=since_ns,
         )
         self.next_uid += 1
         self.put(track)

@@ -28,8 +28,9 @@ def tracked(camera: str, track: int, number: int, times: Sequence[float], cls: s
 
 
 def said(event: str, number: int, into: int | None = None, **more: Any) -> Record:
-    """A record of `identities`; times in seconds."""
+    """A record of `identities`; times in seconds. It is said after all else, unless `time` says when."""
     times = {key: None if more.get(key) is None else round(more[key] * US) for key in ("since", "until")}
+    times["time"] = round(more.get("time", 10**6) * US)
     tracks = [list(track) for track in more.get("tracks", ())]
     value = {"event": event, "number": number, "identity": name(number), "tracks": tracks, **times}
     return Record(IDENTITIES, name(number), {**value, "into": None if into is None else name(into)}, 0)
@@ -52,12 +53,13 @@ def entered_zone(camera: str, track: int, time: float, zone: str = "till") -> Re
 
 
 def story(seed: int, seconds: int) -> list[list[Record]]:
-    """A commit a second: tracks that come and go, some linked late, and corrections of every kind."""
+    """A commit a second: tracks that come, go, and come back as others, some linked late; corrections of every kind."""
     random = np.random.default_rng(seed)
     resolver = IdentityResolver()
     live: dict[tuple[str, int], int] = {}  # until when
     held: dict[tuple[str, int], list[list[float]]] = {}
     everyone: list[tuple[str, int]] = []
+    over: list[tuple[str, int]] = []
     numbers, commits = 0, []
 
     def standing() -> list[int]:
@@ -72,6 +74,9 @@ def story(seed: int, seconds: int) -> list[list[Record]]:
                 everyone.append((camera, len(everyone)))
                 if len(everyone) % 5 == 0:
                     commit.append(entered_zone(*everyone[-1], second + 0.1, "hall"))  # and never leaves
+        if over and random.random() < 0.05:
+            back = over.pop(int(random.integers(len(over))))
+            live[back], held[back] = second + int(random.integers(1, 15)), []
         corrections = []
         if second > 5 and random.random() < 0.3 and len(standing()) > 3:
             corrections.append(_correction(random, resolver, standing(), everyone, held, numbers + 1, second))
@@ -99,6 +104,7 @@ def story(seed: int, seconds: int) -> list[list[Record]]:
                 tracks.append(tracked(*track, number, times, "person" if random.random() < 0.9 else "rider"))
             if second >= until:
                 del live[track]
+                over += [track] if track not in held else []
             for record in tracks:
                 resolver.published(record.value)
         commits.append([*commit, *corrections, *tracks])
@@ -122,7 +128,7 @@ def _correction(
         whose = resolver.identity_of(*track)
         into = fresh if other == whose or random.random() < 0.5 else other
         since = now - float(random.integers(0, 5)) if kind == "part" else None
-        return said("split", whose, into, tracks=[track], since=since)
+        return said("split", whose, into, tracks=[track], since=since, time=now + 1)
     if kind == "retracted":
         return said("retracted", one)
     return said("merged", max(one, other), min(one, other))

@@ -19,7 +19,8 @@ def seen(camera: str, track: int, identity: int, start: float, end: float) -> di
 
 def corrected(event: str, identity: int, into: int | None = None, tracks: tuple[Any, ...] = ()) -> dict[str, Any]:
     name = None if into is None else f"plaza-{into:06d}"
-    return {"event": event, "identity": f"plaza-{identity:06d}", "into": name, "tracks": [list(t) for t in tracks]}
+    value = {"event": event, "identity": f"plaza-{identity:06d}", "into": name, "tracks": [list(t) for t in tracks]}
+    return {**value, "time": 60 * US}
 
 
 def crossing(camera: str, track: int, time: float, direction: str = "in") -> dict[str, Any]:

@@ -73,7 +73,7 @@ def correction(event: str, number: int, into: int | None = None, tracks: list[li
         "revision": 2,
         "event": event,
         "class": "person",
-        "time": 5,
+        "time": 100_000_000,
         "cameras": ["north"],
         "tracks": tracks or [],
         "into": into and name(into),
