@@ -8,7 +8,10 @@ BIN := $(VENV)/bin
 demo: setup
 	$(BIN)/crosscam demo
 
-# Kernels first, on all processors; then two files of tests at a time, each file by one process.
+# Kernels first, on all processors; then two files of tests at a time, each file by one process with a thread of its own
+# for arithmetic. What the hundreds of processes that the tests start have compiled is kept, whatever the shell says.
+test: export OMP_NUM_THREADS = 1
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup
 	$(BIN)/python -m pipeline.precompile
 	$(BIN)/pytest -n 2 --dist loadfile
