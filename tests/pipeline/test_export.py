@@ -266,7 +266,7 @@ def test_a_failed_export_leaves_the_last_one_as_it_was(tmp_path: Path):
     ("record", "message"),
     [
         (tracklet("north", 1, 1, [1], points=[[0, 1, 1, 2, 2, 1, None, None]] * 2), "1 frames"),
-        (Record(TRACKS, "", {"camera": "north", "track": 1, "identity": name(1)}, 0), "no 'points'"),
+        (Record(TRACKS, "", {"camera": "north", "track": 1, "identity": name(1), "start": 0}, 0), "no 'points'"),
         (tracklet("../north", 1, 1, [1]), "cannot name a file"),
     ],
     ids=["frames missing", "field missing", "camera outside the folder"],
