@@ -1,14 +1,16 @@
 """Clients of a Kafka cluster: opened, closed whatever happens, and their errors sorted.
 
-kafka-python 3.0 leaves two things to its users. A client that cannot reach the cluster raises out of its
-constructor and leaves its I/O thread and sockets behind; and it says only that it could not, not why: a
-password that is refused looks like a broker that is down. `connect` closes what was begun and finds the reason.
+kafka-python 3.0 leaves three things to its users. A client that cannot reach the cluster raises out of its
+constructor and leaves its I/O thread and sockets behind; it says only that it could not, not why: a password that is
+refused looks like a broker that is down; and where a connection is lost at the wrong moment the constructor waits for
+ever. `connect` closes what was begun, finds the reason, and gives up.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections import deque
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -45,6 +47,8 @@ _HOPELESS = (
 )
 _FENCED = (kafka_errors.ProducerFencedError, kafka_errors.InvalidProducerEpochError)
 
+_LATE_S = 5.0  # after the time that a client has for its first answer; then it will not come to an end by itself
+
 Client = TypeVar("Client", KafkaAdminClient, KafkaConsumer, "Producer")
 
 
@@ -72,6 +76,7 @@ class _Witness:
     def __init__(self) -> None:
         self._client: KafkaNetClient | None = None
         self._manager: _Manager | None = None
+        self.closed = False
 
     def __call__(self, **configs: Any) -> KafkaNetClient:
         net = NetworkSelector(**configs)
@@ -87,6 +92,8 @@ class _Witness:
         return next(reversed(refusals or ends), None)
 
     def close(self) -> None:
+        """From any thread: whoever waits for the client is let go."""
+        self.closed = True
         if self._client is not None:
             self._client.close()
 
@@ -119,8 +126,15 @@ def connect(kind: type[Client], settings: KafkaSettings, **options: Any) -> Clie
         KafkaError: the reason why the cluster cannot be used, where one is known.
     """
     witness = _Witness()
+    patience = threading.Timer(settings.bootstrap_s + _LATE_S, witness.close)
+    patience.daemon = True
+    patience.start()
     try:
-        return kind(**settings.client, kafka_client=witness, **options)
+        client = kind(**settings.client, kafka_client=witness, **options)
+        patience.cancel()
+        if witness.closed:
+            raise kafka_errors.KafkaTimeoutError("no connection in time")
+        return client
     except (kafka_errors.KafkaError, OSError, ValueError) as error:
         reason = witness.reason or error
         witness.close()
@@ -129,6 +143,8 @@ def connect(kind: type[Client], settings: KafkaSettings, **options: Any) -> Clie
         if isinstance(reason, ValueError):
             raise kafka_errors.KafkaConfigurationError(str(reason)) from error
         raise kafka_errors.KafkaConnectionError(str(reason)) from error
+    finally:
+        patience.cancel()
 
 
 def cause(error: BaseException) -> BaseException:

@@ -110,6 +110,11 @@ class KafkaSettings:
         """How long one request may take, in seconds."""
         return float(self.client["request_timeout_ms"]) / 1000
 
+    @property
+    def bootstrap_s(self) -> float:
+        """How long a client may take to reach the cluster, in seconds."""
+        return float(self.client["bootstrap_timeout_ms"]) / 1000
+
     def scrub(self, text: str) -> str:
         """The text without the secrets among the settings."""
         for name in _SECRETS:
