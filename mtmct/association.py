@@ -86,17 +86,28 @@ class Candidates:
         now_seen = (table.heard_ns[latest] > now_ns - 2 * SECOND_NS) & ~table.ended[latest]
         self._in_view: Int64 = table.identity[latest[now_seen & np.isfinite(table.last[latest, X])]]
 
-    def look_up(self, tracks: Sequence[LocalTrack]) -> None:
-        """Search the gallery for all these tracks in one go, and for who could have come to where they began."""
+    def look_up(self, tracks: Sequence[LocalTrack], *, linked: bool = False) -> None:
+        """Search the gallery for all these tracks in one go, and for who could have come to where they began.
+
+        Where they are `linked` and the gallery is large, it is searched once for each identity: for the track of which
+        most was seen.
+        """
         self._reach([track for track in tracks if track.uid not in self._places])
         seen = [track for track in tracks if len(track.looks)]
         if len(self._gallery) < _LARGE:
             self._look_up(seen, None)
             return
-        calibrated = [self._placed(track) for track in seen]
-        self._look_up([track for track, placed in zip(seen, calibrated, strict=True) if not placed], None)
+        chosen: dict[tuple[bool, int], LocalTrack] = {}
+        keys = [(self._placed(track), track.identity if linked else -track.uid) for track in seen]
+        for key, track in zip(keys, seen, strict=True):
+            if key not in chosen or track.offered > chosen[key].offered:
+                chosen[key] = track
+        self._look_up([track for (placed, _), track in chosen.items() if not placed], None)
         # Nobody in view elsewhere is asked about, see `all_of`; so do not look at their many looks either.
-        self._look_up([track for track, placed in zip(seen, calibrated, strict=True) if placed], self._in_view)
+        self._look_up([track for (placed, _), track in chosen.items() if placed], self._in_view)
+        if len(chosen) < len(seen):
+            places = [self._places[track.uid] for track in seen]
+            self._found.alike[places] = self._found.alike[[self._places[chosen[key].uid] for key in keys]]
 
     def _look_up(self, tracks: Sequence[LocalTrack], without: Int64 | None) -> None:
         if not tracks or not len(self._gallery):

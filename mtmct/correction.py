@@ -327,7 +327,7 @@ class Reviewer:
             track.looked_at = track.offered
             self._tracks.changed.add(track.uid)
         ripe = [track for track in due if self._book[track.identity].created_ns >= young]
-        candidates.look_up(ripe)
+        candidates.look_up(ripe, linked=True)
         compared = self._compared(ripe, candidates, judge)
         promising = []
         last = [track.uid in parting for track in ripe]
