@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mtmct.coincidence import PairWindow
 from mtmct.evidence import Judge
-from mtmct.gallery import Gallery
+from mtmct.gallery import LARGE, Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.movement import NEVER
 from mtmct.reach import latest_of_each, recently_left, within_reach
@@ -43,9 +43,6 @@ class Verdict:
     odds: float
     runner_up: tuple[int, float] | None
     promise: float
-
-
-_LARGE = 4096  # looks in the gallery from which it pays to leave out beforehand who is in view
 
 
 class Candidates:
@@ -94,7 +91,7 @@ class Candidates:
         """
         self._reach([track for track in tracks if track.uid not in self._places])
         seen = [track for track in tracks if len(track.looks)]
-        if len(self._gallery) < _LARGE:
+        if len(self._gallery) < LARGE:
             self._look_up(seen, None)
             return
         chosen: dict[tuple[bool, int], LocalTrack] = {}

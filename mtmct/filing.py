@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 import numpy as np
 
 from mtmct import state as stored
-from mtmct.gallery import Gallery
+from mtmct.gallery import LARGE, Gallery
 from mtmct.settings import FusionSettings
 from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Float32
@@ -16,9 +17,15 @@ _SETTLED = 8  # embeddings after which a track's look is filed once more: the fi
 
 
 class Filing:
-    """Keeps the gallery of the linked tracks' looks: filed once a shard, and once more when they have settled."""
+    """Keeps the gallery of the linked tracks' looks: filed once a shard, and once more when they have settled.
+
+    Of an identity at most `exemplars` in a shard once the gallery is large: where many cameras see everybody, tracks
+    are many and looks are not.
+    """
 
     def __init__(self, settings: FusionSettings) -> None:
+        self._limit = settings.exemplars
+        self._held: Counter[int] = Counter()  # by identity, in the newest shard
         self.gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns, settings.gallery)
         self._keys: dict[int, list[str]] = {}
         self._shard: int | None = None
@@ -32,11 +39,17 @@ class Filing:
             tracks = [memory[uid] for uid in sorted({*seen, *memory.changed})]
         else:
             tracks = list(memory.tracks.values())
+        if shard != self._shard:
+            self._held.clear()
         self._shard = shard
-        due = [track for track in tracks if track.identity and _is_due(track, shard)]
-        for track in due:
-            track.filed_shard, track.filed_looks = shard, track.offered
-            memory.changed.add(track.uid)
+        due, large = [], len(self.gallery) >= LARGE
+        for track in tracks:
+            enough = large and self._held[track.identity] >= self._limit
+            if track.identity and not enough and _is_due(track, shard):
+                due.append(track)
+                self._held[track.identity] += 1
+                track.filed_shard, track.filed_looks = shard, track.offered
+                memory.changed.add(track.uid)
         for chunk, low in enumerate(range(0, len(due), stored.GALLERY_CHUNK)):
             part = due[low : low + stored.GALLERY_CHUNK]
             owners = np.array([track.identity for track in part], np.int64)
@@ -57,6 +70,10 @@ class Filing:
         for key, data in sorted(kept, key=lambda item: stored.order_of(item[0])):
             shard, owners, vectors = stored.unpack_gallery(key, data)
             self.gallery.add(shard, owners, vectors)
+            if shard != self._shard:
+                self._held.clear()
+            self._shard = shard
+            self._held.update(owners.tolist())
             self._keys.setdefault(shard, []).append(key)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from operators.records import Float32, Int64
 
+LARGE = 4096  # looks from which it pays to leave out beforehand who is in view, and to file no more than is needed
 _NOBODY = -1
 _IVF_FROM = 10_000  # vectors of a shard from which cells pay for their training
 _PROBED = 16  # one in so many cells is looked into: tests/benchmarks/gallery_search.py
