@@ -95,7 +95,7 @@ class Candidates:
             self._look_up(seen, None)
             return
         chosen: dict[tuple[bool, int], LocalTrack] = {}
-        keys = [(self._placed(track), track.identity if linked else -track.uid) for track in seen]
+        keys = [(self._placed_now(track), track.identity if linked else -track.uid) for track in seen]
         for key, track in zip(keys, seen, strict=True):
             if key not in chosen or track.offered > chosen[key].offered:
                 chosen[key] = track
@@ -139,13 +139,17 @@ class Candidates:
         """
         self._reach([track for track in tracks if track.uid not in self._places])
         places = np.array([self._places[track.uid] for track in tracks], np.int64)
-        placed = np.array([self._placed(track) for track in tracks], bool)
+        placed = np.array([self._placed_now(track) for track in tracks], bool)
         owners = self._tracks.columns.table(self._tracks.tracks).identity
         more = [self._new_ones(track) | self._on_the_way(track) for track in tracks]
         more_at = np.array([0, *accumulate(map(len, more))], np.int64)
         numbers = np.array([number for one in more for number in one], np.int64)
         found: tuple[Int64, Int64] = offered(self._found, places, placed, owners, self._in_view, numbers, more_at)
         return found
+
+    def _placed_now(self, track: LocalTrack) -> bool:
+        """Whether it is known where a track is now: where others are says nothing of whose one was that is over."""
+        return not track.ended and self._placed(track)
 
     def _placed(self, track: LocalTrack) -> bool:
         known = self._calibrated.get(track.camera)

@@ -194,21 +194,19 @@ class Judge:
         """The scores of an identity being each of others; of those that one camera showed beside it, by looks alone.
 
         If they look like one they are, and one of them has taken in a track of somebody else. Neither is a reason to
-        take whoever looks like both for somebody new. Where cameras are calibrated it is positions that keep two
-        apart, and they say more than looks do.
+        take whoever looks like both for somebody new. Nor is it where positions keep them apart.
         """
         if NEVER not in scores:
             return scores
         identity = self._book[best]
         tracks = [track for track in self._book.tracks_of(identity) if track.uid not in without]
-        cameras = {track.camera for track in tracks} | {member.camera for member in identity.past}
         cls = self._book.cls(identity)
         apart = [
             place
             for place, score in enumerate(scores)
             if score == NEVER and self._book.cls(self._book[others[place]]) == cls
         ]
-        if not apart or any(self._topology.calibrated(camera) for camera in cameras):
+        if not apart:
             return scores
         beside = [self._book[others[place]] for place in apart]
         looks = self.resemblances([(Subject(cls, tracks, identity), beside)], without)
