@@ -25,6 +25,11 @@ for number in (signal.SIGHUP, signal.SIGINT):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
 
+# The processes of pytest-xdist have a terminal of 80 columns, to which all that a test prints would be cut.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
+
 # The default run tries the same examples everywhere, so that a red run means a change broke something. Search for new
 # ones with HYPOTHESIS_PROFILE=explore; what it finds becomes an @example.
 settings.register_profile("default-run", deadline=None, derandomize=True)
