@@ -276,8 +276,9 @@ class Reviewer:
     ) -> list[tuple[Identity, Identity, Why]]:
         """Pairs (younger, older) that are one, best first, and why; each identity appears in one pair at most.
 
-        Looked at: identities whose tracks share positions, and young identities of which more has been seen since
-        they began, or of which a track (`parting`, by uid) is about to be forgotten, against those that look alike.
+        Looked at: identities whose tracks share positions, and against those that look alike young identities of which
+        more has been seen since they began, and all of which a track is over or about to be forgotten (`parting`, by
+        uid).
         """
         found = self._by_position(live, judge, now_ns) + self._by_second_look(live, parting, judge, candidates, now_ns)
         found.sort(key=lambda entry: (-entry[2].score, entry[0].number, entry[1].number))
@@ -326,7 +327,7 @@ class Reviewer:
         for track in due:
             track.looked_at = track.offered
             self._tracks.changed.add(track.uid)
-        ripe = [track for track in due if self._book[track.identity].created_ns >= young]
+        ripe = [track for track in due if track.ended or self._book[track.identity].created_ns >= young]
         candidates.look_up(ripe, linked=True)
         compared = self._compared(ripe, candidates, judge)
         promising = []

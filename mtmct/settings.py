@@ -114,7 +114,8 @@ class FusionSettings:
         link_odds: a track is linked if the best identity beats all others and a new arrival by this much.
         first_link_odds: the same where cameras are calibrated and yet only looks speak for it, as for who comes back.
         merge_odds: two identities are merged at this score.
-        second_look_s: how long after it was created an identity is compared again with those that look alike.
+        second_look_s: how long after it was created an identity is compared again with those that look alike whenever
+            much more has been seen; later it is when one of its tracks is over.
         second_look_odds: it is then merged if the best of them beats all others, and the newcomer, by this much.
         last_look_odds: the same when one of its tracks is about to be forgotten, after which nothing can be put right.
     split_odds: simultaneous positions contradict a link when they score below minus this over some seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fusion_scenes import camera, play, records, script, straight, topology, tracklet
@@ -86,3 +88,21 @@ def test_a_glimpse_in_the_wrong_place_of_somebody_in_view_elsewhere_is_his_once_
     steps = script(walks, {"west": (0.0, 0.0), "east": (0.0, 0.0)}, 50)[:50]
     whose = owners(play(FusionEngine("plaza", topology(camera("west"), camera("east")), SETTINGS), steps))
     assert whose.identity_of("east", 1) == whose.identity_of("west", 1)
+
+
+def test_who_has_long_been_two_is_compared_once_more_when_a_track_is_over():
+    """Half hidden at first, and too long known to be looked at again while he is in view."""
+
+    walks = {
+        ("north", 1): {"path": straight(2, 4, 0.3), "start": 0, "end": 24, "look": ONE},
+        ("south", 1): {
+            "path": straight(32, 5, 0.3),
+            "start": 30,
+            "end": 50,
+            "look": lambda t: OTHER if t < 31 else ONE,
+        },
+    }
+    cameras = topology(camera("north", calibrated=False), camera("south", 30, calibrated=False))
+    engine = FusionEngine("plaza", cameras, replace(SETTINGS, second_look_s=2.0))
+    whose = owners(play(engine, script(walks, {"north": (0.0, 0.0), "south": (30.0, 0.0)}, 54)))
+    assert whose.identity_of("south", 1) == whose.identity_of("north", 1)
