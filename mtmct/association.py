@@ -48,7 +48,11 @@ class Verdict:
 class Candidates:
     """Finds the identities worth scoring: by simultaneous position, by place and time, by appearance.
 
-    Built once per commit; searches all waiting tracks' looks at once.
+    Built once per commit and kind of decision; searches all waiting tracks' looks at once.
+
+    Args:
+        before: those of an earlier decision of this commit; what was found for them by their looks need not be looked
+            for again.
     """
 
     def __init__(
@@ -61,8 +65,10 @@ class Candidates:
         settings: FusionSettings,
         now_ns: int,
         travel: TravelTimes | None = None,
+        before: Candidates | None = None,
     ) -> None:
         self._travel = travel
+        self._before = before
         self._latest: tuple[Int64, Whereabouts] | None = None
         self._tracks = tracks
         self._book = book
@@ -82,12 +88,13 @@ class Candidates:
         self._left = recently_left(table, latest, now_ns - round(2 * settings.position_memory_s * SECOND_NS))
         now_seen = (table.heard_ns[latest] > now_ns - 2 * SECOND_NS) & ~table.ended[latest]
         self._in_view: Int64 = table.identity[latest[now_seen & np.isfinite(table.last[latest, X])]]
+        self._left_out: Int64 = self._in_view if before is None else before._left_out
 
     def look_up(self, tracks: Sequence[LocalTrack], *, linked: bool = False) -> None:
         """Search the gallery for all these tracks in one go, and for who could have come to where they began.
 
         Where they are `linked` and the gallery is large, it is searched once for each identity: for the track of which
-        most was seen.
+        most was seen, unless an earlier decision has looked for one of them.
         """
         self._reach([track for track in tracks if track.uid not in self._places])
         seen = [track for track in tracks if len(track.looks)]
@@ -96,12 +103,19 @@ class Candidates:
             return
         chosen: dict[tuple[bool, int], LocalTrack] = {}
         keys = [(self._placed_now(track), track.identity if linked else -track.uid) for track in seen]
+        before = {} if self._before is None else self._before._places
         for key, track in zip(keys, seen, strict=True):
-            if key not in chosen or track.offered > chosen[key].offered:
+            known = chosen.get(key)
+            if known is None or (track.uid in before, track.offered) > (known.uid in before, known.offered):
                 chosen[key] = track
-        self._look_up([track for (placed, _), track in chosen.items() if not placed], None)
+        anew = [(key, track) for key, track in chosen.items() if track.uid not in before]
+        self._look_up([track for (placed, _), track in anew if not placed], None)
         # Nobody in view elsewhere is asked about, see `all_of`; so do not look at their many looks either.
-        self._look_up([track for (placed, _), track in chosen.items() if placed], self._in_view)
+        self._look_up([track for (placed, _), track in anew if placed], self._left_out)
+        if self._before is not None:
+            found = [track.uid for track in chosen.values() if track.uid in before]
+            owners = self._before._found.alike[[before[uid] for uid in found]]
+            self._found.alike[[self._places[uid] for uid in found]] = self._known(owners)
         if len(chosen) < len(seen):
             places = [self._places[track.uid] for track in seen]
             self._found.alike[places] = self._found.alike[[self._places[chosen[key].uid] for key in keys]]
@@ -111,9 +125,13 @@ class Candidates:
             return
         looks = np.stack([track.looks.heaviest for track in tracks])
         owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist, without)
+        self._found.alike[[self._places[track.uid] for track in tracks]] = self._known(owners)
+
+    def _known(self, owners: Int64) -> Int64:
+        """Of each row of numbers the first that are open identities, each once."""
         known = np.sort(np.fromiter(self._book.identities, np.int64, len(self._book)))
-        places = [self._places[track.uid] for track in tracks]
-        self._found.alike[places] = first_known(owners, known, self._settings.shortlist)
+        found: Int64 = first_known(owners, known, self._settings.shortlist)
+        return found
 
     def add(self, track: LocalTrack) -> None:
         """A track that has begun an identity in this very commit."""

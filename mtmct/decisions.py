@@ -46,6 +46,7 @@ class Decisions:
         self._placed = placed
         self._done = done
         self._flush = flush
+        self._found: Candidates | None = None  # by this commit's first decisions
 
     def decide(self) -> dict[int, Link]:
         """Link what is ready and link anew what is under review, camera by camera.
@@ -58,7 +59,7 @@ class Decisions:
         links: dict[int, Link] = {}
         if not asked:
             return links
-        candidates = self._candidates()
+        candidates = self._found = self._candidates()
         candidates.look_up(asked)
         without = frozenset(reviewed)
         judge = Foresight(*self._judging())
@@ -130,7 +131,7 @@ class Decisions:
         memory = self._memory
         travel = memory.travel if self._settings.travel else None
         parts = (self._tracks, self._book, memory.window, memory.filing.gallery)
-        return Candidates(*parts, memory.topology, self._settings, self._now_ns, travel)
+        return Candidates(*parts, memory.topology, self._settings, self._now_ns, travel, self._found)
 
     # --- what is wrong -----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from operators.records import Float32, Int64
 
 LARGE = 4096  # looks from which it pays to leave out beforehand who is in view, and to file no more than is needed
 _NOBODY = -1
+_PRODUCT_FROM = 20 * 128
 _IVF_FROM = 10_000  # vectors of a shard from which cells pay for their training
 _PROBED = 16  # one in so many cells is looked into: tests/benchmarks/gallery_search.py
 _TRAINED_ON = 32  # vectors a cell; more make training slower and the cells no better
@@ -23,6 +24,7 @@ class _Shard:
     cells: bool = False
     numbers: Int64 = field(default_factory=lambda: np.zeros(256, np.int64))
     count: int = 0
+    _left: tuple[Int64, Int64, Float32] | None = None  # who was left out last, and the rows and vectors of the others
 
     @property
     def owners(self) -> Int64:
@@ -33,6 +35,7 @@ class _Shard:
             self.numbers = np.concatenate([self.numbers, np.zeros_like(self.numbers)])
         self.numbers[self.count : self.count + len(owners)] = owners
         self.count += len(owners)
+        self._left = None
 
     def search(self, queries: Float32, count: int, without: Int64 | None) -> tuple[Float32, Int64]:
         """Cosines and rows of the vectors most like each query, (Q, up to `count`); row -1 where one is missing."""
@@ -40,17 +43,20 @@ class _Shard:
         if without is None:
             near, rows = self.index.search(queries, count)
             return near, rows
-        kept = np.flatnonzero(~np.isin(self.owners, without))
         if self.cells:
+            kept = np.flatnonzero(~np.isin(self.owners, without))
             parameters: Any = faiss.SearchParametersIVF
             chosen = parameters(nprobe=self.index.nprobe, sel=faiss.IDSelectorBatch(kept))
             near, rows = self.index.search(queries, count, params=chosen)
             return near, rows
         # The flat index compares chosen vectors one by one; put together they are a product of matrices.
+        if self._left is None or self._left[0] is not without:
+            kept = np.flatnonzero(~np.isin(self.owners, without))
+            every = faiss.rev_swig_ptr(self.index.get_xb(), self.count * queries.shape[1])
+            self._left = without, kept, every.reshape(self.count, -1)[kept]
+        _, kept, vectors = self._left
         if not len(kept):
             return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
-        dim = queries.shape[1]
-        vectors = faiss.rev_swig_ptr(self.index.get_xb(), self.count * dim).reshape(-1, dim)[kept]
         near, places = faiss.knn(queries, vectors, min(count, len(kept)), metric=faiss.METRIC_INNER_PRODUCT)
         return near, kept[places]
 
@@ -76,6 +82,9 @@ class Gallery:
 
     def __init__(self, shard_ns: int, keep_ns: int, kind: str = "flat", ivf_from: int = _IVF_FROM) -> None:
         faiss.omp_set_num_threads(1)
+        # Up to so many queries times their length FAISS goes through the vectors one by one; by itself far beyond the
+        # point from which a product of matrices takes half of the time.
+        faiss.cvar.distance_compute_blas_threshold = _PRODUCT_FROM
         self._ivf_from = ivf_from if kind == "ivf" else None
         self._shard_ns = shard_ns
         self._keep_ns = keep_ns

@@ -15,6 +15,8 @@ from mtmct.topology import Float64
 from operators.records import Int64
 
 _compiled = numba.njit(cache=True, nogil=True)
+# What is beyond adds nothing to a surprise that a double could hold.
+_FAR_OFF, _MOST_GAIN, _LEAST_SURPRISE = 150.0, 1e6, 1e-9
 _FAR = 2.5e5  # metres: positions beyond any site (a foot just under the horizon) are near nobody
 
 
@@ -146,7 +148,10 @@ def _note(
     extent = 2 * np.pi * math.sqrt(determinant)
     # Where the uncertainty exceeds a person's ground, a hit must say nothing rather than speak against.
     gain = max(density.area, extent) / extent
-    llr = math.log((1 - density.surprise) * gain * math.exp(-mahalanobis / 2) + density.surprise)
+    if mahalanobis > _FAR_OFF and gain < _MOST_GAIN and density.surprise > _LEAST_SURPRISE:
+        llr = math.log(density.surprise)
+    else:
+        llr = math.log((1 - density.surprise) * gain * math.exp(-mahalanobis / 2) + density.surprise)
     distance = math.hypot(dx, dy)
     at = place[partner]
     if at < 0:
