@@ -102,7 +102,7 @@ class Candidates:
             self._look_up(seen, None)
             return
         chosen: dict[tuple[bool, int], LocalTrack] = {}
-        keys = [(self._placed_now(track), track.identity if linked else -track.uid) for track in seen]
+        keys = [(self._known_here(track), track.identity if linked else -track.uid) for track in seen]
         before = {} if self._before is None else self._before._places
         for key, track in zip(keys, seen, strict=True):
             known = chosen.get(key)
@@ -168,6 +168,13 @@ class Candidates:
     def _placed_now(self, track: LocalTrack) -> bool:
         """Whether it is known where a track is now: where others are says nothing of whose one was that is over."""
         return not track.ended and self._placed(track)
+
+    def _known_here(self, track: LocalTrack) -> bool:
+        """Whether who is in view elsewhere can be left out of a large gallery: but for a glimpse that is over."""
+        if track.ended and self._placed(track):
+            identity = self._book.identities.get(track.identity)
+            return identity is not None and (len(identity.uids) > 1 or bool(identity.past))
+        return self._placed(track)
 
     def _placed(self, track: LocalTrack) -> bool:
         known = self._calibrated.get(track.camera)

@@ -199,9 +199,10 @@ class _Sums(NamedTuple):
 
     def both_ways(self) -> pair_sums.Columns:
         """The same seen from each track."""
-        rows, heads, others = pair_sums.both_ways(self.places, len(self.names))
-        columns = (column[rows] for column in (self.llr, self.recent, self.distance))
-        return pair_sums.Columns(heads, others, *columns)
+        columns: pair_sums.Columns = pair_sums.both_ways(
+            self.places, len(self.names), self.llr, self.recent, self.distance
+        )
+        return columns
 
 
 _NOTHING = _Sums(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
@@ -330,18 +331,16 @@ class PairWindow:
         if not any(len(rows) for _, rows in kept):
             return _NOTHING
         now = self.commits[-1].time_ns
-        names, places, counts, recent_counts, llr, recent_llr, metres = pair_sums.summed(
+        sums = pair_sums.summed(
             np.concatenate([rows.pairs for _, rows in kept]),
             np.concatenate([rows.slots for _, rows in kept]),
             np.concatenate([rows.llr for _, rows in kept]),
             np.concatenate([rows.distance for _, rows in kept]),
             np.cumsum([0, *(len(rows) for _, rows in kept)]),
             np.array([time_ns > now - _RECENT_NS for time_ns, _ in kept]),
+            self.settings.slot_s / self.settings.decorrelation_s,
         )
-        with np.errstate(invalid="ignore", divide="ignore"):
-            metres = metres / np.where(recent_counts > 0, recent_counts, np.nan)
-        evidence, recent = self._independent(llr, counts), self._independent(recent_llr, recent_counts)
-        return _Sums(names, places, evidence, recent, metres)
+        return _Sums(*sums)
 
     def _sum_again(self, table: PairTable, uids: Int64) -> PairTable:
         """Bring a table up to date of which the rows of a few tracks have changed, ascending."""
@@ -354,8 +353,3 @@ class PairWindow:
         changed = names.searchsorted(uids)
         changed = changed[names[np.minimum(changed, len(names) - 1)] == uids]
         return PairTable.of(names, pair_sums.patched(known, names, changed, rows))
-
-    def _independent(self, total: Float64, counts: Int64) -> Float64:
-        """Sums over slots as sums over independent observations: errors closer in time than that are one error."""
-        observations = np.maximum(1.0, counts * (self.settings.slot_s / self.settings.decorrelation_s))
-        return np.where(counts > 0, total / np.maximum(counts, 1) * observations, 0.0)

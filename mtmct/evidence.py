@@ -35,6 +35,7 @@ from operators.records import SECOND_NS, Int64
 
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
 NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
+_FEW = 50
 _NUMBER_BITS = 40  # of an identity's number beside that of a camera in one key
 
 
@@ -74,6 +75,7 @@ class Judge:
         self._settings = settings
         self._now_ns = now_ns
         self._away: dict[str, int] | None = None
+        self._counted = 0  # identities, as of when their number had last changed by a fiftieth
         self._people = people or PeopleColumns(book.columns, settings.exemplars)
         self._beliefs: scoring.Beliefs | None = None
 
@@ -377,7 +379,11 @@ class Judge:
         if away is None:
             away = self._away[_ON_THE_GROUND] if self._topology.calibrated(camera) else 0
             self._away[camera] = away
-        return max(self._settings.least_rivals, len(self._book) - away)
+        known = len(self._book)
+        # One more of thousands is no reason to score anew whoever could be any of them.
+        if abs(known - self._counted) * _FEW > self._counted:
+            self._counted = known
+        return max(self._settings.least_rivals, self._counted - away)
 
     def _presence(self) -> dict[str, int]:
         """How many identities whoever is in a camera cannot be, as they are in view elsewhere or beside it."""

@@ -35,26 +35,26 @@ class Columns(NamedTuple):
 
 @_compiled
 def summed(
-    pairs: Int64, slots: Int64, llr: Float64, distance: Float64, starts: Int64, late: NDArray[np.bool_]
-) -> tuple[Int64, Int64, Int64, Int64, Float64, Float64, Float64]:
+    pairs: Int64, slots: Int64, llr: Float64, distance: Float64, starts: Int64, late: NDArray[np.bool_], share: float
+) -> tuple[Int64, Int64, Float64, Float64, Float64]:
     """The rows of several commits as one row a pair.
 
     Args:
         pairs: (R, 2) int64, uids, the lower first, ascending within each commit. slots, llr, distance: (R,) of them.
         starts: (C + 1,) where each commit's rows begin. late: (C,) which commits are of the last seconds.
+        share: what a slot is of an independent observation: errors closer in time are one error.
 
     Returns:
-        (U,) the uids of all tracks in them, ascending. Of each pair, ascending: (P, 2) places of the two in these;
-        slots, in all and of late; sums of `llr` in all and of late; of `distance` of late. Summed in the order of the
-        commits.
+        (U,) the uids of all tracks in them, ascending. Of each pair, ascending: (P, 2) places of the two in these; the
+        evidence in all and of late, nats; the mean distance of late, NaN if there is none. Summed in the order of the
+        commits, and taken for as many observations as are independent.
     """
     commits = len(late)
     names, table, place_of = _names(pairs)
     heads = starts[:-1].copy()
     room = len(pairs)
     places = np.empty((room, 2), np.int64)
-    in_all, in_late = np.empty(room, np.int64), np.empty(room, np.int64)
-    out_llr, out_late_llr, out_far = np.empty(room), np.empty(room), np.empty(room)
+    in_all, in_late, far = np.empty(room), np.empty(room), np.empty(room)
     # What is known beside each other track so far: sums, and of which one that is.
     counted = np.zeros((len(names), 2), np.int64)
     said = np.zeros((len(names), 3))
@@ -86,15 +86,14 @@ def summed(
             touched[at] = other
         for other in touched[:count]:
             places[found, 0], places[found, 1] = lower, other
-            in_all[found], in_late[found] = counted[other, 0], counted[other, 1]
-            out_llr[found], out_late_llr[found], out_far[found] = said[other, 0], said[other, 1], said[other, 2]
+            slots_in_all, slots_late = counted[other, 0], counted[other, 1]
+            in_all[found] = said[other, 0] / slots_in_all * max(1.0, slots_in_all * share)
+            in_late[found] = said[other, 1] / slots_late * max(1.0, slots_late * share) if slots_late else 0.0
+            far[found] = said[other, 2] / slots_late if slots_late else np.nan
             counted[other, 0], counted[other, 1] = 0, 0
             said[other, 0], said[other, 1], said[other, 2] = 0.0, 0.0, 0.0
             found += 1
-    return (
-        names, places[:found].copy(), in_all[:found].copy(), in_late[:found].copy(),
-        out_llr[:found].copy(), out_late_llr[:found].copy(), out_far[:found].copy(),
-    )  # fmt: skip
+    return names, places[:found].copy(), in_all[:found].copy(), in_late[:found].copy(), far[:found].copy()
 
 
 @_compiled
@@ -136,16 +135,12 @@ def _spot(table: Int64, uid: int) -> int:
 
 
 @_compiled
-def both_ways(places: Int64, tracks: int) -> tuple[Int64, Int64, Int64]:
+def both_ways(places: Int64, tracks: int, llr: Float64, recent: Float64, distance: Float64) -> Columns:
     """Every pair from both sides, sorted by the one track, then by the other.
 
     Args:
         places: (P, 2) int64, the tracks of each pair by their places, the lower first; pairs in any order.
-        tracks: how many there are.
-
-    Returns:
-        (2 P,) int64, the rows of the pairs. (tracks + 1,): where those of each track begin. (2 P,): the place of the
-        other track of each.
+        tracks: how many there are. llr, recent, distance: (P,) what is known of each pair.
     """
     count = len(places)
     begins = np.zeros(tracks + 1, np.int64)
@@ -155,14 +150,16 @@ def both_ways(places: Int64, tracks: int) -> tuple[Int64, Int64, Int64]:
     for place in range(tracks):
         begins[place + 1] += begins[place]
     heads = begins.copy()
-    rows, others = np.empty(2 * count, np.int64), np.empty(2 * count, np.int64)
+    others, all_llr = np.empty(2 * count, np.int64), np.empty(2 * count)
+    all_recent, all_distance = np.empty(2 * count), np.empty(2 * count)
     # Partners below come first, then those above: each kind in order, as the pairs are gone through by these.
     for side in range(2):
         for row in _by_side(places, side, tracks):
             at = begins[places[row, 1 - side]]
-            rows[at], others[at] = row, places[row, side]
+            others[at], all_llr[at] = places[row, side], llr[row]
+            all_recent[at], all_distance[at] = recent[row], distance[row]
             begins[places[row, 1 - side]] = at + 1
-    return rows, heads, others
+    return Columns(heads, others, all_llr, all_recent, all_distance)
 
 
 @_compiled

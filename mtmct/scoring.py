@@ -260,7 +260,7 @@ def _spoken(
             if found[mark, 0] < 0:
                 found[mark] = _partners(beside, tracks.uid[row])
             begin, end = found[mark, 0], found[mark, 1]
-            place = begin + np.searchsorted(beside.partners[begin:end], tracks.uid[beyond])
+            place = _at_least(beside.partners, begin, end, tracks.uid[beyond])
             if place < end and beside.partners[place] == tracks.uid[beyond]:
                 if beside.llr[place] < -beliefs.split_odds and beside.distance[place] > beliefs.apart_m:
                     return RULED_OUT
@@ -290,9 +290,21 @@ def _spoken(
 
 
 @_compiled
+def _at_least(ascending: Int64, low: int, high: int, value: int) -> int:
+    """Where in a part of an array the first is that is no less; NumPy's own takes three times as long on few."""
+    while low < high:
+        middle = (low + high) >> 1
+        if ascending[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_compiled
 def _partners(beside: Pairs, uid: int) -> tuple[int, int]:
     """Where the partners of a track begin and end."""
-    name = np.searchsorted(beside.names, uid)
+    name = _at_least(beside.names, 0, len(beside.names), uid)
     if name < len(beside.names) and beside.names[name] == uid:
         return beside.heads[name], beside.heads[name + 1]
     return 0, 0
