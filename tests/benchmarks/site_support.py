@@ -128,7 +128,8 @@ def record(settings: Settings, fps: float, tracker: str | None) -> Recorded:
         while isinstance(frame := source.read(), Frame):
             assert frame.given is not None
             made += chain.add(Delivery(frame, b"", source.counts), frame.given)
-        batches[name] = made + chain.finish()
+        # Of no use here, and gigabytes in an hour: a tracker's state after every interval.
+        batches[name] = [replace(batch, state=b"") for batch in made + chain.finish()]
         truth[name] = _truth(settings, number, fps)
     return Recorded(settings, fps, batches, truth)
 
@@ -234,6 +235,11 @@ def _right(owners: Mapping[Key, int], final: Mapping[Key, int | None], sizes: Ma
 
 
 def site_options(description: str | None, *, rank1: float) -> argparse.Namespace:
+    """The command line of a benchmark on simulated sites, read: a site a seed."""
+    return site_arguments(description, rank1=rank1).parse_args()
+
+
+def site_arguments(description: str | None, *, rank1: float) -> argparse.ArgumentParser:
     """The command line of a benchmark on simulated sites: a site a seed."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--place", default="mall")
@@ -248,7 +254,7 @@ def site_options(description: str | None, *, rank1: float) -> argparse.Namespace
     parser.add_argument("--only", choices=("calibrated", "uncalibrated"))
     parser.add_argument("--bridge", type=int, default=0, help="fill gaps of so many frames, as crosscam export does")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of the simulation")
-    return parser.parse_args()
+    return parser
 
 
 def recordings(options: argparse.Namespace) -> Iterator[Recorded]:
