@@ -324,7 +324,7 @@ class Judge:
         """Time in the place of positions: for who comes from a view into one without calibration.
 
         The rates of coming hold the rivals and the newcomers already. Within one camera the place at which a
-        track was lost counts, for as long as it is remembered.
+        track was lost counts, for as long as it is remembered: as far as nobody comes there who is new.
         """
         settings, travel = self._settings, self._travel
         assert travel is not None, "times count only where they are learned"
@@ -342,7 +342,8 @@ class Judge:
         if motion == NEVER and any(stay.camera == stays[0].camera for stay in known):
             motion = None
         if motion is not None:
-            begun = settings.returns + (0.0 if first.at_border else settings.inside)
+            usual = 0.0 if first.at_border else -settings.inside
+            begun = settings.returns - travel.crowding(first.stay, usual)
             terms["motion"] = float(np.logaddexp(time, motion + begun)) - time
         for term in (CLASS, APPEARANCE, HAND_OVER):
             if not math.isnan(said[term]):

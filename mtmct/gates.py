@@ -7,6 +7,7 @@ to another, but from a gate of the one to a gate of the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ Way = tuple[str, int, int, int]  # camera that was left, since when time counts,
 ANYWHERE = -1  # in the place of a gate: it is not known which
 MOST = 8  # gates a camera
 _REACH = 0.15  # of a gate, as a part of the picture's width or height: farther away is another gate
+_AREA = math.pi * _REACH**2  # of a gate, as a part of the picture's
 _STEADY = 50.0  # a gate is the mean of about so many that passed it
 _WAYS = 128  # ways kept a camera
 _LEAST = 5e-4  # arrivals: a way that has had fewer is not kept; many small shares add up
@@ -75,6 +77,14 @@ class Gates:
     def share(self, gate: int, prior: float) -> float:
         """Which part of those who come into the view come through a gate; as if `prior` more had come through all."""
         return float((self.began[gate, 0] + prior / len(self.places)) / (self.began[:, 0].sum() + prior))
+
+    def crowding(self, gate: int, usual: float, weight: float) -> float:
+        """How many more newcomers begin at a gate than if they began evenly all over the picture, nats.
+
+        Where there were none yet it is `usual`, which counts like so many (`weight`) newcomers.
+        """
+        here, everywhere = float(self.began[gate, 1]), float(self.began[:, 1].sum())
+        return math.log((here / _AREA + weight * math.exp(usual)) / (everywhere + weight))
 
     def arrived(self, way: Way) -> Float64:
         """(B,) the arrivals by a way, to be added to."""

@@ -187,6 +187,14 @@ class TravelTimes:
     def _steps(self, stays: Sequence[Stay]) -> float:
         return sum(self.llr(before, after) for before, after in pairwise(stays))
 
+    def crowding(self, stay: Stay, usual: float) -> float:
+        """How many more newcomers begin where a stay began than if they began evenly all over the picture, nats.
+
+        `usual`: what is believed of such a place before anybody came.
+        """
+        entered = self._gate(stay.camera, stay.came)
+        return usual if entered == ANYWHERE else self._ports[stay.camera].gates.crowding(entered, usual, _GATE_ARRIVALS)
+
     def whereabouts(self, stays: Sequence[Stay]) -> Whereabouts:
         """Where many visitors were last, for `soonest`."""
         cameras = sorted({stay.camera for stay in stays})
