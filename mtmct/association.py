@@ -14,6 +14,7 @@ from mtmct.coincidence import PairWindow
 from mtmct.evidence import Judge
 from mtmct.gallery import LARGE, Gallery
 from mtmct.identities import Identity, IdentityBook
+from mtmct.itinerary import Whereabouts
 from mtmct.movement import NEVER
 from mtmct.reach import latest_of_each, recently_left, within_reach
 from mtmct.scores import Score
@@ -22,7 +23,7 @@ from mtmct.shortlist import Found, first_known, offered
 from mtmct.subjects import Subject, latest_stay
 from mtmct.topology import Float64, Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X
-from mtmct.travel import TravelTimes, Whereabouts
+from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
 
 

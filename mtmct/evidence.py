@@ -22,6 +22,7 @@ from mtmct.coincidence import PairWindow
 from mtmct.columns import MIXED, PeopleColumns, PeopleTable, TrackTable
 from mtmct.exemplars import MOST_GAIN, MOST_SAID, REPEATED
 from mtmct.identities import Identity, IdentityBook
+from mtmct.itinerary import Stay
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
@@ -30,7 +31,7 @@ from mtmct.spans import Asked, gather
 from mtmct.subjects import Subject, course
 from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, RULED_OUT, TERMS, TIMED, concluded
 from mtmct.topology import Float64, Topology
-from mtmct.travel import Stay, TravelTimes
+from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
 
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
@@ -358,7 +359,7 @@ class Judge:
         found: list[Stay | None] = []
         for candidate in candidates:
             stays = course(candidate, self._book, without)
-            before = [stay for stay in stays if stay.start_ns <= came.start_ns and stay.camera != came.camera]
+            before = [stay for stay in stays if stay.start_ns <= came.start_ns]
             found.append(before[-1] if before else None)
         return found
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mtmct.attributes import Votes, together
 from mtmct.identities import Identity, IdentityBook, Member
+from mtmct.itinerary import Stay
 from mtmct.tracks import LocalTrack
-from mtmct.travel import Stay
 
 _REMEMBERED = 16  # stays of the past that may still be a step of a journey
 

@@ -17,11 +17,11 @@ from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, due
 from mtmct.fits import Fits, Samples, halfway, no_samples
 from mtmct.gates import Spot
+from mtmct.itinerary import Stay
 from mtmct.leaders import are_others
 from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
-from mtmct.travel import Stay
 from operators.records import Float32, Int64
 
 # Columns of a sight: where a track stood at one moment.

@@ -28,10 +28,11 @@ from typing import Any
 import numpy as np
 
 from mtmct.gates import ANYWHERE, MOST, Gates, Kept, Spot
+from mtmct.itinerary import Stay, Whereabouts, lag
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64
 from mtmct.travel_prior import BESIDE, COMING, GONE, Believed
-from operators.records import SECOND_NS, Int64
+from operators.records import SECOND_NS
 
 _SPREAD = (0.25, 0.5, 0.25)  # over neighbouring bins: a kernel
 _PRIOR_ARRIVALS, _PRIOR_S = 2.0, 20.0
@@ -42,40 +43,6 @@ _GATE_ARRIVALS = 5.0  # and what is known of a camera's newcomers in what is bel
 _EVEN = 2.0  # prior: arrivals spread evenly over the gates of a camera
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """One track as far as travelling goes: where, and from when to when (event time, ns).
-
-    `came` and `went`: where in the picture it began and ended, None if that is not known.
-    """
-
-    start_ns: int
-    end_ns: int
-    camera: str
-    came: Spot | None = None
-    went: Spot | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """The latest stays of many visitors, as columns.
-
-    Attributes:
-        cameras: names. which: (N,) int64, the camera of each stay, its place among them.
-        starts, ends: (N,) int64, event times, ns.
-        gates: (2, N) int64, through which gate each came, and went.
-    """
-
-    cameras: list[str]
-    which: Int64
-    starts: Int64
-    ends: Int64
-    gates: Int64
-
-    def __len__(self) -> int:
-        return len(self.which)
-
-
 @dataclass(slots=True)
 class _Port:
     """What is counted of one camera, all of it fading.
@@ -83,7 +50,9 @@ class _Port:
     Attributes:
         updated_ns: event time to which the counts have been faded.
         seconds: time watched. arrivals, fresh: tracks that began, and those of them never seen before.
-        exposure: (2, B) seconds that tracks have been in view, and have been gone, by the time since.
+        departures: tracks that ended.
+        exposure: (2, B) seconds that tracks have been in view, and that they have been gone and were not seen again, by
+            the time since. What counts for an arrival is how many were still on their way.
         came: (2, B) arrivals from other cameras (the key), by the time since they came there or left there.
         gates: the same by the gates of the picture.
         version: counts the changes.
@@ -94,6 +63,7 @@ class _Port:
     seconds: float = 0.0
     arrivals: float = 0.0
     fresh: float = 0.0
+    departures: float = 0.0
     exposure: Float64 = field(default_factory=lambda: np.zeros((2, 0)))
     came: dict[str, Float64] = field(default_factory=dict)
     version: int = 0
@@ -165,7 +135,7 @@ class TravelTimes:
         """What the time between two stays says for one and the same visitor, against a newcomer, nats."""
         if not self.reachable(before.camera, after.camera):
             return -math.inf
-        seconds, kind = _lag(before, after)
+        seconds, kind = lag(before, after)
         row = int(np.searchsorted(self.edges, seconds, "right")) - 1
         if row >= len(self._widths):
             return -math.inf
@@ -236,7 +206,7 @@ class TravelTimes:
     def _described(self, source: str, target: str) -> TravelTime:
         came = self._ports[target].came[source]
         left = self._ports.get(source)
-        departures = 1.0 if left is None or not left.exposure.size else float(left.exposure[GONE, 0] / self._widths[0])
+        departures = 1.0 if left is None else left.departures
         total, gone = float(came.sum()), came[GONE]
         shares = np.concatenate([[0.0], np.cumsum(gone)])
         low, typical, high = (
@@ -259,26 +229,42 @@ class TravelTimes:
         if entered != ANYWHERE:
             port.gates.began[entered] += 1.0, fresh
         for earlier, share in before:
-            if share < 1e-3 or earlier.camera == stay.camera or earlier.start_ns > stay.start_ns:
+            if share < 1e-3 or earlier.start_ns > stay.start_ns:
                 continue
-            seconds, kind = _lag(earlier, stay)
+            seconds, kind = lag(earlier, stay)
             row = int(np.searchsorted(self.edges, seconds, "right")) - 1
             if row >= len(self._widths):
                 continue
-            counts = [port.came.setdefault(earlier.camera, np.zeros((2, len(self._widths))))[kind]]
+            here = np.zeros(len(self._widths))
+            for step, part in zip((-1, 0, 1), _SPREAD, strict=True):
+                here[min(max(row + step, 0), len(here) - 1)] += share * part
+            self._seen_again(earlier, stay.start_ns, here.cumsum() - here / 2 if kind == GONE else here.sum())
+            if earlier.camera == stay.camera:
+                # Not counted: tracks that break off would teach that whoever leaves comes back.
+                continue
+            port.came.setdefault(earlier.camera, np.zeros((2, len(here))))[kind] += here
             left = self._gate_left(earlier, kind)
             if ANYWHERE not in (left, entered):
-                counts.append(port.gates.arrived((earlier.camera, kind, left, entered)))
-            for step, part in zip((-1, 0, 1), _SPREAD, strict=True):
-                for came in counts:
-                    came[min(max(row + step, 0), len(self._widths) - 1)] += share * part
+                port.gates.arrived((earlier.camera, kind, left, entered))[:] += here
         port.gates.tidy()
         while len(port.came) > _NEIGHBOURS:
             del port.came[min(port.came, key=lambda name: (float(port.came[name].sum()), name))]
 
+    def _seen_again(self, stay: Stay, now_ns: int, shares: Float64 | float) -> None:
+        """Somebody who left a view is on his way no longer: which share of him, by the time since."""
+        if stay.camera not in self._ports:
+            return
+        port = self._faded(stay.camera, now_ns)
+        rest = shares * self._widths
+        port.exposure[GONE] -= rest
+        gate = self._gate(stay.camera, stay.went)
+        if gate != ANYWHERE:
+            port.gates.exposure[GONE, gate] -= rest
+
     def left(self, stay: Stay) -> None:
         """A track ended."""
         port = self._faded(stay.camera, stay.end_ns)
+        port.departures += 1.0
         seconds = (stay.end_ns - stay.start_ns) / SECOND_NS
         beside = np.clip(seconds - self.edges[:-1], 0.0, self._widths)
         port.exposure[BESIDE] += beside
@@ -301,6 +287,7 @@ class TravelTimes:
             kept = math.exp(-seconds / memory)
             port.seconds = port.seconds * kept + memory * (1 - kept)
             port.arrivals, port.fresh, port.exposure = port.arrivals * kept, port.fresh * kept, port.exposure * kept
+            port.departures *= kept
             port.came = {name: came * kept for name, came in port.came.items() if came.sum() * kept > _LEAST}
             port.gates.fade(kept)
             port.updated_ns = now_ns
@@ -350,11 +337,10 @@ class TravelTimes:
             if entered == ANYWHERE:
                 return np.log(rates)
             rates = rates * port.gates.share(entered, _EVEN)
-            # Who comes back into the same view is not counted, see `arrived`.
             if left != ANYWHERE and source != target:
                 prior = _GATE_DEPARTURES * self._widths
                 came: Any = port.gates.came.get((source, kind, left, entered), 0.0)
-                rates = (came + rates * prior) / (gone.gates.exposure[kind, left] + prior)
+                rates = (came + rates * prior) / (np.maximum(gone.gates.exposure[kind, left], 0.0) + prior)
             return np.log(rates)
 
         versions = port.version, gone.version, len(self._ports)
@@ -365,7 +351,8 @@ class TravelTimes:
         """(2, B) how many a second come from the one view into the other."""
         weight, prior = self._believed.rates(source, target, len(self._cameras | self._ports.keys()))
         came: Any = port.came.get(source, 0.0)
-        exposure: Any = gone.exposure if gone.exposure.size else 0.0
+        # Below 0 while somebody was seen again whose track has not ended yet.
+        exposure: Any = np.maximum(gone.exposure, 0.0) if gone.exposure.size else 0.0
         rates: Float64 = (came + weight * prior * self._widths) / (exposure + weight * self._widths)
         return rates
 
@@ -376,7 +363,7 @@ class TravelTimes:
         port = self._ports[camera]
         names = sorted(port.came)
         came = np.stack([port.came[name] for name in names]) if names else np.zeros((0, 2, len(self._widths)))
-        counts = [port.seconds, port.arrivals, port.fresh]
+        counts = [port.seconds, port.arrivals, port.fresh, port.departures]
         return {
             "camera": camera,
             "updated": port.updated_ns,
@@ -393,15 +380,13 @@ class TravelTimes:
         came, exposure = np.array(value["came"]), np.array(value["exposure"])
         if exposure.shape[-1] != len(self._widths):
             return
-        seconds, arrivals, fresh = value["counts"]
+        seconds, arrivals, fresh, *rest = value["counts"]
+        # Ledgers of older builds count all departures as being on their way.
+        departures = rest[0] if rest else float(exposure[GONE, 0] / self._widths[0])
         pairs = dict(zip(value["names"], came, strict=True))
         # Ledgers of builds before gates were learned have none.
         gates = Gates.restored(value["gates"], len(self._widths)) if "gates" in value else Gates(len(self._widths))
-        self._ports[value["camera"]] = _Port(value["updated"], gates, seconds, arrivals, fresh, exposure, pairs)
+        self._ports[value["camera"]] = _Port(
+            value["updated"], gates, seconds, arrivals, fresh, departures, exposure, pairs
+        )
         self._kept = Kept()
-
-
-def _lag(before: Stay, after: Stay) -> tuple[float, int]:
-    if before.end_ns >= after.start_ns:
-        return max(after.start_ns - before.start_ns, 0) / SECOND_NS, BESIDE
-    return (after.start_ns - before.end_ns) / SECOND_NS, GONE

@@ -8,8 +8,9 @@ from fusion_scenes import camera, look, play, records, script, straight, topolog
 
 from mtmct.fusion import FusionEngine
 from mtmct.gates import ANYWHERE, MOST, Gates
+from mtmct.itinerary import Stay
 from mtmct.settings import AppearanceCalibration, FusionSettings
-from mtmct.travel import Stay, TravelTimes
+from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS
 
 LEARNING = FusionSettings(travel=True, appearance=AppearanceCalibration(12.0, -6.0))
@@ -36,10 +37,10 @@ def fork(sizes: dict = SIZES, visits: int = 12) -> TravelTimes:
 
 
 def test_the_side_on_which_a_view_is_left_says_where_somebody_comes_up():
-    times = fork()
-    into_b = stay("b", 1015, 1020, RIGHT)
-    by_the_left = times.llr(stay("a", 1000, 1005, RIGHT, LEFT), into_b)
-    by_the_right = times.llr(stay("a", 1000, 1005, LEFT, RIGHT), into_b)
+    times = fork(visits=40)
+    into_b = stay("b", 1215, 1220, RIGHT)
+    by_the_left = times.llr(stay("a", 1200, 1205, RIGHT, LEFT), into_b)
+    by_the_right = times.llr(stay("a", 1200, 1205, LEFT, RIGHT), into_b)
     assert by_the_left > by_the_right + 1.5
 
 
@@ -100,6 +101,34 @@ def test_gates_are_few_and_stay_where_most_pass():
         door.learn((x, y))
     ((x, y, _),) = door.places
     assert (x, y) == pytest.approx((0.3, 0.3), abs=0.02)
+
+
+def test_where_newcomers_begin_a_track_is_less_likely_one_that_was_lost():
+    times = TravelTimes(["a"], LEARNING, SIZES)
+    nowhere = stay("a", 0, 1, None)
+    assert times.crowding(stay("a", 0, 1), 0.0) == times.crowding(nowhere, 0.0) == 0.0
+    for visit in range(20):
+        times.arrived(stay("a", 30.0 * visit, 30.0 * visit + 5, LEFT), [], 1.0)
+        times.left(stay("a", 30.0 * visit, 30.0 * visit + 5, LEFT, RIGHT))
+    assert times.crowding(stay("a", 700, 705, LEFT), 0.0) > 1.5, "most begin there"
+    assert times.crowding(stay("a", 700, 705, RIGHT), -1.5) < -2.5, "nobody does"
+    assert times.crowding(nowhere, -1.5) == -1.5
+
+
+def test_who_should_have_come_by_now_is_soon_to_come():
+    """Half of them take 10 s and the others a minute: who has not come after half a minute is one of the latter."""
+    times, sure = TravelTimes(["a", "b"], LEARNING), TravelTimes(["a", "b"], LEARNING)
+    for visit in range(40):
+        start = 100.0 * visit
+        gone, late = stay("a", start, start + 5), stay("b", start + 65, start + 70)
+        for learned, come in ((times, late if visit % 2 else stay("b", start + 15, start + 20)), (sure, late)):
+            learned.left(gone)
+            learned.arrived(come, [(gone, 1.0)] if learned is times or visit % 2 else [], 0.0)
+            learned.left(come)
+    said = [learned.llr(stay("a", 5000, 5005), stay("b", 5065, 5070)) for learned in (times, sure)]
+    assert said[0] > said[1] + 0.3, "as many came so late, but fewer were still on their way"
+    (way,) = [row for row in times.table() if row.source == "a"]
+    assert way.share > 0.9 and way.low_s < 15 < 55 < way.high_s
 
 
 def test_ways_are_bounded_and_the_busiest_are_kept():

@@ -10,8 +10,9 @@ import pytest
 from fusion_scenes import camera, follows_the_schema, look, play, records, script, straight, topology
 
 from mtmct.fusion import FusionEngine
+from mtmct.itinerary import Stay
 from mtmct.settings import AppearanceCalibration, FusionSettings, Path
-from mtmct.travel import Stay, TravelTimes
+from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS
 
 ORIGINS = {"a": (0.0, 0.0), "b": (0.0, 0.0)}

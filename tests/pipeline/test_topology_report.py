@@ -7,8 +7,9 @@ import math
 import pytest
 
 from mtmct import state as stored
+from mtmct.itinerary import Stay
 from mtmct.settings import FusionSettings
-from mtmct.travel import Stay, TravelTimes
+from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, StateError
 from pipeline.topology_report import as_row, clock_rows, travel_times_of
 
