@@ -29,7 +29,7 @@ from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
 from mtmct.settings import FusionSettings
 from mtmct.spans import Asked, gather
 from mtmct.subjects import Subject, course
-from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, RULED_OUT, TERMS, TIMED, concluded
+from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, SCORED, TERMS, TIMED, concluded
 from mtmct.topology import Float64, Topology
 from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
@@ -101,7 +101,7 @@ class Judge:
         compared = gather(tracks, people, asked)
         together = exclusion.shared(people, compared, beliefs.llr, self._allowance(), asked)
         status, terms, steps = scoring.score(tracks, people, compared, pairs, beliefs, asked, together)
-        looks = likeness(tracks, people, compared, self._belief(), asked, status != RULED_OUT)
+        looks = likeness(tracks, people, compared, self._belief(), asked, (status == SCORED) | (status == TIMED))
         area = self._settings.area_per_person_m2
         totals, varying = concluded(status, terms, steps, looks, asked.pairs_at, asked.rivals, area)
         attributes = self._population is not None and bool(self._population.votes)

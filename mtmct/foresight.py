@@ -31,6 +31,7 @@ class _Entry:
         found, totals: of each candidate, by number.
         rivals: how many the subject could be when those were scored that depend on it.
         plain: nothing but the terms of `mtmct.scoring` counted.
+        out: candidates that stay ruled out, whatever tracks they gain.
     """
 
     subject: Subject
@@ -39,6 +40,7 @@ class _Entry:
     totals: dict[int, float] = field(default_factory=dict)
     rivals: set[int] = field(default_factory=set)
     plain: bool = True
+    out: set[int] = field(default_factory=set)
 
 
 class Foresight(Judge):
@@ -52,6 +54,7 @@ class Foresight(Judge):
     _counting: set[int]  # identities as part of which such a track counts again since they were scored
     _stale: set[int]  # identities that have changed in any way since
     _noted: int  # so much of what the book has touched is among these
+    _shrunk: int  # so many of the identities that have lost a track were looked at
 
     def look_ahead(self, questions: Sequence[Question], without: frozenset[int]) -> None:
         """Score tracks alone against whom each could be, and how alike these are to each other.
@@ -63,6 +66,7 @@ class Foresight(Judge):
         self._reviewed = {track.uid: track.identity for track in tracks if track.uid in without}
         self._counting, self._stale = set(), set()
         self._seen = self._noted = len(self._book.touched)
+        self._shrunk = len(self._book.shrunk)
         incomplete = frozenset(self._reviewed.values())
         scored = super().scored(questions, without)
         rivals: dict[int, set[int]] = {}
@@ -91,6 +95,11 @@ class Foresight(Judge):
             self._versions.pop(number, None)
         self._stale.update(self._book.touched[self._noted :])
         self._noted = len(self._book.touched)
+        for number in self._book.shrunk[self._shrunk :]:
+            for key in self._about.get(number, ()):
+                if key in self._entries:
+                    self._entries[key].out.discard(number)
+        self._shrunk = len(self._book.shrunk)
         asked = [(subject, candidates, self._missing(subject, candidates)) for subject, candidates in questions]
         if any(missing for _, _, missing in asked):
             self._refresh([(subject, missing) for subject, _, missing in asked if missing], without)
@@ -130,7 +139,7 @@ class Foresight(Judge):
         if entry is None or not _holds(entry):
             return list(candidates)
         if entry.plain:
-            known, stale = entry.found, self._stale
+            known, stale = entry.found, self._stale - entry.out
             return [one for one in candidates if one.number not in known or one.number in stale]
         missing, versions, rivals = [], self._versions, self.rivals(subject)
         for one in candidates:
@@ -155,7 +164,7 @@ class Foresight(Judge):
                 continue
             for key in self._about.get(number, ()):
                 entry = self._entries.get(key)
-                if entry is not None and _holds(entry):
+                if entry is not None and number not in entry.out and _holds(entry):
                     wanted.setdefault(key, (entry.subject, {}))[1][number] = one
             self._versions[number] = one.version
         self._counting.clear()
@@ -176,6 +185,10 @@ class Foresight(Judge):
         entry.plain = entry.plain and scored.plain
         if scored.varies:
             entry.rivals.add(scored.rivals)
+        if len(self._book.columns.classes) == 1:
+            # What classes say may change with every track.
+            entry.out.difference_update(numbers)
+            entry.out.update(numbers[place] for place in scored.ruled_out())
         self._versions.update((one.number, one.version) for one in candidates)
         about = self._about
         for number in numbers:

@@ -103,6 +103,7 @@ class IdentityBook:
 
     Attributes:
         changed: numbers of the identities that this commit has changed. touched: the same, each as often as it did.
+        shrunk: numbers of those that have lost a track to another.
         guesses: numbers under which waiting tracks (by uid) have been published; see `mtmct.provisional`.
     """
 
@@ -111,6 +112,7 @@ class IdentityBook:
         self.next_number = 1
         self.changed: set[int] = set()
         self.touched: list[int] = []
+        self.shrunk: list[int] = []
         self.guesses: dict[int, int] = {}
         self._site = site
         self._tracks = tracks
@@ -252,6 +254,7 @@ class IdentityBook:
         cls = self.cls(source)
         self._assign(track, target, now_ns)
         source.uids = [uid for uid in source.uids if uid != track.uid]
+        self.shrunk.append(source.number)
         target.uids = sorted([*target.uids, track.uid])
         source.revision += 1
         target.revision += 1

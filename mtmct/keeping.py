@@ -51,6 +51,7 @@ class Keeping:
                 journal.drop(stored.identity_key(number))
         book.changed.clear()
         book.touched.clear()
+        book.shrunk.clear()
         provisional.write(book.guesses, journal)
 
     def _write_cameras(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtmct.movement import NEVER
-from mtmct.terms import TERMS, among_rivals, sum_of
+from mtmct.terms import RULED_OUT, TERMS, among_rivals, sum_of
 from mtmct.topology import Float64
 from operators.records import Int64
 
@@ -81,6 +81,11 @@ class Scored:
         """All terms of a candidate, in the order of `mtmct.terms.TERMS`, NaN where there is none."""
         said: list[float] = self._terms[place].tolist()
         return said
+
+    def ruled_out(self) -> list[int]:
+        """The places of those who are ruled out by something that stays when they gain tracks."""
+        places: list[int] = np.flatnonzero(self._status == RULED_OUT).tolist()
+        return places
 
     @property
     def plain(self) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mtmct.columns import PeopleTable, TrackTable
 from mtmct.spans import CAMERA, LAST, ROW, START, Asked, Gathered, Spans
-from mtmct.terms import ARRIVAL, CLASS, GROUND, HAND_OVER, OVERLAP, RULED_OUT, SCORED, TIMED
+from mtmct.terms import ARRIVAL, CLASS, GROUND, HAND_OVER, OVERLAP, RULED_OUT, SCORED, TIMED, UNREACHED
 from mtmct.topology import Float64
 from mtmct.tracks import XX, XY, YY, H, U, V, X, Y
 from operators.records import SECOND_NS, Int64
@@ -284,7 +284,7 @@ def _spoken(
     elif unseen:
         terms[OVERLAP] = beliefs.unseen_overlap
     if not _transitions(tracks, beliefs, first, last, theirs, other, steps):
-        return RULED_OUT
+        return UNREACHED
     terms[ARRIVAL] = beliefs.returns + (0.0 if tracks.at_border[first] else beliefs.inside)
     return SCORED
 

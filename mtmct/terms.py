@@ -16,8 +16,8 @@ from operators.records import Int64
 _compiled = numba.njit(cache=True, nogil=True)
 _NEVER = -math.inf
 _NONE = math.nan
-# What a pair comes to.
-RULED_OUT, SCORED, TIMED = 0, 1, 2
+# What a pair comes to. `RULED_OUT` by something that stays when the identity gains tracks, `UNREACHED` is not.
+RULED_OUT, SCORED, TIMED, UNREACHED = 0, 1, 2, 3
 # Columns of the terms; NaN where there is none.
 GROUND, OVERLAP, MOTION, CROWD, CLASS, ARRIVAL, APPEARANCE, HAND_OVER = range(8)
 TERMS = ("ground", "overlap", "motion", "crowd", "class", "arrival", "appearance", "hand_over")
