@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmct import exclusion, scoring
 from mtmct.attributes import Population, Votes, agreement, together
@@ -25,6 +24,7 @@ from mtmct.identities import Identity, IdentityBook
 from mtmct.itinerary import Stay
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
+from mtmct.rivals import Rivals
 from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
 from mtmct.settings import FusionSettings
 from mtmct.spans import Asked, gather
@@ -34,10 +34,7 @@ from mtmct.topology import Float64, Topology
 from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
 
-_ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
 NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
-_FEW = 50
-_NUMBER_BITS = 40  # of an identity's number beside that of a camera in one key
 
 
 Question = tuple[Subject, Sequence[Identity]]  # somebody, and whom it could be
@@ -75,8 +72,8 @@ class Judge:
         self._topology = topology
         self._settings = settings
         self._now_ns = now_ns
-        self._away: dict[str, int] | None = None
-        self._counted = 0  # identities, as of when their number had last changed by a fiftieth
+        self._rivals = Rivals(book, topology, settings, now_ns)
+        self._without: tuple[frozenset[int], Int64] | None = None
         self._people = people or PeopleColumns(book.columns, settings.exemplars)
         self._beliefs: scoring.Beliefs | None = None
 
@@ -240,6 +237,10 @@ class Judge:
         said: Float64 = likeness(tracks, people, gather(tracks, people, asked), self._belief(), asked, everybody)
         return said
 
+    def rivals(self, subject: Subject) -> int:
+        """How many open identities the subject could be for all that the cameras show now."""
+        return self._rivals.of(subject)
+
     # --- the columns -----------------------------------------------------------------------------------------------
 
     def _asked(self, questions: Sequence[Question], without: frozenset[int]) -> tuple[TrackTable, PeopleTable, Asked]:
@@ -259,9 +260,16 @@ class Judge:
             _bounds([len(candidates) for _, candidates in questions]),
             slots,
             self._classes(tracks, people, slots, questions),
-            np.array([rows[uid] for uid in without if uid in rows], np.int64),
+            self._left_out(without),
         )
         return tracks, people, asked
+
+    def _left_out(self, without: frozenset[int]) -> Int64:
+        """The rows of tracks that do not count; the same are left out of hundreds of passes."""
+        if self._without is None or self._without[0] is not without:
+            rows = self._book.columns.rows
+            self._without = without, np.array([rows[uid] for uid in without if uid in rows], np.int64)
+        return self._without[1]
 
     def _classes(self, tracks: TrackTable, people: PeopleTable, slots: Int64, questions: Sequence[Question]) -> Int64:
         """The class of every candidate; counted out where points of several classes were seen."""
@@ -362,47 +370,6 @@ class Judge:
             before = [stay for stay in stays if stay.start_ns <= came.start_ns]
             found.append(before[-1] if before else None)
         return found
-
-    # --- rivals ----------------------------------------------------------------------------------------------------
-
-    def rivals(self, subject: Subject) -> int:
-        """How many open identities the subject could be for all that the cameras show now.
-
-        Whoever is in view of the same camera, or on the ground of a calibrated one while the subject is, too, is
-        somebody else unless the positions agree, and then no prior is needed. Where only one or two are away, it
-        is not they who come back in two of three cases: newcomers do not become fewer for that.
-        """
-        if self._away is None:
-            self._away = self._presence()
-        if not subject.tracks:
-            return 1
-        camera = subject.tracks[0].camera
-        away = self._away.get(camera)
-        if away is None:
-            away = self._away[_ON_THE_GROUND] if self._topology.calibrated(camera) else 0
-            self._away[camera] = away
-        known = len(self._book)
-        # One more of thousands is no reason to score anew whoever could be any of them.
-        if abs(known - self._counted) * _FEW > self._counted:
-            self._counted = known
-        return max(self._settings.least_rivals, self._counted - away)
-
-    def _presence(self) -> dict[str, int]:
-        """How many identities whoever is in a camera cannot be, as they are in view elsewhere or beside it."""
-        tracks, columns = self._book.track_table(), self._book.columns
-        rows = columns.by_uid()[1]
-        rows = rows[(tracks.heard_ns[rows] >= self._now_ns - 2 * SECOND_NS) & (tracks.identity[rows] > 0)]
-        seen = np.unique((tracks.camera[rows] << _NUMBER_BITS) | tracks.identity[rows])
-        cameras, numbers = seen >> _NUMBER_BITS, seen & ((1 << _NUMBER_BITS) - 1)
-        names = list(columns.cameras)
-        calibrated: NDArray[np.bool_] = np.array([self._topology.calibrated(name) for name in names], bool)
-        on_the_ground = len(np.unique(numbers[calibrated[cameras]])) if len(cameras) else 0
-        found, counts = np.unique(cameras, return_counts=True)
-        away = {
-            names[camera]: on_the_ground if calibrated[camera] else count
-            for camera, count in zip(found.tolist(), counts.tolist(), strict=True)
-        }
-        return {**away, _ON_THE_GROUND: on_the_ground}
 
 
 def _bounds(counts: Sequence[int]) -> Int64:

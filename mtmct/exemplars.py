@@ -62,7 +62,7 @@ class Exemplars:
         """The middle, and the sum of the weights."""
         if self._occasion is None:
             total = self.sums.sum(axis=0)
-            mean: Float32 = total / max(np.linalg.norm(total), np.float32(1e-12))
+            mean: Float32 = total / max(np.sqrt(total.dot(total)), np.float32(1e-12))
             self._occasion = mean, self.weights.sum()
         return self._occasion
 
@@ -133,6 +133,10 @@ class Impression:
         seen = [each for each in looks if len(each)]
         if not seen:
             return self
+        if len(seen) == 1:
+            middle, told_once = seen[0].occasion
+            weight = told_once / (told_once + np.float32(HALF_TOLD))
+            return self + Impression(weight * middle, float(weight))
         middles, told = zip(*(each.occasion for each in seen), strict=True)
         pictures = np.array(told, np.float32)
         weights = pictures / (pictures + np.float32(HALF_TOLD))

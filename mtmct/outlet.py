@@ -37,7 +37,9 @@ class Outlet:
             arrived.setdefault(uid, []).append(place)
         bounds, tracklets = placed.arrivals.bounds.tolist(), placed.arrivals.tracklets
         issues: list[Issue] = []
-        tracks = in_order(self._tracks[uid] for uid in {*arrived, *links})
+        tracks = [self._tracks[uid] for uid in arrived]  # in order, as tracklets come by camera and track
+        if not arrived.keys() >= links.keys():
+            tracks = in_order([*tracks, *(self._tracks[uid] for uid in links if uid not in arrived)])
         guesses = {track.uid: 0 if track.identity else self._book.guesses.get(track.uid, 0) for track in tracks}
         released = [track for track in tracks if track.held and (track.identity or guesses[track.uid])]
         points, spans = self._with_held(placed, released)
@@ -48,12 +50,12 @@ class Outlet:
                 if track.held:
                     self._tracks.holding.add(track.uid)
                 continue
-            parts = [(tracklets[at], bounds[at], bounds[at + 1]) for at in new]
             if track.announced:
                 # As nearly all are.
-                issues += [Issue(track, *part, None, guess) for part in parts]
+                issues += [Issue(track, tracklets[at], bounds[at], bounds[at + 1], None, guess) for at in new]
                 continue
-            parts = [*spans.get(track.uid, ()), *parts]
+            arrivals = [(tracklets[at], bounds[at], bounds[at + 1]) for at in new]
+            parts: list[tuple[Tracklet, int, int]] = [*spans.get(track.uid, ()), *arrivals]
             for place, part in enumerate(parts):
                 issues.append(Issue(track, *part, None if place else links.get(track.uid), guess))
             if track.identity and parts:
