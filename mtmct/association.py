@@ -91,6 +91,11 @@ class Candidates:
         self._in_view: Int64 = table.identity[latest[now_seen & np.isfinite(table.last[latest, X])]]
         self._left_out: Int64 = self._in_view if before is None else before._left_out
 
+    @property
+    def many(self) -> bool:
+        """Whether so many looks are known that not all that could be compared is."""
+        return len(self._gallery) >= LARGE
+
     def look_up(self, tracks: Sequence[LocalTrack], *, linked: bool = False) -> None:
         """Search the gallery for all these tracks in one go, and for who could have come to where they began.
 
@@ -99,7 +104,7 @@ class Candidates:
         """
         self._reach([track for track in tracks if track.uid not in self._places])
         seen = [track for track in tracks if len(track.looks)]
-        if len(self._gallery) < LARGE:
+        if not self.many:
             self._look_up(seen, None)
             return
         chosen: dict[tuple[bool, int], LocalTrack] = {}

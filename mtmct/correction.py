@@ -327,7 +327,12 @@ class Reviewer:
         for track in due:
             track.looked_at = track.offered
             self._tracks.changed.add(track.uid)
-        ripe = [track for track in due if track.ended or self._book[track.identity].created_ns >= young]
+        ripe = [
+            track
+            for track in due
+            if (track.ended or self._book[track.identity].created_ns >= young)
+            and not (candidates.many and self._just_found(track, now_ns))
+        ]
         candidates.look_up(ripe, linked=True)
         compared = self._compared(ripe, candidates, judge)
         promising = []
@@ -377,6 +382,10 @@ class Reviewer:
         scored = judge.scored(questions)
         totals = np.concatenate([one.totals for one in scored])[pair_of] if scored else np.zeros(0)
         return _Compared(np.searchsorted(of_track, np.arange(len(ripe) + 1)), numbers, totals, pair_of, heads, scored)
+
+    def _just_found(self, track: LocalTrack, now_ns: int) -> bool:
+        """Whether a track was given to an identity that was known before, by this very commit: then it was compared."""
+        return track.linked_ns == now_ns and self._book[track.identity].created_ns < now_ns
 
     def _looked_up(self, track: LocalTrack) -> bool:
         """Whether it is time for a second look: each time the number of pictures has tripled, and at the end."""

@@ -96,9 +96,10 @@ class Foresight(Judge):
         self._stale.update(self._book.touched[self._noted :])
         self._noted = len(self._book.touched)
         for number in self._book.shrunk[self._shrunk :]:
-            for key in self._about.get(number, ()):
-                if key in self._entries:
-                    self._entries[key].out.discard(number)
+            for key, scored_of in self._entries.items():
+                if number in scored_of.out:
+                    scored_of.out.remove(number)
+                    self._about[number].add(key)
         self._shrunk = len(self._book.shrunk)
         asked = [(subject, candidates, self._missing(subject, candidates)) for subject, candidates in questions]
         if any(missing for _, _, missing in asked):
@@ -190,9 +191,10 @@ class Foresight(Judge):
             entry.out.difference_update(numbers)
             entry.out.update(numbers[place] for place in scored.ruled_out())
         self._versions.update((one.number, one.version) for one in candidates)
-        about = self._about
+        about, out = self._about, entry.out
         for number in numbers:
-            about[number].add(key)
+            if number not in out:
+                about[number].add(key)
 
     def _drop(self, subject: Subject) -> None:
         self._entries.pop(_key(subject), None)
