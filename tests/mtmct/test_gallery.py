@@ -3,8 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mtmct import state as stored
 from mtmct.exemplars import Exemplars, due
-from mtmct.gallery import Gallery
+from mtmct.filing import Filing
+from mtmct.gallery import LARGE, Gallery
+from mtmct.settings import FusionSettings
+from mtmct.tracks import LocalTrack, TrackMemory
+from operators.records import SECOND_NS
 
 
 def unit(*values: float) -> np.ndarray:
@@ -30,6 +35,52 @@ def test_fewer_than_asked_for_are_marked():
     owners, cosines = gallery.search(X[None], 3)
     assert owners.tolist() == [[1, -1, -1]] and cosines[0, 1:].tolist() == [-1, -1]
     assert Gallery(10, 100).search(X[None], 2)[0].tolist() == [[-1, -1]]
+
+
+def test_of_a_large_shard_that_is_complete_the_first_looks_of_each_are_kept():
+    dice = np.random.default_rng(0)
+    vectors = dice.normal(size=(LARGE, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    owners = dice.permutation(np.repeat(np.arange(1, LARGE // 8 + 1), 8))
+    gallery = Gallery(10, 100, each=3)
+    gallery.add(0, owners, vectors)
+    assert len(gallery) == LARGE
+    gallery.add(1, np.array([LARGE]), X[None, [0, 1, 2, 2]])
+    assert len(gallery) == LARGE // 8 * 3 + 1
+    for owner in (1, 77, LARGE // 8):
+        rows = np.flatnonzero(owners == owner)
+        found = gallery.search(vectors[rows], 1)
+        assert (found[0][:3, 0] == owner).all() and found[1][:3, 0] == pytest.approx(1)
+        assert (found[1][3:, 0] < 0.9999).all()
+
+
+def test_a_small_shard_is_kept_whole():
+    gallery = Gallery(10, 100, each=1)
+    gallery.add(0, np.array([1, 1]), np.stack([X, Y]))
+    gallery.add(1, np.array([2]), Z[None])
+    assert len(gallery) == 3
+
+
+def test_looks_of_one_identity_are_filed_no_more_often_than_are_kept_once_the_gallery_is_large():
+    filing, journal = Filing(FusionSettings(exemplars=4)), stored.Journal()
+    memory = TrackMemory()
+    crowd = [LocalTrack(uid, "a", uid, {"person": 1}, 0, 0, 5, *np.zeros((3, 8)), True) for uid in range(1, LARGE + 21)]
+    for track in crowd:
+        track.looks.absorb(X[None], np.ones(1, np.float32), 1)
+        track.identity, track.offered = (track.uid if track.uid <= LARGE else LARGE + 1), 1
+        memory.put(track)
+    filing.file(memory, range(1, LARGE + 1), SECOND_NS, 1, journal)
+    assert len(filing.gallery) == LARGE + 20, "what comes at first comes whole"
+    other = LocalTrack(LARGE + 21, "a", LARGE + 21, {"person": 1}, 0, 0, 5, *np.zeros((3, 8)), True)
+    other.looks.absorb(X[None], np.ones(1, np.float32), 1)
+    other.identity, other.offered = LARGE + 1, 1
+    memory.put(other)
+    filing.file(memory, [other.uid], 2 * SECOND_NS, 2, journal)
+    assert len(filing.gallery) == LARGE + 20, "of this one twenty are filed already"
+    again = Filing(FusionSettings(exemplars=4))
+    again.restore(journal.state.items())
+    again.file(memory, [other.uid], 2 * SECOND_NS, 2, stored.Journal())
+    assert len(again.gallery) == LARGE + 20, "after a restart, too"
 
 
 def test_a_shard_goes_as_a_whole_once_all_of_it_is_too_old():
