@@ -21,7 +21,7 @@ Maker = Callable[..., Encoded]
 # Give up on an unanswered request soon: these tests wait for that.
 IMPATIENT = {"request_timeout_ms": 1_000, "bootstrap_timeout_ms": 500}
 # Not as soon, where an answer that is late because the machine is busy would be taken for the fault that is tested.
-OVER_LINK = {"request_timeout_ms": 1_500, "bootstrap_timeout_ms": 1_500}
+OVER_LINK = {"request_timeout_ms": 1_000, "bootstrap_timeout_ms": 1_000}
 
 
 class Waits:
