@@ -73,6 +73,11 @@ def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, 
     track_of = np.empty(len(stood.slots), np.int64)
     for track in range(tracks):
         track_of[stood.heads[track] : stood.heads[track + 1]] = track
+    # Those of one cell side by side: they are gone through for each position in it and around it.
+    whose, places = track_of[by_cell], np.empty((len(by_cell), 2))
+    for at in range(len(by_cell)):
+        places[at, 0], places[at, 1] = stood.points[by_cell[at], 0], stood.points[by_cell[at], 1]
+    radius = density.near_m * density.near_m
     number = np.empty(tracks, np.int64)
     first, rest, far = np.empty(tracks), np.empty(tracks), np.empty(tracks)
     first_far = np.empty(tracks)
@@ -82,16 +87,18 @@ def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, 
         while ends < len(bound) and bound[ends, 0] == track:
             ends += 1
         for own in range(stood.heads[track], stood.heads[track + 1]):
+            x, y = stood.points[own, 0], stood.points[own, 1]
             for neighbour in range(9):
                 cell = cell_of[own]
                 if cell < 0:
                     break
                 for at in range(around[cell, neighbour, 0], around[cell, neighbour, 1]):
-                    other = by_cell[at]
-                    partner = track_of[other]
-                    if partner <= track or stood.cameras[partner] == stood.cameras[track]:
+                    partner = whose[at]
+                    dx, dy = x - places[at, 0], y - places[at, 1]
+                    if partner <= track or dx * dx + dy * dy > radius or stood.cameras[partner] == stood.cameras[track]:
                         continue
-                    if not (stood.fresh[own] or stood.fresh[other]) or not _near(stood, own, other, density.near_m):
+                    other = by_cell[at]
+                    if not (stood.fresh[own] or stood.fresh[other]):
                         continue
                     count = _note(stood, density, own, other, partner, place, others, number, first, rest,
                                   first_far, far, count)  # fmt: skip
