@@ -130,7 +130,7 @@ def test_looks_speak_for_and_against_within_their_limit():
         for track, vector in ((known, np.eye(4)[0]), (tracks[0], look)):
             track.looks = Exemplars(vector[None].astype(np.float32), np.ones(1, np.float32))
         changed(book, known, tracks[0])
-        settings = FusionSettings(appearance=AppearanceCalibration(20, -12, 5))
+        settings = FusionSettings(appearance=AppearanceCalibration(20.0, -12.0, 5.0))
         score = judge(book, settings=settings).scores(Subject.of_track(tracks[0]), [book[1]])[0]
         return score.terms["appearance"]
 
