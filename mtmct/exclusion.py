@@ -11,10 +11,11 @@ compiled here calls what is compiled elsewhere: the cache of compiled code would
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.columns import PeopleTable
 from mtmct.spans import CAMERA, LAST, OVER, START, Asked, Gathered, Spans
@@ -54,7 +55,7 @@ def shared(people: PeopleTable, compared: Gathered, llr: Float64, allowed: Allow
             if llr[asked.cls[subject], asked.classes[pair]] == _NEVER:
                 continue
             other = compared.whom[pair]
-            if _in_one_camera(compared.subjects, subject, compared.people, other):
+            if _in_one_camera(compared.subjects.cameras, subject, compared.people.cameras, other):
                 said[pair] = _together(people, allowed, compared.subjects, subject, compared.people, other)
             else:
                 said[pair] = 0.0
@@ -62,11 +63,11 @@ def shared(people: PeopleTable, compared: Gathered, llr: Float64, allowed: Allow
 
 
 @_compiled
-def _in_one_camera(mine: Spans, subject: int, theirs: Spans, other: int) -> bool:
+def _in_one_camera(mine: NDArray[Any], subject: int, theirs: NDArray[Any], other: int) -> bool:
     """Whether any camera has seen both; True as well where two cameras have one bit."""
     common = np.uint64(0)
-    for word in range(mine.cameras.shape[1]):
-        common |= mine.cameras[subject, word] & theirs.cameras[other, word]
+    for word in range(mine.shape[1]):
+        common |= mine[subject, word] & theirs[other, word]
     return common != 0
 
 

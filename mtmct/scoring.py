@@ -108,6 +108,7 @@ def score(
     status = np.zeros(count, np.int64)
     terms, steps = np.full((count, 8), np.nan), np.full((count, 6), np.nan)
     mine, theirs = compared.subjects, compared.people
+    least = 2 * beliefs.slot_ns
     my_past, their_past = _long_ago(people, beliefs, mine), _long_ago(people, beliefs, theirs)
     for subject in range(len(asked.slot)):
         low, high = mine.at[subject], mine.at[subject + 1]
@@ -119,8 +120,8 @@ def score(
             agreement = beliefs.llr[asked.cls[subject], asked.classes[pair]]
             if shared[pair] == _NEVER:
                 continue
-            if _were_apart(beliefs, my_past, subject, their_past, other) and not _is_part(
-                tracks, rows, people.number[theirs.slot[other]]
+            if _were_apart(least, my_past, subject, their_past, other) and not _is_part(
+                tracks.identity, rows, people.number[theirs.slot[other]]
             ):
                 continue
             status[pair] = _spoken(
@@ -200,12 +201,11 @@ def _long_ago(people: PeopleTable, beliefs: Beliefs, spans: Spans) -> LongAgo:
 
 
 @_compiled
-def _were_apart(beliefs: Beliefs, mine: LongAgo, subject: int, theirs: LongAgo, other: int) -> bool:
+def _were_apart(least: int, mine: LongAgo, subject: int, theirs: LongAgo, other: int) -> bool:
     """Whether both were on the ground at once, longer ago than positions are kept, for so long as to be found near.
 
     What was seen of the two is forgotten then, but not what was concluded from it.
     """
-    least = 2 * beliefs.slot_ns
     low, high = theirs.at[other], theirs.at[other + 1]
     for one in range(mine.at[subject], mine.at[subject + 1]):
         while low < high and theirs.reach[low] - mine.since[one] <= least:
@@ -221,11 +221,11 @@ def _were_apart(beliefs: Beliefs, mine: LongAgo, subject: int, theirs: LongAgo, 
 
 
 @_compiled
-def _is_part(tracks: TrackTable, rows: Int64, number: int) -> bool:
+def _is_part(owners: Int64, rows: Int64, number: int) -> bool:
     """Whether a track is one of an identity's: what was concluded is that they are one."""
     alike = False
     for row in rows:
-        alike |= tracks.identity[row] == number
+        alike |= owners[row] == number
     return alike
 
 
@@ -258,7 +258,7 @@ def _spoken(
                 continue
             row, beyond = mine.tracks[one, ROW], theirs.tracks[their, ROW]
             if found[mark, 0] < 0:
-                found[mark] = _partners(beside, tracks.uid[row])
+                found[mark, 0], found[mark, 1] = _partners(beside, tracks.uid[row])
             begin, end = found[mark, 0], found[mark, 1]
             place = _at_least(beside.partners, begin, end, tracks.uid[beyond])
             if place < end and beside.partners[place] == tracks.uid[beyond]:
