@@ -47,10 +47,7 @@ class PairRows:
 
     def said(self, wanted: Int64) -> float:
         """The sum of what is said of those of some pairs (keys, ascending) that are there, nats."""
-        if not len(self):
-            return 0.0
-        places = np.minimum(self.keys.searchsorted(wanted), len(self) - 1)
-        return float(self.llr[places[self.keys[places] == wanted]].sum())
+        return float(pair_sums.said(self.keys, self.llr, wanted))
 
     def at(self, rows: NDArray[np.intp]) -> PairRows:
         """Some of the rows, in order."""

@@ -178,6 +178,24 @@ def _by_side(places: Int64, side: int, tracks: int) -> Int64:
 
 
 @_compiled
+def said(keys: Int64, llr: Float64, wanted: Int64) -> float:
+    """The sum of `llr` over those of some keys that are wanted; both ascending."""
+    total = 0.0
+    low = 0
+    for key in wanted:
+        high = len(keys)
+        while low < high:
+            middle = (low + high) >> 1
+            if keys[middle] < key:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(keys) and keys[low] == key:
+            total += llr[low]
+    return total
+
+
+@_compiled
 def touching(pairs: Int64, uids: Int64) -> Int64:
     """The rows of those of some pairs ((R, 2) uids) in which one of these tracks is ((K,) uids, ascending)."""
     found = np.empty(64, np.int64)

@@ -50,6 +50,7 @@ def _cut() -> None:
     one = np.ones(1)
     window.add(CommitPairs(1, 0, SECOND_NS, PairRows(np.array([[1, 2]]), np.ones(1, np.int64), one, one)))
     assert len(window.table.names), "what follows brings it up to date"
+    window.agreed_until(1, [2])
     window.hand_over([(1, 3, 0)])
 
 
