@@ -19,15 +19,14 @@ _SETTLED = 8  # embeddings after which a track's look is filed once more: the fi
 class Filing:
     """Keeps the gallery of the linked tracks' looks: filed once a shard, and once more when they have settled.
 
-    Of an identity at most `exemplars` in a shard once the gallery is large, and half of them once it is complete:
-    where many cameras see everybody, tracks are many and looks are not.
+    Of an identity at most `exemplars` in a shard once the gallery is large: where many cameras see everybody, tracks
+    are many and looks are not.
     """
 
     def __init__(self, settings: FusionSettings) -> None:
         self._limit = settings.exemplars
         self._held: Counter[int] = Counter()  # by identity, in the newest shard
-        shard_ns, each = round(settings.shard_s * SECOND_NS), max(settings.exemplars // 2, 1)
-        self.gallery = Gallery(shard_ns, settings.max_gap_ns, settings.gallery, each=each)
+        self.gallery = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns, settings.gallery)
         self._keys: dict[int, list[str]] = {}
         self._shard: int | None = None
 

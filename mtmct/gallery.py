@@ -78,18 +78,14 @@ class Gallery:
             file) and looks into a sixteenth of them: faster, and some of the alike are missed. The cells come from a
             seeded training on the shard's own vectors in the order of filing, so a restored gallery has the same.
         ivf_from: vectors from which a shard is large.
-        each: vectors kept of an owner, the first, in a shard of `LARGE` and more that is complete; None for all.
     """
 
-    def __init__(
-        self, shard_ns: int, keep_ns: int, kind: str = "flat", ivf_from: int = _IVF_FROM, each: int | None = None
-    ) -> None:
+    def __init__(self, shard_ns: int, keep_ns: int, kind: str = "flat", ivf_from: int = _IVF_FROM) -> None:
         faiss.omp_set_num_threads(1)
         # Up to so many queries times their length FAISS goes through the vectors one by one; by itself far beyond the
         # point from which a product of matrices takes half of the time.
         faiss.cvar.distance_compute_blas_threshold = _PRODUCT_FROM
         self._ivf_from = ivf_from if kind == "ivf" else None
-        self._each = each
         self._shard_ns = shard_ns
         self._keep_ns = keep_ns
         self._shards: dict[int, _Shard] = {}
@@ -111,27 +107,11 @@ class Gallery:
         if len(owners) == 0:
             return
         if shard not in self._shards:
-            self._thin(before=shard)
             self._divide(before=shard)
             self._shards[shard] = _Shard(faiss.IndexFlatIP(vectors.shape[1]))
         held = self._shards[shard]
         held.index.add(np.ascontiguousarray(vectors, np.float32))
         held.own(owners)
-
-    def _thin(self, before: int) -> None:
-        """Let go of what large shards before one that begins hold of one owner beyond the first few."""
-        for key in self.shards:
-            held = self._shards[key]
-            if self._each is None or held.cells or key >= before or held.count < LARGE:
-                continue
-            order = np.argsort(held.owners, kind="stable")
-            heads = np.flatnonzero(np.diff(held.owners[order], prepend=_NOBODY))
-            turns = np.arange(held.count) - np.repeat(heads, np.diff(np.append(heads, held.count)))
-            kept = np.sort(order[turns < self._each])
-            thin = _Shard(faiss.IndexFlatIP(held.index.d))
-            thin.index.add(held.index.reconstruct_n(0, held.count)[kept])
-            thin.own(held.owners[kept])
-            self._shards[key] = thin
 
     def _divide(self, before: int) -> None:
         """Put the large shards before one that begins into cells."""

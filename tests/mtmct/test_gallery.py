@@ -37,30 +37,6 @@ def test_fewer_than_asked_for_are_marked():
     assert Gallery(10, 100).search(X[None], 2)[0].tolist() == [[-1, -1]]
 
 
-def test_of_a_large_shard_that_is_complete_the_first_looks_of_each_are_kept():
-    dice = np.random.default_rng(0)
-    vectors = dice.normal(size=(LARGE, 4)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    owners = dice.permutation(np.repeat(np.arange(1, LARGE // 8 + 1), 8))
-    gallery = Gallery(10, 100, each=3)
-    gallery.add(0, owners, vectors)
-    assert len(gallery) == LARGE
-    gallery.add(1, np.array([LARGE]), X[None, [0, 1, 2, 2]])
-    assert len(gallery) == LARGE // 8 * 3 + 1
-    for owner in (1, 77, LARGE // 8):
-        rows = np.flatnonzero(owners == owner)
-        found = gallery.search(vectors[rows], 1)
-        assert (found[0][:3, 0] == owner).all() and found[1][:3, 0] == pytest.approx(1)
-        assert (found[1][3:, 0] < 0.9999).all()
-
-
-def test_a_small_shard_is_kept_whole():
-    gallery = Gallery(10, 100, each=1)
-    gallery.add(0, np.array([1, 1]), np.stack([X, Y]))
-    gallery.add(1, np.array([2]), Z[None])
-    assert len(gallery) == 3
-
-
 def test_looks_of_one_identity_are_filed_no_more_often_than_are_kept_once_the_gallery_is_large():
     filing, journal = Filing(FusionSettings(exemplars=4)), stored.Journal()
     memory = TrackMemory()
