@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from fusion_scenes import camera, crowd, look, play, records, script, straight, topology
 from hypothesis import HealthCheck, given
 from hypothesis import settings as example
@@ -19,9 +20,9 @@ Steps = list[tuple[int, list[CameraBatch]]]
 ORIGINS = {"a": (0.0, 0.0), "b": (6.0, 0.0), "c": (0.0, 0.0)}
 
 
-def engine(provisional: bool = False) -> FusionEngine:
+def engine(provisional: bool = False, exemplars: int = 8) -> FusionEngine:
     # Patient, so that many tracks wait for evidence for some commits.
-    settings = FusionSettings(provisional=provisional, min_evidence=15, max_wait_s=3.5)
+    settings = FusionSettings(provisional=provisional, min_evidence=15, max_wait_s=3.5, exemplars=exemplars)
     return FusionEngine("plaza", topology(camera("a"), camera("b", 6), camera("c", 300, calibrated=False)), settings)
 
 
@@ -102,6 +103,15 @@ def holds(make: Callable[[], FusionEngine], steps: Steps, stop: int) -> list[Com
 @given(scenes(), st.booleans())
 def test_exclusive_complete_monotone_and_restartable(steps, provisional):
     holds(lambda: engine(provisional), steps, len(steps) // 2)
+
+
+@example(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenes())
+def test_it_all_holds_where_the_gallery_is_large(steps):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mtmct.association.LARGE", 2)
+        patch.setattr("mtmct.filing.LARGE", 2)
+        holds(lambda: engine(exemplars=1), steps, len(steps) // 2)
 
 
 @example(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
