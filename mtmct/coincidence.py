@@ -328,12 +328,8 @@ class PairWindow:
         if not any(len(rows) for _, rows in kept):
             return _NOTHING
         now = self.commits[-1].time_ns
-        sums = pair_sums.summed(
-            np.concatenate([rows.pairs for _, rows in kept]),
-            np.concatenate([rows.slots for _, rows in kept]),
-            np.concatenate([rows.llr for _, rows in kept]),
-            np.concatenate([rows.distance for _, rows in kept]),
-            np.cumsum([0, *(len(rows) for _, rows in kept)]),
+        sums = pair_sums.sums_of(
+            [pair_sums.Rows.of(rows.pairs, rows.slots, rows.llr, rows.distance) for _, rows in kept],
             np.array([time_ns > now - _RECENT_NS for time_ns, _ in kept]),
             self.settings.slot_s / self.settings.decorrelation_s,
         )

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from mtmct.topology import Float64
@@ -33,15 +36,55 @@ class Columns(NamedTuple):
     distance: Float64
 
 
+@intrinsic  # type: ignore[misc]
+def _memory(typing_context: Any, address: Any) -> Any:
+    """The memory that begins at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), generate
+
+
+class Rows(NamedTuple):
+    """The rows of a commit, in contiguous memory, as in `mtmct.coincidence.PairRows`."""
+
+    pairs: Int64
+    slots: Int64
+    llr: Float64
+    distance: Float64
+
+    @classmethod
+    def of(cls, pairs: Int64, slots: Int64, llr: Float64, distance: Float64) -> Rows:
+        """The same rows, copied only if they are laid out otherwise."""
+        return cls(
+            np.ascontiguousarray(pairs, np.int64),
+            np.ascontiguousarray(slots, np.int64),
+            np.ascontiguousarray(llr, np.float64),
+            np.ascontiguousarray(distance, np.float64),
+        )
+
+
+def sums_of(
+    commits: Sequence[Rows], late: NDArray[np.bool_], share: float
+) -> tuple[Int64, Int64, Float64, Float64, Float64]:
+    """As `summed`, which finds the rows by where they lie: joined they would be copied, tens of megabytes a commit."""
+    columns = np.array([[array.ctypes.data for array in rows] for rows in commits], np.int64)
+    found: tuple[Int64, Int64, Float64, Float64, Float64]
+    found = summed(columns, np.array([len(rows.slots) for rows in commits], np.int64), late, share)
+    return found
+
+
 @_compiled
 def summed(
-    pairs: Int64, slots: Int64, llr: Float64, distance: Float64, starts: Int64, late: NDArray[np.bool_], share: float
+    columns: Int64, lengths: Int64, late: NDArray[np.bool_], share: float
 ) -> tuple[Int64, Int64, Float64, Float64, Float64]:
     """The rows of several commits as one row a pair.
 
     Args:
-        pairs: (R, 2) int64, uids, the lower first, ascending within each commit. slots, llr, distance: (R,) of them.
-        starts: (C + 1,) where each commit's rows begin. late: (C,) which commits are of the last seconds.
+        columns: (C, 4) addresses, of each commit's rows: the pairs, (R, 2) int64, uids, the lower first, ascending;
+            of them slots, (R,) int64, llr and distance, (R,) float64.
+        lengths: (C,) how many rows each commit has. late: (C,) which commits are of the last seconds.
         share: what a slot is of an independent observation: errors closer in time are one error.
 
     Returns:
@@ -49,32 +92,37 @@ def summed(
         evidence in all and of late, nats; the mean distance of late, NaN if there is none. Summed in the order of the
         commits, and taken for as many observations as are independent.
     """
-    commits = len(late)
-    names, table, place_of = _names(pairs)
-    heads = starts[:-1].copy()
-    room = len(pairs)
+    commits = len(lengths)
+    names, table, place_of = _names(columns, lengths)
+    heads = np.zeros(commits, np.int64)
+    room = lengths.sum()
     places = np.empty((room, 2), np.int64)
     in_all, in_late, far = np.empty(room), np.empty(room), np.empty(room)
-    # What is known beside each other track so far: sums, and of which one that is.
-    counted = np.zeros((len(names), 2), np.int64)
-    said = np.zeros((len(names), 3))
+    # What is known beside each other track so far: slots and evidence in all; slots, evidence and distance of late.
+    known = np.zeros((len(names), 5))
     touched = np.empty(len(names), np.int64)
     found = 0
     for lower in range(len(names)):
         count = 0
         for commit in range(commits):
-            row = heads[commit]
-            while row < starts[commit + 1] and pairs[row, 0] == names[lower]:
+            row, length = heads[commit], lengths[commit]
+            pairs = numba.carray(_memory(columns[commit, 0]), (length, 2), np.int64)
+            if row == length or pairs[row, 0] != names[lower]:
+                continue
+            slots = numba.carray(_memory(columns[commit, 1]), length, np.int64)
+            llr = numba.carray(_memory(columns[commit, 2]), length, np.float64)
+            distance = numba.carray(_memory(columns[commit, 3]), length, np.float64)
+            while row < length and pairs[row, 0] == names[lower]:
                 other = place_of[_spot(table, pairs[row, 1])]
-                if counted[other, 0] == 0:
+                if known[other, 0] == 0:
                     touched[count] = other
                     count += 1
-                counted[other, 0] += slots[row]
-                said[other, 0] += llr[row]
+                known[other, 0] += slots[row]
+                known[other, 1] += llr[row]
                 if late[commit]:
-                    counted[other, 1] += slots[row]
-                    said[other, 1] += llr[row]
-                    said[other, 2] += distance[row]
+                    known[other, 2] += slots[row]
+                    known[other, 3] += llr[row]
+                    known[other, 4] += distance[row]
                 row += 1
             heads[commit] = row
         # Nearly in order, since each commit's rows are.
@@ -86,36 +134,34 @@ def summed(
             touched[at] = other
         for other in touched[:count]:
             places[found, 0], places[found, 1] = lower, other
-            slots_in_all, slots_late = counted[other, 0], counted[other, 1]
-            in_all[found] = said[other, 0] / slots_in_all * max(1.0, slots_in_all * share)
-            in_late[found] = said[other, 1] / slots_late * max(1.0, slots_late * share) if slots_late else 0.0
-            far[found] = said[other, 2] / slots_late if slots_late else np.nan
-            counted[other, 0], counted[other, 1] = 0, 0
-            said[other, 0], said[other, 1], said[other, 2] = 0.0, 0.0, 0.0
+            in_slots, late_slots = known[other, 0], known[other, 2]
+            in_all[found] = known[other, 1] / in_slots * max(1.0, in_slots * share)
+            in_late[found] = known[other, 3] / late_slots * max(1.0, late_slots * share) if late_slots else 0.0
+            far[found] = known[other, 4] / late_slots if late_slots else np.nan
+            for column in range(5):
+                known[other, column] = 0.0
             found += 1
-    return names, places[:found].copy(), in_all[:found].copy(), in_late[:found].copy(), far[:found].copy()
+    return names, places[:found], in_all[:found], in_late[:found], far[:found]
 
 
 @_compiled
-def _names(pairs: Int64) -> tuple[Int64, Int64, Int64]:
-    """The uids in some pairs, ascending; a hash table of these, and the place of each in the ascending ones."""
+def _names(columns: Int64, lengths: Int64) -> tuple[Int64, Int64, Int64]:
+    """The uids in the pairs of some commits, ascending; a hash table of these; and the place of each in the former."""
     table = np.full(1 << 12, -1, np.int64)
     count = 0
-    for row in range(len(pairs)):
-        for side in range(2):
-            if row > 0 and pairs[row, side] == pairs[row - 1, side]:
-                continue
-            at = _spot(table, pairs[row, side])
-            if table[at] >= 0:
-                continue
-            table[at] = pairs[row, side]
-            count += 1
-            if 2 * count > len(table):
-                larger = np.full(2 * len(table), -1, np.int64)
-                for uid in table:
-                    if uid >= 0:
-                        larger[_spot(larger, uid)] = uid
-                table = larger
+    for commit in range(len(lengths)):
+        pairs = numba.carray(_memory(columns[commit, 0]), (lengths[commit], 2), np.int64)
+        for row in range(len(pairs)):
+            for side in range(2):
+                if row > 0 and pairs[row, side] == pairs[row - 1, side]:
+                    continue
+                at = _spot(table, pairs[row, side])
+                if table[at] >= 0:
+                    continue
+                table[at] = pairs[row, side]
+                count += 1
+                if 2 * count > len(table):
+                    table = _enlarged(table)
     names = np.sort(table[table >= 0])
     places = np.empty(len(table), np.int64)
     for place, uid in enumerate(names):
@@ -135,46 +181,44 @@ def _spot(table: Int64, uid: int) -> int:
 
 
 @_compiled
+def _enlarged(table: Int64) -> Int64:
+    larger = np.full(2 * len(table), -1, np.int64)
+    for uid in table:
+        if uid >= 0:
+            larger[_spot(larger, uid)] = uid
+    return larger
+
+
+@_compiled
 def both_ways(places: Int64, tracks: int, llr: Float64, recent: Float64, distance: Float64) -> Columns:
     """Every pair from both sides, sorted by the one track, then by the other.
 
     Args:
-        places: (P, 2) int64, the tracks of each pair by their places, the lower first; pairs in any order.
+        places: (P, 2) int64, ascending, the tracks of each pair by their places, the lower first.
         tracks: how many there are. llr, recent, distance: (P,) what is known of each pair.
     """
     count = len(places)
-    begins = np.zeros(tracks + 1, np.int64)
+    heads, above = np.zeros(tracks + 1, np.int64), np.zeros(tracks, np.int64)
     for row in range(count):
-        begins[places[row, 0] + 1] += 1
-        begins[places[row, 1] + 1] += 1
+        heads[places[row, 0] + 1] += 1
+        heads[places[row, 1] + 1] += 1
+        above[places[row, 1]] += 1
     for place in range(tracks):
-        begins[place + 1] += begins[place]
-    heads = begins.copy()
+        heads[place + 1] += heads[place]
+        above[place] += heads[place]
+    # Partners below come first, then those above: each kind in order, as the pairs are.
+    below = heads[:-1].copy()
     others, all_llr = np.empty(2 * count, np.int64), np.empty(2 * count)
     all_recent, all_distance = np.empty(2 * count), np.empty(2 * count)
-    # Partners below come first, then those above: each kind in order, as the pairs are gone through by these.
-    for side in range(2):
-        for row in _by_side(places, side, tracks):
-            at = begins[places[row, 1 - side]]
-            others[at], all_llr[at] = places[row, side], llr[row]
-            all_recent[at], all_distance[at] = recent[row], distance[row]
-            begins[places[row, 1 - side]] = at + 1
+    for row in range(count):
+        lower, higher = places[row, 0], places[row, 1]
+        at = above[lower]
+        others[at], all_llr[at], all_recent[at], all_distance[at] = higher, llr[row], recent[row], distance[row]
+        above[lower] = at + 1
+        at = below[higher]
+        others[at], all_llr[at], all_recent[at], all_distance[at] = lower, llr[row], recent[row], distance[row]
+        below[higher] = at + 1
     return Columns(heads, others, all_llr, all_recent, all_distance)
-
-
-@_compiled
-def _by_side(places: Int64, side: int, tracks: int) -> Int64:
-    """The rows of some pairs by the place of their lower (0) or higher (1) track."""
-    begins = np.zeros(tracks + 1, np.int64)
-    for row in range(len(places)):
-        begins[places[row, side] + 1] += 1
-    for place in range(tracks):
-        begins[place + 1] += begins[place]
-    order = np.empty(len(places), np.int64)
-    for row in range(len(places)):
-        order[begins[places[row, side]]] = row
-        begins[places[row, side]] += 1
-    return order
 
 
 @_compiled
