@@ -24,12 +24,13 @@ from mtmct.identities import Identity, IdentityBook
 from mtmct.itinerary import Stay
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
+from mtmct.passes import judged, resembling
 from mtmct.rivals import Rivals
 from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
 from mtmct.settings import FusionSettings
 from mtmct.spans import Asked, gather
 from mtmct.subjects import Subject, course
-from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, SCORED, TERMS, TIMED, concluded
+from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, TERMS, TIMED
 from mtmct.topology import Float64, Topology
 from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
@@ -94,15 +95,10 @@ class Judge:
         tracks, people, asked = self._asked(questions, without)
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
-        beliefs = self._believed()
-        compared = gather(tracks, people, asked)
-        together = exclusion.shared(people, compared, beliefs.llr, self._allowance(), asked)
-        status, terms, steps = scoring.score(tracks, people, compared, pairs, beliefs, asked, together)
-        looks = likeness(tracks, people, compared, self._belief(), asked, (status == SCORED) | (status == TIMED))
-        area = self._settings.area_per_person_m2
-        totals, varying = concluded(status, terms, steps, looks, asked.pairs_at, asked.rivals, area)
-        attributes = self._population is not None and bool(self._population.votes)
-        more = attributes or bool((status == TIMED).any())
+        totals, status, terms, steps, varying, timed = judged(
+            tracks, people, pairs, self._believed(), self._allowance(), self._belief(), asked
+        )
+        more = timed or (self._population is not None and bool(self._population.votes))
         varies, rivals = varying.tolist(), asked.rivals.tolist()
         result = []
         bounds = asked.pairs_at.tolist()
@@ -233,9 +229,7 @@ class Judge:
     def resemblances(self, questions: Sequence[Question], without: frozenset[int]) -> Float64:
         """What the looks alone say for each candidate of each subject, (P,) nats; NaN where none can be compared."""
         tracks, people, asked = self._asked(questions, without)
-        everybody = np.ones(len(asked.slots), bool)
-        said: Float64 = likeness(tracks, people, gather(tracks, people, asked), self._belief(), asked, everybody)
-        return said
+        return resembling(tracks, people, self._belief(), asked)
 
     def rivals(self, subject: Subject) -> int:
         """How many open identities the subject could be for all that the cameras show now."""

@@ -1,0 +1,95 @@
+"""One pass over many pairs of a subject and an identity: all that is said of them, in one call of compiled code.
+
+To hand a table of a dozen columns over to compiled code takes longer than to look at a few pairs, and most passes look
+at few. What is called here is compiled in other files, and the cache of compiled code notices a change of those only
+because it is kept by the values that a function closes over: so each closes over what these files contain.
+"""
+
+# mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmct import exclusion, likeness, scoring, spans, terms
+from mtmct.columns import PeopleTable, TrackTable
+from mtmct.exclusion import Allowance, shared
+from mtmct.likeness import Belief
+from mtmct.likeness import likeness as alike
+from mtmct.scoring import Beliefs, Pairs, score
+from mtmct.spans import Asked, gather
+from mtmct.terms import SCORED, TIMED, concluded
+from mtmct.topology import Float64
+from operators.records import Int64
+
+_compiled = numba.njit(cache=True, nogil=True)
+Judged = tuple[Float64, Int64, Float64, Float64, NDArray[np.bool_], bool]
+
+
+def _contents() -> str:
+    files = [str(module.__file__) for module in (exclusion, likeness, scoring, spans, terms)]
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
+def _judging(contents: str) -> Callable[..., Judged]:
+    @_compiled
+    def judged(
+        tracks: TrackTable,
+        people: PeopleTable,
+        beside: Pairs,
+        beliefs: Beliefs,
+        allowed: Allowance,
+        belief: Belief,
+        asked: Asked,
+    ) -> Judged:
+        contents  # noqa: B018
+        compared = gather(tracks, people, asked)
+        together = shared(people, compared, beliefs.llr, allowed, asked)
+        status, said, steps = score(tracks, people, compared, beside, beliefs, asked, together)
+        looks = alike(tracks, people, compared, belief, asked, (status == SCORED) | (status == TIMED))
+        totals, varying = concluded(status, said, steps, looks, asked.pairs_at, asked.rivals, beliefs.area)
+        return totals, status, said, steps, varying, bool(np.any(status == TIMED))
+
+    return judged  # type: ignore[no-any-return]
+
+
+def _resembling(contents: str) -> Callable[..., Float64]:
+    @_compiled
+    def resembling(tracks: TrackTable, people: PeopleTable, belief: Belief, asked: Asked) -> Float64:
+        contents  # noqa: B018
+        everybody = np.ones(len(asked.slots), np.bool_)
+        return alike(tracks, people, gather(tracks, people, asked), belief, asked, everybody)
+
+    return resembling  # type: ignore[no-any-return]
+
+
+_judged, _resembled = _judging(_contents()), _resembling(_contents())
+
+
+def judged(
+    tracks: TrackTable,
+    people: PeopleTable,
+    beside: Pairs,
+    beliefs: Beliefs,
+    allowed: Allowance,
+    belief: Belief,
+    asked: Asked,
+) -> Judged:
+    """All that speaks for each pair, but for times between views and attributes.
+
+    Returns:
+        Totals, status, terms and steps of the pairs, see `mtmct.scoring.score` and `mtmct.terms.concluded`; whether
+        any total of each subject depends on how many it could be; whether times between views count for any pair.
+    """
+    return _judged(tracks, people, beside, beliefs, allowed, belief, asked)
+
+
+def resembling(tracks: TrackTable, people: PeopleTable, belief: Belief, asked: Asked) -> Float64:
+    """What the looks alone say for each pair, (P,) nats; NaN where there are none to compare."""
+    return _resembled(tracks, people, belief, asked)
