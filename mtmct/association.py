@@ -21,7 +21,7 @@ from mtmct.scores import Score
 from mtmct.settings import FusionSettings
 from mtmct.shortlist import Found, first_known, offered
 from mtmct.subjects import Subject, latest_stay
-from mtmct.topology import Float64, Topology
+from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X
 from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
@@ -252,15 +252,16 @@ def assign(
     """
     numbers = sorted({identity.number for track in tracks for identity in candidates[track.uid]})
     column = {number: index for index, number in enumerate(numbers)}
-    table = np.full((len(tracks), len(numbers)), NEVER)
     columns = [[column[identity.number] for identity in candidates[track.uid]] for track in tracks]
     asked = judge.scored([(Subject.of_track(track), candidates[track.uid]) for track in tracks], without)
-    for row, scored in enumerate(asked):
-        table[row, columns[row]] = scored.totals
+    table = [[NEVER] * len(numbers) for _ in tracks]
+    for scores, places, scored in zip(table, columns, asked, strict=True):
+        for place, total in zip(places, scored.totals.tolist(), strict=True):
+            scores[place] = total
     matches = _best_sum(table)
     verdicts = {}
     taken = set(matches.values())
-    for row, (track, scores) in enumerate(zip(tracks, table.tolist(), strict=True)):
+    for row, (track, scores) in enumerate(zip(tracks, table, strict=True)):
         chosen = matches.get(row)
         promise = max(scores, default=NEVER)
         runner_up = _runner_up(scores, numbers, chosen)
@@ -274,22 +275,25 @@ def assign(
     return verdicts
 
 
-def _best_sum(table: Float64) -> dict[int, int]:
+def _best_sum(table: Sequence[Sequence[float]]) -> dict[int, int]:
     """Row to column, maximising the sum of positive entries; a row may stay alone at no cost."""
-    rows, columns = table.shape
-    if rows == 0 or columns == 0 or not (table > 0).any():
+    best = [max(scores, default=NEVER) for scores in table]
+    if max(best, default=NEVER) <= 0:
         return {}
-    if rows == 1:
-        return {0: int(table[0].argmax())}
+    wanted = {row: table[row].index(most) for row, most in enumerate(best) if most > 0}
+    plainly = len(set(wanted.values())) == len(wanted) and all(table[row].count(best[row]) == 1 for row in wanted)
+    if plainly or len(table) == 1:
+        # No two want the same.
+        return wanted
     gains = np.maximum(table, 0.0)
     chosen_rows, chosen_columns = linear_sum_assignment(gains, maximize=True)
     pairs = zip(chosen_rows.tolist(), chosen_columns.tolist(), strict=True)
-    return {row: column for row, column in pairs if table[row, column] > 0}
+    return {row: column for row, column in pairs if table[row][column] > 0}
 
 
 def _runner_up(scores: Sequence[float], numbers: Sequence[int], chosen: int | None) -> tuple[int, float] | None:
-    best = None
-    for index, said in enumerate(scores):
-        if index != chosen and said > (NEVER if best is None else scores[best]):
-            best = index
-    return None if best is None else (numbers[best], scores[best])
+    others = list(scores)
+    if chosen is not None:
+        others[chosen] = NEVER
+    best = max(others, default=NEVER)
+    return None if best == NEVER else (numbers[others.index(best)], best)

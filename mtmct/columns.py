@@ -297,7 +297,7 @@ class PeopleColumns:
         """(N,) where identities stand, up to date."""
         numbers = [one.number for one in identities]
         known = {number: self.slot(one) for number, one in dict(zip(numbers, identities, strict=True)).items()}
-        return np.array([known[number] for number in numbers], np.int64)
+        return np.fromiter(map(known.__getitem__, numbers), np.int64, len(numbers))
 
     def slot(self, identity: Identity) -> int:
         """Where an identity stands, up to date."""

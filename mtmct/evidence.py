@@ -243,14 +243,18 @@ class Judge:
         rows, slot, number_of = self._book.columns.rows, self._people.slot, self._book.columns.number_of
         slots = self._people.slots([one for _, candidates in questions for one in candidates])
         mine = np.array([-1 if who.identity is None else slot(who.identity) for who, _ in questions], np.int64)
+        rivals = self._rivals.of
         # Only now: looks that only identities have may have widened the tracks' columns.
         tracks, people = self._book.track_table(), self._people.table()
+        alike = len(self._book.columns.classes) == 1
         asked = Asked(
             _bounds([len(who.tracks) for who, _ in questions]),
             np.array([rows[track.uid] for who, _ in questions for track in who.tracks], np.int64),
             mine,
-            np.array([number_of(who.cls) for who, _ in questions], np.int64),
-            np.array([self.rivals(who) for who, _ in questions], np.int64),
+            np.zeros(len(mine), np.int64)
+            if alike
+            else np.array([number_of(who.cls) for who, _ in questions], np.int64),
+            np.array([rivals(who) for who, _ in questions], np.int64),
             _bounds([len(candidates) for _, candidates in questions]),
             slots,
             self._classes(tracks, people, slots, questions),

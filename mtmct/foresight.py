@@ -180,21 +180,32 @@ class Foresight(Judge):
         if entry is None or not _holds(entry):
             version = 0 if subject.identity is None else subject.identity.version
             entry = self._entries[key] = _Entry(subject, version)
-        numbers = [one.number for one in candidates]
-        entry.found.update(zip(numbers, zip(repeat(scored), range(len(numbers))), strict=False))
-        entry.totals.update(zip(numbers, scored.totals.tolist(), strict=True))
         entry.plain = entry.plain and scored.plain
         if scored.varies:
             entry.rivals.add(scored.rivals)
-        if len(self._book.columns.classes) == 1:
-            # What classes say may change with every track.
-            entry.out.difference_update(numbers)
-            entry.out.update(numbers[place] for place in scored.ruled_out())
-        self._versions.update((one.number, one.version) for one in candidates)
+        # What classes say may change with every track.
+        lasting = len(self._book.columns.classes) == 1
         about, out = self._about, entry.out
-        for number in numbers:
+        if len(candidates) == 1:
+            # Most are: of who has changed since.
+            (one,) = candidates
+            number = one.number
+            entry.found[number], entry.totals[number] = (scored, 0), scored.totals.item()
+            self._versions[number] = one.version
+            if lasting:
+                (out.add if scored.ruled_out() else out.discard)(number)
             if number not in out:
                 about[number].add(key)
+            return
+        numbers = [one.number for one in candidates]
+        entry.found.update(zip(numbers, zip(repeat(scored), range(len(numbers))), strict=False))
+        entry.totals.update(zip(numbers, scored.totals.tolist(), strict=True))
+        if lasting:
+            out.difference_update(numbers)
+            out.update([numbers[place] for place in scored.ruled_out()])
+        self._versions.update([(one.number, one.version) for one in candidates])
+        for number in set(numbers).difference(out):
+            about[number].add(key)
 
     def _drop(self, subject: Subject) -> None:
         self._entries.pop(_key(subject), None)

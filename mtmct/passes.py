@@ -37,6 +37,9 @@ def _contents() -> str:
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
+# What a function closes over is part of the key under which it is kept only if it uses it.
+
+
 def _judging(contents: str) -> Callable[..., Judged]:
     @_compiled
     def judged(
@@ -48,6 +51,12 @@ def _judging(contents: str) -> Callable[..., Judged]:
         belief: Belief,
         asked: Asked,
     ) -> Judged:
+        """All that speaks for each pair, but for times between views and attributes.
+
+        Returns:
+            Totals, status, terms and steps of the pairs, see `mtmct.scoring.score` and `mtmct.terms.concluded`;
+            whether any total of each subject depends on how many it could be; whether times between views count.
+        """
         contents  # noqa: B018
         compared = gather(tracks, people, asked)
         together = shared(people, compared, beliefs.llr, allowed, asked)
@@ -62,6 +71,7 @@ def _judging(contents: str) -> Callable[..., Judged]:
 def _resembling(contents: str) -> Callable[..., Float64]:
     @_compiled
     def resembling(tracks: TrackTable, people: PeopleTable, belief: Belief, asked: Asked) -> Float64:
+        """What the looks alone say for each pair, (P,) nats; NaN where there are none to compare."""
         contents  # noqa: B018
         everybody = np.ones(len(asked.slots), np.bool_)
         return alike(tracks, people, gather(tracks, people, asked), belief, asked, everybody)
@@ -69,27 +79,4 @@ def _resembling(contents: str) -> Callable[..., Float64]:
     return resembling  # type: ignore[no-any-return]
 
 
-_judged, _resembled = _judging(_contents()), _resembling(_contents())
-
-
-def judged(
-    tracks: TrackTable,
-    people: PeopleTable,
-    beside: Pairs,
-    beliefs: Beliefs,
-    allowed: Allowance,
-    belief: Belief,
-    asked: Asked,
-) -> Judged:
-    """All that speaks for each pair, but for times between views and attributes.
-
-    Returns:
-        Totals, status, terms and steps of the pairs, see `mtmct.scoring.score` and `mtmct.terms.concluded`; whether
-        any total of each subject depends on how many it could be; whether times between views count for any pair.
-    """
-    return _judged(tracks, people, beside, beliefs, allowed, belief, asked)
-
-
-def resembling(tracks: TrackTable, people: PeopleTable, belief: Belief, asked: Asked) -> Float64:
-    """What the looks alone say for each pair, (P,) nats; NaN where there are none to compare."""
-    return _resembled(tracks, people, belief, asked)
+judged, resembling = _judging(_contents()), _resembling(_contents())

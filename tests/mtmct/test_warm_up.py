@@ -12,6 +12,7 @@ SCRIPT = """
 import importlib, pkgutil, sys
 sys.path.insert(0, sys.argv[1])
 import mtmct
+from mtmct import passes
 from numba.core.registry import CPUDispatcher
 from mtmct.fusion import FusionEngine
 from mtmct.warm_up import warm_up
@@ -19,7 +20,9 @@ from fusion_scenes import camera, crowd, play, topology
 warm_up()
 modules = [importlib.import_module("mtmct." + module.name) for module in pkgutil.iter_modules(mtmct.__path__)]
 compiled = {v.__name__: v for m in modules for v in vars(m).values() if isinstance(v, CPUDispatcher)}
-public = [v for name, v in compiled.items() if not name.startswith("_")]
+# What a pass calls is compiled as part of it, and kept with it.
+within = {v for v in vars(passes).values() if isinstance(v, CPUDispatcher) and v.__module__ != passes.__name__}
+public = [v for name, v in compiled.items() if not name.startswith("_") and v not in within]
 before = {name: len(v.signatures) for name, v in compiled.items()}
 scene = crowd({"b": 0.3})
 for piece in (piece for _, batches in scene for batch in batches for piece in batch.tracklets):
