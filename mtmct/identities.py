@@ -298,15 +298,21 @@ class IdentityBook:
         """Keep of a track only what its identity learned from it; corrections come too late for it."""
         identity = self.identities[track.identity]
         identity.uids.remove(track.uid)
-        stay = track.stay
-        spots = (stay.came, stay.went) if self._settings.travel else ()
+        spots: tuple[Spot | None, ...] = ()
+        if self._settings.travel:
+            stay = track.stay
+            spots = stay.came, stay.went
         identity.past.append(Member(track.camera, track.track, track.start_ns, track.last_ns, *spots))
         del identity.past[: -self._settings.member_limit]
         for name, count in track.votes.items():
             identity.votes[name] = identity.votes.get(name, 0) + count
         add(identity.attributes, track.attributes)
         identity.last_ns = max(identity.last_ns, track.last_ns)
-        identity.impression = identity.impression.with_looks([track.looks])
+        if len(track.looks):
+            table = self.track_table()
+            row = self.columns.rows[track.uid]
+            told = table.told[row]
+            identity.impression += Impression(told * table.middle[row], float(told))
         identity.looks.absorb(track.looks.vectors, track.looks.weights, self._settings.exemplars)
         self._touch(identity)
 

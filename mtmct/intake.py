@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from operator import attrgetter
+from itertools import islice, pairwise
+from operator import attrgetter, lt
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topol
     letters = [record for batch in ordered for record in batch.deadletters]
     everything = [tracklet for batch in ordered for tracklet in batch.tracklets]
     ended = sorted({(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended})
-    given = _in_order([tracklet for tracklet in everything if len(tracklet.frames)])
+    given, names = _in_order([tracklet for tracklet in everything if len(tracklet.frames)])
     check = _Check(site, dim, memory, topology)
     try:
         come = Arrivals.of(given)
@@ -69,7 +69,7 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topol
     if come is None:
         usable = [kept for one in given if (kept := check(one)) is not None]
         return Intake(Arrivals.of(usable), events + letters, check.letters, ended, check.dim)
-    doubtful, units = _survey(come, memory, topology, dim)
+    doubtful, units = _survey(come, names, memory, topology, dim)
     if not doubtful.any():
         check.dim = units.shape[1] or dim
         return Intake(replace(come, looks=units), events + letters, check.letters, ended, check.dim)
@@ -85,21 +85,29 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topol
     return Intake(Arrivals.of(usable), events + letters, check.letters, ended, check.dim)
 
 
-def _in_order(tracklets: list[Tracklet]) -> list[Tracklet]:
-    """By camera, track and time; several of a track come only where a commit has several batches of a camera."""
-    tracklets.sort(key=attrgetter("camera", "track"))
-    names = {(tracklet.camera, tracklet.track) for tracklet in tracklets}
-    if len(names) < len(tracklets):
+def _in_order(tracklets: list[Tracklet]) -> tuple[list[Tracklet], list[tuple[str, int]]]:
+    """By camera, track and time, and their names; several of a track come only with several batches of a camera."""
+    names = [(tracklet.camera, tracklet.track) for tracklet in tracklets]
+    if not _rise(names):  # as they mostly do: batches are in order of cameras, and theirs in order of tracks
+        tracklets.sort(key=attrgetter("camera", "track"))
+        names = [(tracklet.camera, tracklet.track) for tracklet in tracklets]
+    if not _rise(names):
         tracklets.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
-    return tracklets
+    return tracklets, names
+
+
+def _rise(names: Sequence[tuple[str, int]]) -> bool:
+    return all(map(lt, names, islice(names, 1, None)))
 
 
 def _spans(bounds: Int64) -> tuple[list[int], list[int]]:
     return bounds[:-1].tolist(), bounds[1:].tolist()
 
 
-def _survey(come: Arrivals, memory: TrackMemory, topology: Topology, dim: int) -> tuple[NDArray[np.bool_], Float32]:
-    """One pass over all tracklets, so that only what is out of the ordinary has to be looked at one by one.
+def _survey(
+    come: Arrivals, names: Sequence[tuple[str, int]], memory: TrackMemory, topology: Topology, dim: int
+) -> tuple[NDArray[np.bool_], Float32]:
+    """One pass over all tracklets (of these `names`), so that only what is out of the ordinary is looked at singly.
 
     Returns:
         (T,) which tracklets have an empty or unfinite box, one outside of the picture, an unfinite score, times that do
@@ -112,15 +120,15 @@ def _survey(come: Arrivals, memory: TrackMemory, topology: Topology, dim: int) -
     forward = np.ones(len(come.times_ns), bool)
     forward[1:] = come.times_ns[1:] > come.times_ns[:-1]
     forward[heads] = True
-    size_of = {camera: _size(topology, camera) for camera in {tracklet.camera for tracklet in tracklets}}
-    sizes = np.repeat(np.array([size_of[tracklet.camera] for tracklet in tracklets]), come.lengths, axis=0)
+    size_of = {camera: _size(topology, camera) for camera in {camera for camera, _ in names}}
+    sizes = np.repeat(np.array([size_of[camera] for camera, _ in names]), come.lengths, axis=0)
     sound = _sound_boxes(come.boxes) & _in_picture(come.boxes, sizes) & np.isfinite(come.scores)
     doubtful = ~np.logical_and.reduceat(sound & forward, heads)
-    names = [(tracklet.camera, tracklet.track) for tracklet in tracklets]
     doubtful |= come.times_ns[heads] <= memory.heard_ns(names, _BEGINNING)
-    same = np.array([one == other for one, other in pairwise(names)], bool)
-    doubtful[1:] |= same
-    doubtful[:-1] |= same
+    if not _rise(names):
+        same = np.array([one == other for one, other in pairwise(names)], bool)
+        doubtful[1:] |= same
+        doubtful[:-1] |= same
     doubtful |= np.array([bool(tracklet.attributes) for tracklet in tracklets])
     if not len(come.looks):
         return doubtful, come.looks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 
@@ -59,6 +58,9 @@ class Keeping:
         columns, known = self._tracks.columns, self._tracks.tracks
         table = columns.table(known)
         uids, rows = columns.by_uid()
+        stale = np.array([name in self.stale_cameras for name in columns.cameras], bool)
+        said_again = stale[table.camera[rows]]
+        uids, rows = uids[said_again], rows[said_again]
         order = np.argsort(table.camera[rows], kind="stable")
         uids, rows = uids[order], rows[order]
         cameras = table.camera[rows]
@@ -67,13 +69,12 @@ class Keeping:
         votes = [known[uid].votes for uid in uids.tolist()]
         names = list(columns.cameras)
         heads = np.flatnonzero(np.diff(cameras, prepend=-1))
-        bounds = pairwise([*heads.tolist(), len(rows)])
-        span = {names[number]: bound for number, bound in zip(cameras[heads].tolist(), bounds, strict=True)}
+        bounds = [*heads.tolist(), len(rows)]
+        values = stored.pack_cameras(bounds, uids, last_ns, counts, sights, velocities, votes)
+        said = {names[number]: value for number, value in zip(cameras[heads].tolist(), values, strict=True)}
         for camera in sorted(self.stale_cameras):
-            if camera in span:
-                low, high = span[camera]
-                parts = (uids[low:high], last_ns[low:high], counts[low:high], sights[low:high], velocities[low:high])
-                self._journal.put(stored.camera_key(camera), stored.pack_camera(*parts, votes[low:high]))
+            if camera in said:
+                self._journal.put(stored.camera_key(camera), said[camera])
             else:
                 self._journal.drop(stored.camera_key(camera))
         self.stale_cameras.clear()

@@ -40,19 +40,21 @@ class Outlet:
         tracks = [self._tracks[uid] for uid in arrived]  # in order, as tracklets come by camera and track
         if not arrived.keys() >= links.keys():
             tracks = in_order([*tracks, *(self._tracks[uid] for uid in links if uid not in arrived)])
-        guesses = {track.uid: 0 if track.identity else self._book.guesses.get(track.uid, 0) for track in tracks}
+        guessed = self._book.guesses
+        guesses = {track.uid: 0 if track.identity else guessed.get(track.uid, 0) for track in tracks}
         released = [track for track in tracks if track.held and (track.identity or guesses[track.uid])]
         points, spans = self._with_held(placed, released)
         for track in tracks:
-            new, guess = arrived.get(track.uid, ()), guesses[track.uid]
+            uid = track.uid
+            new, guess = arrived.get(uid, ()), guesses[uid]
+            if track.announced and (track.identity or guess):
+                # As nearly all are.
+                issues += [Issue(track, tracklets[at], bounds[at], bounds[at + 1], None, guess) for at in new]
+                continue
             if not track.identity and not guess:
                 track.held += [tracklets[place] for place in new]
                 if track.held:
-                    self._tracks.holding.add(track.uid)
-                continue
-            if track.announced:
-                # As nearly all are.
-                issues += [Issue(track, tracklets[at], bounds[at], bounds[at + 1], None, guess) for at in new]
+                    self._tracks.holding.add(uid)
                 continue
             arrivals = [(tracklets[at], bounds[at], bounds[at + 1]) for at in new]
             parts: list[tuple[Tracklet, int, int]] = [*spans.get(track.uid, ()), *arrivals]

@@ -19,6 +19,7 @@ Keys are small and most are written once, so a commit writes what it changed and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from mtmct.identities import Identity, Member
 from mtmct.records import Tracklet
 from mtmct.topology import Float64
 from mtmct.tracks import LocalTrack
-from operators.records import Float32, Int64, StateError, pack, unpack
+from operators.records import Float32, Int64, StateError, pack, pieces, unpack
 
 VERSION = 2
 PREFIX = "fusion/"
@@ -138,20 +139,24 @@ def _of_another_version(key: str) -> StateError:
 # --- tracks ----------------------------------------------------------------------------------------------------
 
 
-def pack_camera(
-    uids: Int64, last_ns: Int64, counts: Int64, sights: Float64, velocities: Float64, votes: Sequence[dict[str, int]]
-) -> bytes:
-    """The fast-changing part of a camera's tracks, in order of uid; `counts`: points, looks offered, whether ended."""
-    return packed(
-        {
-            "uids": uids,
-            "times": last_ns,
-            "counts": counts,
-            "sights": sights,
-            "velocities": velocities,
-            "votes": [list(each.items()) for each in votes],
-        }
-    )
+def pack_cameras(
+    bounds: Sequence[int],
+    uids: Int64,
+    last_ns: Int64,
+    counts: Int64,
+    sights: Float64,
+    velocities: Float64,
+    votes: Sequence[dict[str, int]],
+) -> list[bytes]:
+    """The fast-changing part of the tracks of cameras, those of each in order of uid from bound to bound.
+
+    `counts`: points, looks offered, whether ended.
+    """
+    columns = (pieces(column, bounds) for column in (uids, last_ns, counts, sights, velocities))
+    said = [list(each.items()) for each in votes]
+    cast = [said[low:high] for low, high in pairwise(bounds)]
+    names = ("uids", "times", "counts", "sights", "velocities", "votes")
+    return [packed(dict(zip(names, parts, strict=True))) for parts in zip(*columns, cast, strict=True)]
 
 
 def unpack_camera(key: str, data: bytes, tracks: dict[int, LocalTrack]) -> None:

@@ -287,15 +287,14 @@ class TrackMemory:
         fits = Fits(arrivals, times_ns, topology)
         longest = int((fits.last_ns - fits.start_ns).max())
         self.columns.longest_ns = max(self.columns.longest_ns, longest)
-        tracks = []
-        for row, (tracklet, start_ns) in enumerate(
-            zip(arrivals.tracklets, times_ns[arrivals.heads].tolist(), strict=True)
-        ):
-            track = self.find(tracklet.camera, tracklet.track)
+        tracks, known, uid_of, starts_ns = [], self.tracks, self._uids, times_ns[arrivals.heads].tolist()
+        for row, tracklet in enumerate(arrivals.tracklets):
+            uid = uid_of.get((tracklet.camera, tracklet.track))
+            track = None if uid is None else known[uid]
             if track is None or track.until_ns:
                 # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
                 since_ns = 0 if track is None else int(tracklet.times_ns[0])
-                track = self._begin(tracklet, start_ns, fits.beginnings[row], topology, settings, since_ns)
+                track = self._begin(tracklet, starts_ns[row], fits.beginnings[row], topology, settings, since_ns)
                 track.ahead_ns = ahead_ns.get(tracklet.camera, 0)
             tracks.append(track)
         uids = [track.uid for track in tracks]

@@ -6,11 +6,12 @@ The ground floor: imported by all, imports nothing of the project.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Self
 
 import msgpack
@@ -209,6 +210,19 @@ def _described(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     """All but the numbers of `(dtype, shape, bytes)` as it is packed: the same for all arrays of a kind."""
     size = dtype.itemsize * math.prod(shape)
     return bytes(msgpack.packb((dtype.str, shape, bytes(size)), buf_size=_BUFFER)).removesuffix(bytes(size))
+
+
+def pieces(array: NDArray[Any], bounds: Sequence[int]) -> list[Any]:
+    """The rows of an array from bound to bound, each piece for `pack` as the array that it is: all in one pass."""
+    raw, row = array.tobytes(), array.itemsize * math.prod(array.shape[1:])
+    heads: dict[int, bytes] = {}
+    parts = []
+    for low, high in pairwise(bounds):
+        length = high - low
+        if length not in heads:
+            heads[length] = _described(array.dtype, (length, *array.shape[1:]))
+        parts.append(msgpack.ExtType(_NDARRAY, heads[length] + raw[low * row : high * row]))
+    return parts
 
 
 def _encode(value: Any) -> Any:
