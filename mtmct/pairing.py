@@ -17,6 +17,8 @@ from operators.records import Int64
 _compiled = numba.njit(cache=True, nogil=True)
 # What is beyond adds nothing to a surprise that a double could hold.
 _FAR_OFF, _MOST_GAIN, _LEAST_SURPRISE = 150.0, 1e6, 1e-9
+_FEW = 48
+_MOST_KEYS = 2.0**62
 _FAR = 2.5e5  # metres: positions beyond any site (a foot just under the horizon) are near nobody
 
 
@@ -60,24 +62,32 @@ def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, 
         the log-likelihood ratios over these, nats; the sum of the distances, metres.
     """
     tracks = len(stood.cameras)
+    # Each by itself: what is handed on as a whole is counted as held, array by array, for every pair of positions.
+    heads, cameras, slots, points, covariances, fresh = stood
     by_cell, cells, cell_of = _cells(stood, density.near_m)
     around = _around(cells)
     room = 1024
     pairs = np.empty((room, 2), np.int64)
     counts, said, metres = np.empty(room, np.int64), np.empty(room), np.empty(room)
     found = 0
-    # What one track has beside each other track: where it stands in the lists below.
+    begun = 0
+    track_of = np.empty(len(slots), np.int64)
+    for track in range(tracks):
+        track_of[heads[track] : heads[track + 1]] = track
+    # Those of one cell side by side: they are gone through for each position in it and around it.
+    whose, places, seen_by = track_of[by_cell], np.empty((len(by_cell), 2)), np.empty(len(by_cell), np.int64)
+    for at in range(len(by_cell)):
+        places[at, 0], places[at, 1] = points[by_cell[at], 0], points[by_cell[at], 1]
+        seen_by[at] = cameras[whose[at]]
+    # Where the positions of tracks that are still to come begin in each cell.
+    begin = cells[:, 3].copy()
+    radius = density.near_m * density.near_m
+    unlike = math.log(density.surprise)
+    hits = np.empty(len(slots) + len(bound), np.int64)
+    # What one track has beside each other track: where it stands in the lists below. The first of what is said is kept
+    # apart, so that the sum is that of `numpy.add.reduceat` over the slots.
     place = np.full(tracks, -1, np.int64)
     others = np.empty(tracks, np.int64)
-    begun = 0
-    track_of = np.empty(len(stood.slots), np.int64)
-    for track in range(tracks):
-        track_of[stood.heads[track] : stood.heads[track + 1]] = track
-    # Those of one cell side by side: they are gone through for each position in it and around it.
-    whose, places = track_of[by_cell], np.empty((len(by_cell), 2))
-    for at in range(len(by_cell)):
-        places[at, 0], places[at, 1] = stood.points[by_cell[at], 0], stood.points[by_cell[at], 1]
-    radius = density.near_m * density.near_m
     number = np.empty(tracks, np.int64)
     first, rest, far = np.empty(tracks), np.empty(tracks), np.empty(tracks)
     first_far = np.empty(tracks)
@@ -86,32 +96,58 @@ def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, 
         ends = begun
         while ends < len(bound) and bound[ends, 0] == track:
             ends += 1
-        for own in range(stood.heads[track], stood.heads[track + 1]):
-            x, y = stood.points[own, 0], stood.points[own, 1]
-            for neighbour in range(9):
-                cell = cell_of[own]
+        camera = cameras[track]
+        for own in range(heads[track], heads[track + 1]):
+            x, y = points[own, 0], points[own, 1]
+            hit = 0
+            for neighbour in range(9 if cell_of[own] >= 0 else 0):
+                cell = around[cell_of[own], neighbour]
                 if cell < 0:
-                    break
-                for at in range(around[cell, neighbour, 0], around[cell, neighbour, 1]):
-                    partner = whose[at]
-                    dx, dy = x - places[at, 0], y - places[at, 1]
-                    if partner <= track or dx * dx + dy * dy > radius or stood.cameras[partner] == stood.cameras[track]:
-                        continue
-                    other = by_cell[at]
-                    if not (stood.fresh[own] or stood.fresh[other]):
-                        continue
-                    count = _note(stood, density, own, other, partner, place, others, number, first, rest,
-                                  first_far, far, count)  # fmt: skip
-            for row in range(begun, ends):
-                partner = bound[row, 1]
-                other = _at_slot(stood, partner, stood.slots[own])
-                if other < 0 or _near(stood, own, other, density.near_m):
                     continue
-                if stood.fresh[own] or stood.fresh[other]:
-                    count = _note(stood, density, own, other, partner, place, others, number, first, rest,
-                                  first_far, far, count)  # fmt: skip
+                while begin[cell] < cells[cell, 4] and whose[begin[cell]] <= track:
+                    begin[cell] += 1
+                for at in range(begin[cell], cells[cell, 4]):
+                    dx, dy = x - places[at, 0], y - places[at, 1]
+                    if dx * dx + dy * dy <= radius and seen_by[at] != camera:
+                        hits[hit] = by_cell[at]
+                        hit += 1
+            for row in range(begun, ends):
+                other = _at_slot(heads, slots, bound[row, 1], slots[own])
+                if other >= 0 and not _near(points, own, other, density.near_m):
+                    hits[hit] = other
+                    hit += 1
+            for other in hits[:hit]:
+                if not (fresh[own] or fresh[other]):
+                    continue
+                dx, dy = x - points[other, 0], y - points[other, 1]
+                xx = covariances[own, 0] + covariances[other, 0]
+                xy = covariances[own, 1] + covariances[other, 1]
+                yy = covariances[own, 2] + covariances[other, 2]
+                determinant = max(xx * yy - xy**2, 1e-9)
+                mahalanobis = (yy * dx**2 - 2 * xy * dx * dy + xx * dy**2) / determinant
+                extent = 2 * np.pi * math.sqrt(determinant)
+                # Where the uncertainty exceeds a person's ground, a hit must say nothing rather than speak against.
+                gain = max(density.area, extent) / extent
+                if mahalanobis > _FAR_OFF and gain < _MOST_GAIN and density.surprise > _LEAST_SURPRISE:
+                    llr = unlike
+                else:
+                    llr = math.log((1 - density.surprise) * gain * math.exp(-mahalanobis / 2) + density.surprise)
+                distance = math.hypot(dx, dy)
+                partner = track_of[other]
+                at = place[partner]
+                if at < 0:
+                    place[partner] = count
+                    others[count] = partner
+                    number[count], first[count], rest[count] = 1, llr, 0.0
+                    first_far[count], far[count] = distance, 0.0
+                    count += 1
+                else:
+                    number[at] += 1
+                    rest[at] += llr
+                    far[at] += distance
         begun = ends
-        for partner in np.sort(others[:count]):
+        _sort(others[:count])
+        for partner in others[:count]:
             at = place[partner]
             if found == room:
                 room *= 2
@@ -126,70 +162,41 @@ def beside(stood: Stood, bound: Int64, density: Density) -> tuple[Int64, Int64, 
 
 
 @_compiled
-def _note(
-    stood: Stood,
-    density: Density,
-    own: int,
-    other: int,
-    partner: int,
-    place: Int64,
-    others: Int64,
-    number: Int64,
-    first: Float64,
-    rest: Float64,
-    first_far: Float64,
-    far: Float64,
-    count: int,
-) -> int:
-    """Add what two positions say to what is known of two tracks; how many partners the track has now.
-
-    The first is kept apart, so that the sum is that of `numpy.add.reduceat` over the slots.
-    """
-    dx = stood.points[own, 0] - stood.points[other, 0]
-    dy = stood.points[own, 1] - stood.points[other, 1]
-    xx = stood.covariances[own, 0] + stood.covariances[other, 0]
-    xy = stood.covariances[own, 1] + stood.covariances[other, 1]
-    yy = stood.covariances[own, 2] + stood.covariances[other, 2]
-    determinant = max(xx * yy - xy**2, 1e-9)
-    mahalanobis = (yy * dx**2 - 2 * xy * dx * dy + xx * dy**2) / determinant
-    extent = 2 * np.pi * math.sqrt(determinant)
-    # Where the uncertainty exceeds a person's ground, a hit must say nothing rather than speak against.
-    gain = max(density.area, extent) / extent
-    if mahalanobis > _FAR_OFF and gain < _MOST_GAIN and density.surprise > _LEAST_SURPRISE:
-        llr = math.log(density.surprise)
-    else:
-        llr = math.log((1 - density.surprise) * gain * math.exp(-mahalanobis / 2) + density.surprise)
-    distance = math.hypot(dx, dy)
-    at = place[partner]
-    if at < 0:
-        place[partner] = count
-        others[count] = partner
-        number[count], first[count], rest[count] = 1, llr, 0.0
-        first_far[count], far[count] = distance, 0.0
-        return count + 1
-    number[at] += 1
-    rest[at] += llr
-    far[at] += distance
-    return count
+def _sort(numbers: Int64) -> None:
+    """Sort in place; most have a few partners, for which a sort of the library takes longer to begin than to end."""
+    if len(numbers) > _FEW:
+        numbers.sort()
+        return
+    for at in range(1, len(numbers)):
+        number = numbers[at]
+        while at > 0 and numbers[at - 1] > number:
+            numbers[at] = numbers[at - 1]
+            at -= 1
+        numbers[at] = number
 
 
 @_compiled
-def _near(stood: Stood, one: int, other: int, radius: float) -> bool:
+def _near(points: Float64, one: int, other: int, radius: float) -> bool:
     for side in range(2):
         # So that a NaN is near nobody.
-        if not (abs(stood.points[one, side]) < _FAR and abs(stood.points[other, side]) < _FAR):
+        if not (abs(points[one, side]) < _FAR and abs(points[other, side]) < _FAR):
             return False
-    dx = stood.points[one, 0] - stood.points[other, 0]
-    dy = stood.points[one, 1] - stood.points[other, 1]
+    dx = points[one, 0] - points[other, 0]
+    dy = points[one, 1] - points[other, 1]
     return dx * dx + dy * dy <= radius * radius
 
 
 @_compiled
-def _at_slot(stood: Stood, track: int, slot: int) -> int:
+def _at_slot(heads: Int64, slots: Int64, track: int, slot: int) -> int:
     """Where a track stood in a slot; -1 if it was not seen."""
-    low, high = stood.heads[track], stood.heads[track + 1]
-    place = low + np.searchsorted(stood.slots[low:high], slot)
-    return place if place < high and stood.slots[place] == slot else -1
+    low, high = heads[track], heads[track + 1]
+    while low < high:
+        middle = (low + high) >> 1
+        if slots[middle] < slot:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < heads[track + 1] and slots[low] == slot else -1
 
 
 @_compiled
@@ -211,9 +218,23 @@ def _cells(stood: Stood, size: float) -> tuple[Int64, Int64, Int64]:
             inside[kept] = row
             kept += 1
     by_cell = inside[:kept]
-    # Least significant first; each sort is stable.
-    for column in (2, 1, 0):
-        by_cell = by_cell[np.argsort(keys[by_cell, column], kind="mergesort")]
+    if kept:
+        # One number that sorts as the three do, where they are not spread too far for it; else least significant first.
+        low, spread = np.empty(3, np.int64), np.empty(3, np.int64)
+        for column in range(3):
+            low[column] = keys[by_cell, column].min()
+            spread[column] = keys[by_cell, column].max() - low[column] + 1
+        if float(spread[0]) * spread[1] * spread[2] < _MOST_KEYS:
+            key = np.empty(kept, np.int64)
+            for at in range(kept):
+                row = by_cell[at]
+                key[at] = (
+                    ((keys[row, 0] - low[0]) * spread[1] + keys[row, 1] - low[1]) * spread[2] + keys[row, 2] - low[2]
+                )
+            by_cell = by_cell[np.argsort(key, kind="mergesort")]
+        else:
+            for column in (2, 1, 0):
+                by_cell = by_cell[np.argsort(keys[by_cell, column], kind="mergesort")]
     cells = np.empty((kept, 5), np.int64)
     cell_of = np.full(count, -1, np.int64)
     cell = -1
@@ -233,8 +254,8 @@ def _cells(stood: Stood, size: float) -> tuple[Int64, Int64, Int64]:
 
 @_compiled
 def _around(cells: Int64) -> Int64:
-    """(C, 9, 2) int64: where the positions begin and end of each cell and of the eight around it."""
-    around = np.zeros((len(cells), 9, 2), np.int64)
+    """(C, 9) int64: each cell and the eight around it, -1 where nobody stood."""
+    around = np.full((len(cells), 9), -1, np.int64)
     for own in range(len(cells)):
         for neighbour in range(9):
             column, line = cells[own, 1] + neighbour // 3 - 1, cells[own, 2] + neighbour % 3 - 1
@@ -252,7 +273,7 @@ def _around(cells: Int64) -> Int64:
             if low == len(cells) or cells[low, 0] != cells[own, 0]:
                 continue
             if cells[low, 1] == column and cells[low, 2] == line:
-                around[own, neighbour, 0], around[own, neighbour, 1] = cells[low, 3], cells[low, 4]
+                around[own, neighbour] = low
     return around
 
 
