@@ -2,7 +2,8 @@
 
 Decisions are taken camera by camera, and each changes what the next ones are about. But most pairs of a track and an
 identity are as they were when the commit began. So all are scored then; once one is asked for of which something has
-changed, it is scored anew, and all others with it that have changed by then and have not been asked for yet.
+changed, it is scored anew, and with it those that have changed by then and will be asked for soon. What will be asked
+for later may change once more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import islice, repeat
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from mtmct.identities import Identity
 from mtmct.scores import NOTHING, Picked, Scored
 from mtmct.subjects import Subject
 
+_SOON = 16  # so many subjects ahead are scored anew
 _Found = tuple[Scored, int]  # what a candidate came to: its place in some scores
 
 
@@ -32,6 +34,7 @@ class _Entry:
         rivals: how many the subject could be when those were scored that depend on it.
         plain: nothing but the terms of `mtmct.scoring` counted.
         out: candidates that stay ruled out, whatever tracks they gain.
+        stale: candidates that have changed since.
     """
 
     subject: Subject
@@ -41,6 +44,7 @@ class _Entry:
     rivals: set[int] = field(default_factory=set)
     plain: bool = True
     out: set[int] = field(default_factory=set)
+    stale: set[int] = field(default_factory=set)
 
 
 class Foresight(Judge):
@@ -140,13 +144,14 @@ class Foresight(Judge):
         if entry is None or not _holds(entry):
             return list(candidates)
         if entry.plain:
-            known, stale = entry.found, self._stale - entry.out
+            known, stale = entry.found, (self._stale | entry.stale) - entry.out
             return [one for one in candidates if one.number not in known or one.number in stale]
         missing, versions, rivals = [], self._versions, self.rivals(subject)
         for one in candidates:
             found = entry.found.get(one.number)
             if (
                 found is None
+                or one.number in entry.stale
                 or versions.get(one.number) != one.version
                 or not (found[0].plain or found[0].rivals == rivals)
             ):
@@ -154,7 +159,7 @@ class Foresight(Judge):
         return missing
 
     def _refresh(self, asked: Sequence[Question], without: frozenset[int]) -> None:
-        """Score what is asked for, and whatever else has changed."""
+        """Score what is asked for, and what has changed of those who are next, as looked ahead."""
         wanted: dict[int, tuple[Subject, dict[int, Identity]]] = {
             _key(subject): (subject, {one.number: one for one in missing}) for subject, missing in asked
         }
@@ -165,9 +170,14 @@ class Foresight(Judge):
                 continue
             for key in self._about.get(number, ()):
                 entry = self._entries.get(key)
-                if entry is not None and number not in entry.out and _holds(entry):
-                    wanted.setdefault(key, (entry.subject, {}))[1][number] = one
+                if entry is not None and number not in entry.out:
+                    entry.stale.add(number)
             self._versions[number] = one.version
+        identities = self._book.identities
+        for key, entry in islice(self._entries.items(), _SOON):
+            if entry.stale and _holds(entry):
+                changed = {number: identities[number] for number in sorted(entry.stale) if number in identities}
+                wanted.setdefault(key, (entry.subject, {}))[1].update(changed)
         self._counting.clear()
         self._stale.clear()
         questions = [(subject, list(missing.values())) for subject, missing in wanted.values()]
@@ -180,6 +190,7 @@ class Foresight(Judge):
         if entry is None or not _holds(entry):
             version = 0 if subject.identity is None else subject.identity.version
             entry = self._entries[key] = _Entry(subject, version)
+        entry.stale.difference_update([one.number for one in candidates])
         entry.plain = entry.plain and scored.plain
         if scored.varies:
             entry.rivals.add(scored.rivals)

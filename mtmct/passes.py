@@ -17,7 +17,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct import exclusion, likeness, scoring, spans, terms
+from mtmct import columns, exclusion, likeness, scoring, spans, terms
 from mtmct.columns import PeopleTable, TrackTable
 from mtmct.exclusion import Allowance, shared
 from mtmct.likeness import Belief
@@ -33,7 +33,7 @@ Judged = tuple[Float64, Int64, Float64, Float64, NDArray[np.bool_], bool]
 
 
 def _contents() -> str:
-    files = [str(module.__file__) for module in (exclusion, likeness, scoring, spans, terms)]
+    files = [str(module.__file__) for module in (columns, exclusion, likeness, scoring, spans, terms)]
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 

@@ -84,8 +84,7 @@ class Scored:
 
     def ruled_out(self) -> list[int]:
         """The places of those who are ruled out by something that stays when they gain tracks."""
-        places: list[int] = np.flatnonzero(self._status == RULED_OUT).tolist()
-        return places
+        return [place for place, status in enumerate(self._status.tolist()) if status == RULED_OUT]
 
     @property
     def plain(self) -> bool:
