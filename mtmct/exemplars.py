@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.leaders import take_in
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Float64
-from operators.records import Float32
+from operators.records import Float32, Int64
 
 MOST_GAIN = 8.0  # what is seen again and again says at most this much more than what is seen once
 MOST_SAID = 12.0  # by one pair of occasions, nats
@@ -96,6 +97,12 @@ def due(offered: int) -> bool:
     change need not be written with every commit.
     """
     return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
+
+
+def all_due(offered: Int64) -> NDArray[np.bool_]:
+    """(N,) the same of many at once."""
+    square, before = offered.astype(np.float64) ** 2, (offered - 1).astype(np.float64) ** 2
+    return np.asarray(np.frexp(square)[1] != np.frexp(before)[1])
 
 
 @dataclass(frozen=True)

@@ -153,8 +153,7 @@ def pack_cameras(
     `counts`: points, looks offered, whether ended.
     """
     columns = (pieces(column, bounds) for column in (uids, last_ns, counts, sights, velocities))
-    said = [list(each.items()) for each in votes]
-    cast = [said[low:high] for low, high in pairwise(bounds)]
+    cast = ([list(each.items()) for each in votes[low:high]] for low, high in pairwise(bounds))
     names = ("uids", "times", "counts", "sights", "velocities", "votes")
     return [packed(dict(zip(names, parts, strict=True))) for parts in zip(*columns, cast, strict=True)]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtmct.arrivals import Arrivals, Placed, one_of_each
 from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
-from mtmct.exemplars import Exemplars, due
+from mtmct.exemplars import Exemplars, all_due, due
 from mtmct.fits import Fits, Samples, halfway, no_samples
 from mtmct.gates import Spot
 from mtmct.itinerary import Stay
@@ -372,18 +372,19 @@ class TrackMemory:
         columns.table(self.tracks)
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
         lows, highs = arrivals.look_bounds[of], arrivals.look_bounds[of + 1]
-        known, calibration = columns.offered[rows] >= _KNOWN_LOOKS, settings.appearance
+        offered, calibration = columns.offered[rows], settings.appearance
+        known = offered >= _KNOWN_LOOKS
         strange = are_others(
             columns.sums, np.where(known, columns.pictures[rows], 0), rows, arrivals.looks, arrivals.worths, lows,
             highs, calibration.slope, calibration.offset, settings.unlike,
         )  # fmt: skip
-        columned = (lows.tolist(), highs.tolist(), strange.tolist(), starts.tolist())
-        for track, low, high, is_strange, start_ns in zip(tracks, *columned, strict=True):
+        columned = (lows.tolist(), highs.tolist(), strange.tolist(), starts.tolist(), all_due(offered).tolist())
+        for track, low, high, is_strange, start_ns, is_due in zip(tracks, *columned, strict=True):
             if is_strange or track.strayed_ns or high - low > 1:
                 looks = arrivals.looks[low:high], arrivals.worths[low:high]
                 self._learn(track, *looks, start_ns, settings, strange=is_strange)
                 continue
-            if due(track.offered):
+            if is_due:
                 self.changed.add(track.uid)
                 columns.looked(track.uid)
                 track.looks.absorb(arrivals.looks[low:high], arrivals.worths[low:high], settings.track_exemplars)

@@ -212,17 +212,15 @@ def _described(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     return bytes(msgpack.packb((dtype.str, shape, bytes(size)), buf_size=_BUFFER)).removesuffix(bytes(size))
 
 
-def pieces(array: NDArray[Any], bounds: Sequence[int]) -> list[Any]:
+def pieces(array: NDArray[Any], bounds: Sequence[int]) -> Iterator[Any]:
     """The rows of an array from bound to bound, each piece for `pack` as the array that it is: all in one pass."""
     raw, row = array.tobytes(), array.itemsize * math.prod(array.shape[1:])
     heads: dict[int, bytes] = {}
-    parts = []
     for low, high in pairwise(bounds):
         length = high - low
         if length not in heads:
             heads[length] = _described(array.dtype, (length, *array.shape[1:]))
-        parts.append(msgpack.ExtType(_NDARRAY, heads[length] + raw[low * row : high * row]))
-    return parts
+        yield msgpack.ExtType(_NDARRAY, heads[length] + raw[low * row : high * row])
 
 
 def _encode(value: Any) -> Any:

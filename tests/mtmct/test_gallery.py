@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtmct import state as stored
-from mtmct.exemplars import Exemplars, due
+from mtmct.exemplars import Exemplars, all_due, due
 from mtmct.filing import Filing
 from mtmct.gallery import LARGE, Gallery
 from mtmct.settings import FusionSettings
@@ -86,6 +86,7 @@ def test_a_poor_picture_moves_a_look_less_than_a_good_one():
 
 def test_ever_fewer_embeddings_are_taken_in():
     assert [n for n in range(40) if due(n)] == [0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32]
+    assert all_due(np.arange(20_000)).tolist() == [due(n) for n in range(20_000)]
 
 
 def crowd(count: int, seed: int) -> np.ndarray:
