@@ -9,7 +9,7 @@ from mtmct.identities import IdentityBook
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
 from mtmct.topology import Topology
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Int64
 
 _ON_THE_GROUND = ""  # stands for all calibrated cameras together; no camera is called so
 _NUMBER_BITS = 40  # of an identity's number beside that of a camera in one key
@@ -60,14 +60,22 @@ class Rivals:
         tracks, columns = self._book.track_table(), self._book.columns
         rows = columns.by_uid()[1]
         rows = rows[(tracks.heard_ns[rows] >= self._now_ns - 2 * SECOND_NS) & (tracks.identity[rows] > 0)]
-        seen = np.unique((tracks.camera[rows] << _NUMBER_BITS) | tracks.identity[rows])
+        seen = _distinct((tracks.camera[rows] << _NUMBER_BITS) | tracks.identity[rows])
         cameras, numbers = seen >> _NUMBER_BITS, seen & ((1 << _NUMBER_BITS) - 1)
         names = list(columns.cameras)
         calibrated: NDArray[np.bool_] = np.array([self._topology.calibrated(name) for name in names], bool)
-        on_the_ground = len(np.unique(numbers[calibrated[cameras]])) if len(cameras) else 0
-        found, counts = np.unique(cameras, return_counts=True)
+        on_the_ground = len(_distinct(numbers[calibrated[cameras]])) if len(cameras) else 0
+        counts = np.bincount(cameras)
+        found = np.flatnonzero(counts)
         away = {
             names[camera]: on_the_ground if calibrated[camera] else count
-            for camera, count in zip(found.tolist(), counts.tolist(), strict=True)
+            for camera, count in zip(found.tolist(), counts[found].tolist(), strict=True)
         }
         return {**away, _ON_THE_GROUND: on_the_ground}
+
+
+def _distinct(numbers: Int64) -> Int64:
+    """Each of some numbers once, ascending; none is negative. `np.unique` takes twice as long."""
+    ordered = np.sort(numbers)
+    found: Int64 = ordered[np.diff(ordered, prepend=-1) != 0]
+    return found
