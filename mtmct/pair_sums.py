@@ -56,7 +56,13 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(cls, pairs: Int64, slots: Int64, llr: Float64, distance: Float64) -> Rows:
-        """The same rows, copied only if they are laid out otherwise."""
+        """The same rows, copied only if they are laid out otherwise.
+
+        Raises:
+            ValueError: the columns differ in length: read by address, memory of others would be taken for rows.
+        """
+        if not pairs.shape == (len(slots), 2) == (len(llr), 2) == (len(distance), 2):
+            raise ValueError(f"columns of {pairs.shape}, {len(slots)}, {len(llr)} and {len(distance)} are no rows")
         return cls(
             np.ascontiguousarray(pairs, np.int64),
             np.ascontiguousarray(slots, np.int64),
