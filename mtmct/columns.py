@@ -1,4 +1,4 @@
-"""Tracks and identities as columns, for what looks at thousands of them in every commit.
+"""Tracks and identities (see `mtmct.people`) as columns, for what looks at thousands of them in every commit.
 
 The objects of `mtmct.tracks` and `mtmct.identities` stay the truth; a column follows what it mirrors when it is asked
 for. A track keeps its row for as long as it is remembered, an identity its slot for as long as it is asked for.
@@ -6,7 +6,7 @@ for. A track keeps its row for as long as it is remembered, an identity its slot
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,12 +17,10 @@ from mtmct.topology import Float64
 from operators.records import Float32, Int64
 
 if TYPE_CHECKING:
-    from mtmct.identities import Identity
     from mtmct.tracks import LocalTrack
 
 MIXED = -1  # class of a track or an identity that has points of several
 _FIRST_ROWS = 256
-_WASTE = 4  # buffers are built anew once they are so many times as long as what is in use
 
 
 class TrackTable(NamedTuple):
@@ -239,117 +237,3 @@ class PeopleTable(NamedTuple):
     kept: Float32
     weight: Float64
     total: Float32
-
-
-class _Pieces:
-    """Pieces of changing length in one buffer of several columns, each with some room to grow."""
-
-    def __init__(self, columns: int) -> None:
-        self.columns = [np.zeros(1024, np.int64) for _ in range(columns)]
-        self.used = 0
-        self.held = 0
-        self._room: dict[int, tuple[int, int]] = {}  # by slot: where, and how long it may be
-
-    def put(self, slot: int, parts: Sequence[Sequence[int]]) -> int:
-        """Write a piece; where it begins."""
-        length = len(parts[0])
-        at, room = self._room.get(slot, (0, -1))
-        if length > room:
-            self.held -= max(room, 0)
-            at, room = self.used, max(8, 1 << length.bit_length())
-            self.used, self.held = self.used + room, self.held + room
-            self._room[slot] = at, room
-            while self.used > len(self.columns[0]):
-                self.columns = [np.concatenate([column, np.zeros_like(column)]) for column in self.columns]
-        for column, part in zip(self.columns, parts, strict=True):
-            column[at : at + length] = part
-        return at
-
-
-class PeopleColumns:
-    """Identities as columns, brought up to date one by one as they are asked for.
-
-    Args:
-        tracks: the columns of their tracks.
-        limit: looks kept of an identity at most.
-    """
-
-    def __init__(self, tracks: TrackColumns, limit: int) -> None:
-        self._tracks = tracks
-        self._limit = limit
-        self._begin()
-
-    def _begin(self) -> None:
-        self._slots: dict[int, int] = {}
-        self._filled: list[tuple[Identity | None, int]] = []
-        self._rows, self._past = _Pieces(1), _Pieces(3)
-        self._counts = np.zeros((6, 64), np.int64)  # number, cls, rows at, count, past at, count
-        self._kept_count, self._weight = np.zeros(64, np.int64), np.zeros(64)
-        self._kept, self._total = np.zeros((64, self._limit, 0), np.float32), np.zeros((64, 0), np.float32)
-
-    def tidy(self, open_identities: Collection[int]) -> None:
-        """Let go what is not asked for any more. Slots given before are no longer good."""
-        spread = max(self._past.used - _WASTE * self._past.held, self._rows.used - _WASTE * self._rows.held)
-        if spread > 4096 or len(self._slots) > 2 * len(open_identities) + 64:
-            self._begin()
-
-    def slots(self, identities: Sequence[Identity]) -> Int64:
-        """(N,) where identities stand, up to date."""
-        numbers = [one.number for one in identities]
-        known = {number: self.slot(one) for number, one in dict(zip(numbers, identities, strict=True)).items()}
-        return np.fromiter(map(known.__getitem__, numbers), np.int64, len(numbers))
-
-    def slot(self, identity: Identity) -> int:
-        """Where an identity stands, up to date."""
-        slot = self._slots.get(identity.number)
-        if slot is None:
-            slot = self._slots[identity.number] = len(self._filled)
-            self._filled.append((None, 0))
-            if slot == self._counts.shape[1]:
-                self._grow()
-        known, version = self._filled[slot]
-        if known is not identity or version != identity.version:
-            self._fill(slot, identity)
-            self._filled[slot] = identity, identity.version
-        return slot
-
-    def _grow(self) -> None:
-        self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)], axis=1)
-        for name in ("_kept_count", "_weight", "_kept", "_total"):
-            part = getattr(self, name)
-            setattr(self, name, np.concatenate([part, np.zeros_like(part)]))
-
-    def _fill(self, slot: int, identity: Identity) -> None:
-        rows = [self._tracks.rows[uid] for uid in identity.uids]
-        number = self._tracks.cameras.setdefault
-        past = [(number(one.camera, len(self._tracks.cameras)), one.start_ns, one.end_ns) for one in identity.past]
-        past.sort()
-        for name in identity.votes:
-            self._tracks.number_of(name)
-        cls = self._tracks.class_of(identity.votes) if identity.votes else -2
-        at = self._rows.put(slot, [rows])
-        before = self._past.put(slot, list(zip(*past, strict=True)) or [(), (), ()])
-        self._counts[:, slot] = (identity.number, cls, at, len(rows), before, len(past))
-        impression, looks = identity.impression, identity.looks
-        dim = max(len(impression.total), looks.sums.shape[1] if len(looks) else 0)
-        if dim:
-            self._tracks.widen(dim)
-        if dim and self._total.shape[1] != dim:
-            self._total = np.zeros((len(self._weight), dim), np.float32)
-            self._kept = np.zeros((len(self._weight), self._limit, dim), np.float32)
-        self._weight[slot] = impression.weight
-        if impression:
-            self._total[slot] = impression.total
-        if len(looks) > self._kept.shape[1]:
-            more = np.zeros((len(self._weight), len(looks) - self._kept.shape[1], dim), np.float32)
-            self._kept = np.concatenate([self._kept, more], axis=1)
-        self._kept_count[slot] = len(looks)
-        if len(looks):
-            self._kept[slot, : len(looks)] = looks.vectors
-
-    def table(self) -> PeopleTable:
-        """The columns, as of the slots that were asked for."""
-        number, cls, rows_at, rows_count, past_at, past_count = self._counts
-        (rows,), past = self._rows.columns, self._past.columns
-        looks = (self._kept_count, self._kept, self._weight, self._total)
-        return PeopleTable._make((number, cls, rows_at, rows_count, rows, past_at, past_count, *past, *looks))

@@ -18,13 +18,14 @@ import numpy as np
 from mtmct import exclusion, scoring
 from mtmct.attributes import Population, Votes, agreement, together
 from mtmct.coincidence import PairWindow
-from mtmct.columns import MIXED, PeopleColumns, PeopleTable, TrackTable
+from mtmct.columns import MIXED, PeopleTable, TrackTable
 from mtmct.exemplars import MOST_GAIN, MOST_SAID, REPEATED
 from mtmct.identities import Identity, IdentityBook
 from mtmct.itinerary import Stay
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.passes import judged, resembling
+from mtmct.people import PeopleColumns
 from mtmct.rivals import Rivals
 from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
 from mtmct.settings import FusionSettings

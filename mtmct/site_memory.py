@@ -8,7 +8,6 @@ from mtmct import state as stored
 from mtmct.album import Album
 from mtmct.clocks import Clocks
 from mtmct.coincidence import PairWindow
-from mtmct.columns import PeopleColumns
 from mtmct.erasure import ErasedTracks
 from mtmct.expiry import Expiry
 from mtmct.filing import Filing
@@ -16,6 +15,7 @@ from mtmct.forgetting import Forgetting
 from mtmct.identities import IdentityBook
 from mtmct.keeping import Keeping
 from mtmct.outlet import Outlet
+from mtmct.people import PeopleColumns
 from mtmct.positions import Positions
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology

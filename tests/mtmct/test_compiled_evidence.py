@@ -9,12 +9,12 @@ import pytest
 from fusion_scenes import camera, straight, topology, tracklet
 
 from mtmct.coincidence import CommitPairs, PairRows, PairWindow, compare, position_llr
-from mtmct.columns import PeopleColumns
 from mtmct.evidence import Judge
 from mtmct.exemplars import Exemplars, Impression, alike, occasions, repeated
 from mtmct.fits import Samples
 from mtmct.identities import IdentityBook
 from mtmct.movement import transitions
+from mtmct.people import PeopleColumns
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.subjects import Subject
 from mtmct.tracks import TrackMemory

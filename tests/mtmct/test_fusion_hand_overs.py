@@ -10,11 +10,11 @@ import pytest
 from fusion_scenes import camera, play, records, script, straight, topology, tracklet
 
 from mtmct import exclusion
-from mtmct.columns import PeopleColumns
 from mtmct.corrections import IdentityResolver
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.hand_over import shared_moments
 from mtmct.identities import IdentityBook, Why
+from mtmct.people import PeopleColumns
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.site_flow import SiteFlow
 from mtmct.spans import Asked, gather
