@@ -24,6 +24,7 @@ from mtmct.positions import fill
 from mtmct.provisional import GUESSES, pack_guesses, read_guesses
 from mtmct.records import IDENTITIES, CameraBatch, Record
 from mtmct.settings import FusionSettings
+from mtmct.tracklets import names_of, those_at
 from mtmct.tracks import NOT_FILED, LocalTrack
 from operators.records import SECOND_NS, CrosscamError, Float32, Int64
 
@@ -248,7 +249,13 @@ class ErasedTracks:
         key_of = {name: key for key, tracks in self._tracks.items() for name in tracks}
         passed, stale = [], set()
         for batch in batches:
-            mine = [tracklet for tracklet in batch.tracklets if (tracklet.camera, tracklet.track) in key_of]
+            names = names_of(batch.tracklets)
+            mine = [batch.tracklets[row] for row, name in enumerate(names) if name in key_of]
+            if not mine:
+                passed.append(batch)
+                continue
+            others = [row for row, name in enumerate(names) if name not in key_of]
+            passed.append(replace(batch, tracklets=those_at(batch.tracklets, others)))
             for tracklet in mine:
                 name = (tracklet.camera, tracklet.track)
                 stale.add(key_of[name])
@@ -258,8 +265,6 @@ class ErasedTracks:
             ended = {(tracklet.camera, tracklet.track) for tracklet in mine if tracklet.ended}
             for name in sorted(ended):
                 self._tracks[key_of[name]].pop(name, None)
-            others = tuple(tracklet for tracklet in batch.tracklets if (tracklet.camera, tracklet.track) not in key_of)
-            passed.append(batch if not mine else replace(batch, tracklets=others))
         self._write(stale, journal)
         return passed
 

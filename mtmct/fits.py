@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.arrivals import Arrivals
 from mtmct.topology import Float64, Topology
+from mtmct.tracklets import Tracklets
 from operators.records import SECOND_NS, Int64
 
 _MIN_SPAN_S = 0.15  # a velocity fitted over less is noise
@@ -47,10 +47,12 @@ class Fits:
         velocities: (T, 4), NaN where too little was seen. beginnings, ends: (T, 8), see `mtmct.tracks`.
     """
 
-    def __init__(self, arrivals: Arrivals, times_ns: Int64, topology: Topology) -> None:
+    def __init__(self, arrivals: Tracklets, times_ns: Int64, topology: Topology) -> None:
         lengths, boxes = arrivals.lengths, arrivals.boxes
         self.lengths, self.starts, self.times_ns = lengths, arrivals.bounds, times_ns
-        placed = topology.feet_of([one.camera for one in arrivals.tracklets], lengths.tolist(), boxes)
+        runs = np.flatnonzero(np.diff(arrivals.camera, prepend=-1))  # where those of another camera begin
+        cameras = [arrivals.cameras[number] for number in arrivals.camera[runs].tolist()]
+        placed = topology.feet_of(cameras, np.add.reduceat(lengths, runs).tolist(), boxes)
         self.ground, self.covariances = placed.points, placed.covariances
         heads = self.starts[:-1]
         self.start_ns: Int64 = times_ns[heads]

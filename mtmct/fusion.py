@@ -76,7 +76,7 @@ class FusionEngine:
         since_ns = memory.now_ns
         memory.now_ns = now_ns = max(since_ns, _latest(intake), 0 if flush else watermark_ns)
         done = self._note_ends(intake.ended)
-        memory.keeping.stale_cameras |= {tracklet.camera for tracklet in intake.arrivals.tracklets}
+        memory.keeping.stale_cameras |= set(intake.arrivals.heard_of)
         # 2. Compare positions of the same time.
         memory.positions.compare(memory.sequence, samples, since_ns, now_ns)
         # 3. Take back what was wrong, decide what waits, join what is one.
@@ -91,7 +91,7 @@ class FusionEngine:
         # 4. Publish what has an identity; guess at the rest, or hold it.
         if settings.provisional:
             links |= decisions.guess()
-        said = publish(*memory.outlet.issues(placed, links), self._site, book)
+        said = publish(memory.outlet.issues(placed, links), self._site, book)
         # 5. Put clocks right, file looks, forget what is too old.
         memory.set_clocks({} if flush else memory.clocks.review(now_ns))
         memory.filing.file(tracks, set(placed.uids), now_ns, memory.sequence, journal)
@@ -164,4 +164,4 @@ class FusionEngine:
 def _latest(intake: Intake) -> int:
     """Event time of the latest point that came in, 0 if none did."""
     arrivals = intake.arrivals
-    return int(arrivals.times_ns[arrivals.bounds[1:] - 1].max()) if len(arrivals.tracklets) else 0
+    return int(arrivals.times_ns[arrivals.bounds[1:] - 1].max()) if len(arrivals) else 0

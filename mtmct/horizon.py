@@ -21,7 +21,7 @@ def beyond_horizon(placed: Placed, topology: Topology, site: str) -> list[Record
     nowhere = np.add.reduceat(np.isnan(placed.ground[:, 0]), arrivals.heads, dtype=np.int64)
     letters = []
     for row in np.flatnonzero(nowhere).tolist():
-        tracklet = arrivals.tracklets[row]
+        tracklet = arrivals[row]
         if not topology.calibrated(tracklet.camera):
             continue
         start, end = int(tracklet.times_ns[0]) // 1000, int(tracklet.times_ns[-1]) // 1000

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
-from operator import attrgetter, lt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.arrivals import Arrivals
 from mtmct.attributes import fault
-from mtmct.records import DEADLETTER, CameraBatch, Record, Tracklet
+from mtmct.records import DEADLETTER, CameraBatch, Record
 from mtmct.topology import Float64, Topology
+from mtmct.tracklets import Tracklet, Tracklets
 from mtmct.tracks import TrackMemory
-from operators.records import Float32, Int64
+from operators.records import Float32
 
 _BEGINNING = -(2**62)
 
@@ -34,7 +32,7 @@ class Intake:
         dim: length of the site's embeddings, 0 while none has been seen.
     """
 
-    arrivals: Arrivals
+    arrivals: Tracklets
     passed: list[Record]
     letters: list[Record]
     ended: list[tuple[str, int]]
@@ -58,78 +56,77 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topol
     ordered = [once[key] for key in sorted(once)]
     events = [record for batch in ordered for record in batch.events]
     letters = [record for batch in ordered for record in batch.deadletters]
-    everything = [tracklet for batch in ordered for tracklet in batch.tracklets]
-    ended = sorted({(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended})
-    given, names = _in_order([tracklet for tracklet in everything if len(tracklet.frames)])
+    passed, said = events + letters, [batch.tracklets for batch in ordered if batch.tracklets]
     check = _Check(site, dim, memory, topology)
     try:
-        come = Arrivals.of(given)
-    except ValueError:
-        come = None  # what does not fit together is looked at one by one
-    if come is None:
-        usable = [kept for one in given if (kept := check(one)) is not None]
-        return Intake(Arrivals.of(usable), events + letters, check.letters, ended, check.dim)
-    doubtful, units = _survey(come, names, memory, topology, dim)
-    if not doubtful.any():
-        check.dim = units.shape[1] or dim
-        return Intake(replace(come, looks=units), events + letters, check.letters, ended, check.dim)
+        come = Tracklets.joined([Tracklets.of(tracklets) for tracklets in said])
+    except ValueError:  # what does not fit together is looked at one by one
+        everything = [tracklet for tracklets in said for tracklet in tracklets]
+        arrivals = Tracklets.of([kept for one in _in_order(everything) if (kept := check(one)) is not None])
+        ended = {(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended}
+    else:
+        ended = set(come.at(np.flatnonzero(come.ended)).names)
+        arrivals = _checked(_seen(come), check, memory, topology)
+    return Intake(arrivals, passed, check.letters, sorted(ended), check.dim)
+
+
+def _in_order(tracklets: Sequence[Tracklet]) -> list[Tracklet]:
+    """Those with points, by camera, track and time."""
+    seen = [tracklet for tracklet in tracklets if len(tracklet)]
+    return sorted(seen, key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
+
+
+def _seen(come: Tracklets) -> Tracklets:
+    """The same of columns."""
+    seen = come.lengths > 0
+    if not seen.all():
+        come = come.at(np.flatnonzero(seen))
+    # As they mostly are: batches are in order of cameras, and theirs in order of tracks.
+    later = (come.camera[1:] > come.camera[:-1]) | _of_one_camera(come) & (come.tracks[1:] > come.tracks[:-1])
+    return come if later.all() else come.at(np.lexsort((come.times_ns[come.heads], come.tracks, come.camera)))
+
+
+def _of_one_camera(come: Tracklets) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = come.camera[1:] == come.camera[:-1]
+    return same
+
+
+def _checked(come: Tracklets, check: _Check, memory: TrackMemory, topology: Topology) -> Tracklets:
+    """What can be used of tracklets in order; only what is out of the ordinary is looked at singly."""
+    doubtful, units = _survey(come, memory, topology, check.dim)
     if (~doubtful & (np.diff(come.look_bounds) > 0)).any():
         check.dim = units.shape[1]
-    usable = []
-    for row, (one, low, high) in enumerate(zip(given, *_spans(come.look_bounds), strict=True)):
-        if doubtful[row]:
-            kept = check(one)
-            usable += [] if kept is None else [kept]
-        else:
-            usable.append(replace(one, embeddings=units[low:high]) if high > low else one)
-    return Intake(Arrivals.of(usable), events + letters, check.letters, ended, check.dim)
+    good = replace(come, looks=units)
+    if not doubtful.any():
+        return good
+    sound, unsure = np.flatnonzero(~doubtful), np.flatnonzero(doubtful)
+    usable = {row: kept for row in unsure.tolist() if (kept := check(come[row])) is not None}
+    order = np.argsort([*sound.tolist(), *usable], kind="stable")
+    return Tracklets.joined([good.at(sound), Tracklets.of(usable.values())]).at(order)
 
 
-def _in_order(tracklets: list[Tracklet]) -> tuple[list[Tracklet], list[tuple[str, int]]]:
-    """By camera, track and time, and their names; several of a track come only with several batches of a camera."""
-    names = [(tracklet.camera, tracklet.track) for tracklet in tracklets]
-    if not _rise(names):  # as they mostly do: batches are in order of cameras, and theirs in order of tracks
-        tracklets.sort(key=attrgetter("camera", "track"))
-        names = [(tracklet.camera, tracklet.track) for tracklet in tracklets]
-    if not _rise(names):
-        tracklets.sort(key=lambda tracklet: (tracklet.camera, tracklet.track, int(tracklet.times_ns[0])))
-    return tracklets, names
-
-
-def _rise(names: Sequence[tuple[str, int]]) -> bool:
-    return all(map(lt, names, islice(names, 1, None)))
-
-
-def _spans(bounds: Int64) -> tuple[list[int], list[int]]:
-    return bounds[:-1].tolist(), bounds[1:].tolist()
-
-
-def _survey(
-    come: Arrivals, names: Sequence[tuple[str, int]], memory: TrackMemory, topology: Topology, dim: int
-) -> tuple[NDArray[np.bool_], Float32]:
-    """One pass over all tracklets (of these `names`), so that only what is out of the ordinary is looked at singly.
+def _survey(come: Tracklets, memory: TrackMemory, topology: Topology, dim: int) -> tuple[NDArray[np.bool_], Float32]:
+    """One pass over all tracklets, so that only what is out of the ordinary is looked at singly.
 
     Returns:
         (T,) which tracklets have an empty or unfinite box, one outside of the picture, an unfinite score, times that do
-        not increase or that their track has had, attributes, or looks that cannot be used; which come as one of
-        several of a track. And the looks, at unit length where that can be.
+        not increase or that their track has had, attributes or looks that cannot be used; which come as one of several
+        of a track. And the looks, at unit length where that can be.
     """
-    tracklets, heads = come.tracklets, come.heads
-    if not tracklets:
+    heads = come.heads
+    if not len(come):
         return np.zeros(0, bool), come.looks
     forward = np.ones(len(come.times_ns), bool)
     forward[1:] = come.times_ns[1:] > come.times_ns[:-1]
     forward[heads] = True
-    size_of = {camera: _size(topology, camera) for camera in {camera for camera, _ in names}}
-    sizes = np.repeat(np.array([size_of[camera] for camera, _ in names]), come.lengths, axis=0)
+    sizes = np.array([_size(topology, camera) for camera in come.cameras])[np.repeat(come.camera, come.lengths)]
     sound = _sound_boxes(come.boxes) & _in_picture(come.boxes, sizes) & np.isfinite(come.scores)
     doubtful = ~np.logical_and.reduceat(sound & forward, heads)
-    doubtful |= come.times_ns[heads] <= memory.heard_ns(names, _BEGINNING)
-    if not _rise(names):
-        same = np.array([one == other for one, other in pairwise(names)], bool)
-        doubtful[1:] |= same
-        doubtful[:-1] |= same
-    doubtful |= np.array([bool(tracklet.attributes) for tracklet in tracklets])
+    doubtful |= come.times_ns[heads] <= memory.heard_ns(come, _BEGINNING)
+    same = _of_one_camera(come) & (come.tracks[1:] == come.tracks[:-1])
+    doubtful[1:] |= same
+    doubtful[:-1] |= same
+    doubtful[[row for row, votes in come.attributes.items() if fault(votes)]] = True
     if not len(come.looks):
         return doubtful, come.looks
     norms = np.linalg.norm(come.looks, axis=1)

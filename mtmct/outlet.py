@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mtmct import state as stored
 from mtmct.arrivals import Placed
 from mtmct.identities import IdentityBook
-from mtmct.publication import Issue, Link, Points
-from mtmct.records import Tracklet
-from mtmct.topology import Topology
+from mtmct.publication import Issues, Link
+from mtmct.topology import Float64, Topology
+from mtmct.tracklets import Tracklet, Tracklets
 from mtmct.tracks import LocalTrack, TrackMemory, in_order
 
 
@@ -30,69 +31,65 @@ class Outlet:
         self._topology = topology
         self._journal = journal
 
-    def issues(self, placed: Placed, links: Mapping[int, Link]) -> tuple[list[Issue], Points]:
+    def issues(self, placed: Placed, links: Mapping[int, Link]) -> Issues:
         """The tracklets that a commit publishes: of linked tracks, with why, and of guessed ones; others are held."""
         arrived: dict[int, list[int]] = {}
-        for place, uid in enumerate(placed.uids):
-            arrived.setdefault(uid, []).append(place)
-        bounds, tracklets = placed.arrivals.bounds.tolist(), placed.arrivals.tracklets
-        issues: list[Issue] = []
+        for row, uid in enumerate(placed.uids):
+            arrived.setdefault(uid, []).append(row)
         tracks = [self._tracks[uid] for uid in arrived]  # in order, as tracklets come by camera and track
         if not arrived.keys() >= links.keys():
             tracks = in_order([*tracks, *(self._tracks[uid] for uid in links if uid not in arrived)])
-        guessed = self._book.guesses
-        guesses = {track.uid: 0 if track.identity else guessed.get(track.uid, 0) for track in tracks}
-        released = [track for track in tracks if track.held and (track.identity or guesses[track.uid])]
-        points, spans = self._with_held(placed, released)
+        guessed, holding = self._book.guesses, self._tracks.holding
+        guesses = {uid: guess for track in tracks if not track.identity and (guess := guessed.get(uid := track.uid, 0))}
+        released = [track for track in tracks if track.uid in holding and (track.identity or track.uid in guesses)]
+        said, ground, held = self._with_held(placed, released)
+        issues = Issues(said, ground, [], [], {}, guesses)
         for track in tracks:
             uid = track.uid
-            new, guess = arrived.get(uid, ()), guesses[uid]
-            if track.announced and (track.identity or guess):
-                # As nearly all are.
-                issues += [Issue(track, tracklets[at], bounds[at], bounds[at + 1], None, guess) for at in new]
+            rows = arrived.get(uid, [])
+            if not track.identity and uid not in guesses:
+                self._hold(track, placed.arrivals, rows)
                 continue
-            if not track.identity and not guess:
-                track.held += [tracklets[place] for place in new]
-                if track.held:
-                    self._tracks.holding.add(uid)
-                continue
-            arrivals = [(tracklets[at], bounds[at], bounds[at + 1]) for at in new]
-            parts: list[tuple[Tracklet, int, int]] = [*spans.get(track.uid, ()), *arrivals]
-            for place, part in enumerate(parts):
-                issues.append(Issue(track, *part, None if place else links.get(track.uid), guess))
-            if track.identity and parts:
-                track.announced = True
-                self._tracks.changed.add(track.uid)
-        return issues, points
+            if not track.announced:  # as few are
+                rows = [*held.get(uid, ()), *rows]
+                if rows and uid in links:
+                    issues.links[len(issues.rows)] = links[uid]
+                if rows and track.identity:
+                    track.announced = True
+                    self._tracks.changed.add(uid)
+            issues.rows.extend(rows)
+            issues.tracks.extend([track] * len(rows))
+        return issues
+
+    def _hold(self, track: LocalTrack, arrivals: Tracklets, rows: Sequence[int]) -> None:
+        track.held += [_kept(arrivals[row]) for row in rows]
+        if track.held:
+            self._tracks.holding.add(track.uid)
 
     def _with_held(
         self, placed: Placed, tracks: Sequence[LocalTrack]
-    ) -> tuple[Points, dict[int, list[tuple[Tracklet, int, int]]]]:
-        """The points that have arrived and those that these tracks held back, and where which of these are, by uid.
+    ) -> tuple[Tracklets, Float64, dict[int, list[int]]]:
+        """What has arrived and, after it, what these tracks held back; where that is on the ground; the rows, by uid.
 
-        The tracks hold them no longer.
+        The tracks hold it no longer.
         """
-        arrivals = placed.arrivals
-        points = Points(arrivals.frames, arrivals.times_ns, arrivals.boxes, arrivals.scores, placed.ground)
         held = [(track, tracklet) for track in tracks for tracklet in track.held]
         if not held:
-            return points, {}
-        lengths = [len(tracklet) for _, tracklet in held]
-        boxes = np.concatenate([tracklet.boxes for _, tracklet in held])
-        earlier = Points(
-            np.concatenate([tracklet.frames for _, tracklet in held]),
-            np.concatenate([tracklet.times_ns for _, tracklet in held]),
-            boxes,
-            np.concatenate([tracklet.scores for _, tracklet in held]),
-            self._topology.feet_of([track.camera for track, _ in held], lengths, boxes).points,
-        )
-        spans: dict[int, list[tuple[Tracklet, int, int]]] = {}
-        low = len(points.frames)
-        for (track, tracklet), length in zip(held, lengths, strict=True):
-            spans.setdefault(track.uid, []).append((tracklet, low, low + length))
-            low += length
+            return placed.arrivals, placed.ground, {}
+        earlier = Tracklets.of([tracklet for _, tracklet in held])
+        cameras, lengths = [track.camera for track, _ in held], earlier.lengths.tolist()
+        ground = np.concatenate([placed.ground, self._topology.feet_of(cameras, lengths, earlier.boxes).points])
+        rows: dict[int, list[int]] = {}
+        for row, (track, _) in enumerate(held, len(placed.arrivals)):
+            rows.setdefault(track.uid, []).append(row)
         for track in tracks:
             track.held = []
             self._tracks.holding.discard(track.uid)
             self._journal.drop(stored.held_key(track))
-        return points.and_then(earlier), spans
+        return Tracklets.joined([placed.arrivals.without_looks(), earlier]), ground, rows
+
+
+def _kept(tracklet: Tracklet) -> Tracklet:
+    """One that keeps no other alive, and has no looks: those are in the track's already."""
+    columns = {name: getattr(tracklet, name).copy() for name in ("frames", "times_ns", "boxes", "scores")}
+    return replace(tracklet, **columns, embeddings=None, qualities=np.zeros(0, np.float32))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mtmct.attributes import held
 from mtmct.identities import IdentityBook, rounded
-from mtmct.records import TRACKS, Record, Tracklet
+from mtmct.records import TRACKS, Record
 from mtmct.topology import Float64
+from mtmct.tracklets import Tracklets
 from mtmct.tracks import LocalTrack
-from operators.records import Float32, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,74 +33,51 @@ class Link:
     runner_up: tuple[int, float] | None
 
 
-class Points(NamedTuple):
-    """Points of tracklets, one after the other.
+@dataclass(frozen=True, slots=True)
+class Issues:
+    """Tracklets about to be published.
 
     Attributes:
-        frames, times_ns: (P,) int64. boxes: (P, 4) float32. scores: (P,) float32.
-        ground: (P, 2) float64, metres, NaN where unknown.
+        said: they are among these. ground: (P, 2) float64, where their points are, metres, NaN where unknown.
+        rows: (N) which of `said` are published, in order. tracks: (N) the track of each.
+        links: why its track was linked, by place in `rows`, once a track.
+        guesses: the number under which a track is published that waits for an identity, by its uid.
     """
 
-    frames: Int64
-    times_ns: Int64
-    boxes: Float32
-    scores: Float32
+    said: Tracklets
     ground: Float64
-
-    def and_then(self, other: Points) -> Points:
-        """These, and after them others."""
-        return Points(
-            np.concatenate([self.frames, other.frames]),
-            np.concatenate([self.times_ns, other.times_ns]),
-            np.concatenate([self.boxes, other.boxes]),
-            np.concatenate([self.scores, other.scores]),
-            np.concatenate([self.ground, other.ground]),
-        )
+    rows: list[int]
+    tracks: list[LocalTrack]
+    links: dict[int, Link]
+    guesses: dict[int, int]
 
 
-class Issue(NamedTuple):
-    """One tracklet about to be published.
-
-    Attributes:
-        low, high: its points are from the one to the other.
-        link: why its track was linked, once.
-        guess: number under which it is published if its track waits for an identity; 0 if it has one.
-    """
-
-    track: LocalTrack
-    tracklet: Tracklet
-    low: int
-    high: int
-    link: Link | None
-    guess: int = 0
-
-
-def publish(issues: Sequence[Issue], of: Points, site: str, book: IdentityBook) -> list[Record]:
+def publish(issues: Issues, site: str, book: IdentityBook) -> list[Record]:
     """One record a tracklet, in the order given."""
-    if not issues:
+    if not issues.rows:
         return []
-    latest, times = of.times_ns.tolist(), (of.times_ns // 1000).tolist()
-    boxes = np.round(of.boxes.astype(np.float64), 2)
-    scores = np.round(of.scores.astype(np.float64), 4).tolist()
-    places = np.round(of.ground, 3)
-    metres: list[list[float | None]] = places.T.tolist()
-    for row in np.flatnonzero(~np.isfinite(places[:, 0])).tolist():
-        metres[0][row] = metres[1][row] = None
-    points = list(map(list, zip(times, *boxes.T.tolist(), scores, *metres, strict=True)))
-    frames = of.frames.tolist()
+    said, links, guesses = issues.said, issues.links, issues.guesses
+    latest, times = said.times_ns.tolist(), (said.times_ns // 1000).tolist()
+    frames, points = said.frames.tolist(), _points(said, issues.ground, times)
+    bounds, ended, local, names = said.bounds.tolist(), said.ended.tolist(), said.tracks.tolist(), said.cameras
+    cameras, classes = (
+        [names[each] for each in said.camera.tolist()],
+        [said.classes[each] for each in said.cls.tolist()],
+    )
     records = []
     known: dict[int, tuple[str, int]] = {}
-    for track, tracklet, low, high, link, guess in issues:
-        number = guess or track.identity
+    for place, (row, track) in enumerate(zip(issues.rows, issues.tracks, strict=True)):
+        number = track.identity or guesses[track.uid]
         if number not in known:
             known[number] = book.name(number), book[number].revision if number in book else 0
         name, revision = known[number]
+        low, high = bounds[row], bounds[row + 1]
         value = {
             "schema": "crosscam.tracks/1",
             "site": site,
-            "camera": tracklet.camera,
-            "track": tracklet.track,
-            "class": tracklet.cls,
+            "camera": cameras[row],
+            "track": local[row],
+            "class": classes[row],
             "identity": name,
             "number": number,
             "revision": revision,
@@ -108,15 +85,26 @@ def publish(issues: Sequence[Issue], of: Points, site: str, book: IdentityBook) 
             "end": times[high - 1],
             "frames": frames[low:high],
             "points": points[low:high],
-            "link": None if link is None else _link(link, book),
-            "ended": tracklet.ended,
+            "link": _link(links[place], book) if place in links else None,
+            "ended": ended[row],
         }
         if track.attributes and (attributes := held(track.attributes)):
             value["attributes"] = attributes
-        if guess:
+        if not track.identity:
             value["provisional"] = True
         records.append(Record(TRACKS, name, value, latest[high - 1]))
     return records
+
+
+def _points(said: Tracklets, ground: Float64, times: list[int]) -> list[list[float | None]]:
+    """Of all points time in microseconds, box, score and metres (None where they are not known)."""
+    boxes = np.round(said.boxes.astype(np.float64), 2)
+    scores = np.round(said.scores.astype(np.float64), 4).tolist()
+    places = np.round(ground, 3)
+    metres: list[list[float | None]] = places.T.tolist()
+    for row in np.flatnonzero(~np.isfinite(places[:, 0])).tolist():
+        metres[0][row] = metres[1][row] = None
+    return list(map(list, zip(times, *boxes.T.tolist(), scores, *metres, strict=True)))
 
 
 def _link(link: Link, book: IdentityBook) -> dict[str, Any]:

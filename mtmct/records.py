@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from operators.records import Float32, Int64
+from mtmct.tracklets import Tracklet
 
 TRACKS = "tracks"
 IDENTITIES = "identities"
 EVENTS = "events"
 DEADLETTER = "deadletter"
 TOPICS = (TRACKS, IDENTITIES, EVENTS, DEADLETTER)
-
-
-@dataclass(frozen=True, slots=True)
-class Tracklet:
-    """A piece of one track, at most one commit interval long, in time order.
-
-    Attributes:
-        camera: camera id.
-        track: local track id, unique in its camera for ever.
-        cls: class name.
-        frames: (M,) int64, frame numbers in the source, from 1.
-        times_ns: (M,) int64, event time, UTC nanoseconds, increasing.
-        boxes: (M, 4) float32, xyxy, pixels of the camera's own picture.
-        scores: (M,) float32.
-        embeddings: (K, D) float32, L2-normalised exemplars taken in this interval; K may be 0; None if never computed.
-        qualities: (K,) float32 in (0, 1], how far each exemplar can be trusted.
-        ended: the tracker has let the track go; no later tracklet continues it.
-        attributes: facet, value, how much of what was seen in this interval says so: looks, each as far as it can be
-            trusted, times the chance of the value. Empty if nobody looked.
-    """
-
-    camera: str
-    track: int
-    cls: str
-    frames: Int64
-    times_ns: Int64
-    boxes: Float32
-    scores: Float32
-    embeddings: Float32 | None = None
-    qualities: Float32 = field(default_factory=lambda: np.zeros(0, np.float32))
-    ended: bool = False
-    attributes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.frames)
 
 
 class Record(NamedTuple):
@@ -77,7 +40,8 @@ class CameraBatch:
         sequence: counts the camera's batches from 0, across epochs, without gaps.
         interval: which commit interval; it covers event time `[interval * length, (interval + 1) * length)`.
         watermark_ns: event time up to which the camera has said everything.
-        tracklets: one per track seen, in order of track id.
+        tracklets: one per track seen, in order of track id; columns (`Tracklets`), unless their arrays do not fit
+            together. Any sequence of tracklets will do, and is made columns when it is fused.
         events: records for the `events` topic.
         deadletters: records for the `deadletter` topic.
         counts: cumulative frame accounting: decoded, tracked, and `dropped.<reason>`.
@@ -91,7 +55,7 @@ class CameraBatch:
     sequence: int
     interval: int
     watermark_ns: int
-    tracklets: tuple[Tracklet, ...] = ()
+    tracklets: Sequence[Tracklet] = ()
     events: tuple[Record, ...] = ()
     deadletters: tuple[Record, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)

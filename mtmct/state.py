@@ -27,8 +27,8 @@ import numpy as np
 from mtmct.coincidence import CommitPairs, PairRows
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.identities import Identity, Member
-from mtmct.records import Tracklet
 from mtmct.topology import Float64
+from mtmct.tracklets import Tracklet
 from mtmct.tracks import LocalTrack
 from operators.records import Float32, Int64, StateError, pack, pieces, unpack
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.arrivals import Arrivals, Placed, one_of_each
+from mtmct.arrivals import Placed, one_of_each
 from mtmct.attributes import Population, Tally, add
 from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, all_due, due
@@ -19,9 +19,9 @@ from mtmct.fits import Fits, Samples, halfway, no_samples
 from mtmct.gates import Spot
 from mtmct.itinerary import Stay
 from mtmct.leaders import are_others
-from mtmct.records import Tracklet
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
+from mtmct.tracklets import Tracklet, Tracklets
 from operators.records import Float32, Int64
 
 # Columns of a sight: where a track stood at one moment.
@@ -148,7 +148,7 @@ class TrackMemory:
         self.holding: set[int] = set()
         self.population = Population()
         self.columns = TrackColumns()
-        self._uids: dict[tuple[str, int], int] = {}
+        self._uids: dict[str, dict[int, int]] = {}  # by camera, then local track id
 
     def __getitem__(self, uid: int) -> LocalTrack:
         return self.tracks[uid]
@@ -158,21 +158,27 @@ class TrackMemory:
 
     def find(self, camera: str, track: int) -> LocalTrack | None:
         """The track of this name, if it is remembered."""
-        uid = self._uids.get((camera, track))
+        uid = self._uids.get(camera, {}).get(track)
         return None if uid is None else self.tracks[uid]
+
+    def uids_of(self, said: Tracklets) -> list[int]:
+        """Of each tracklet the track that is remembered by its name; 0 where none is."""
+        by_camera = [self._uids.get(camera, {}) for camera in said.cameras]
+        names = zip(said.camera.tolist(), said.tracks.tolist(), strict=True)
+        return [by_camera[camera].get(track, 0) for camera, track in names]
 
     def put(self, track: LocalTrack) -> None:
         """Remember a track (a new one, or one restored)."""
         self.tracks[track.uid] = track
-        self._uids[track.name] = track.uid
+        self._uids.setdefault(track.camera, {})[track.track] = track.uid
         self.columns.moved(track.uid)
         self.columns.looked(track.uid)
 
     def forget(self, uid: int) -> LocalTrack:
         """Drop a track; it will not be corrected any more."""
         track = self.tracks.pop(uid)
-        if self._uids[track.name] == uid:
-            del self._uids[track.name]
+        if self._uids[track.camera][track.track] == uid:
+            del self._uids[track.camera][track.track]
         self.changed.discard(uid)
         self.holding.discard(uid)
         self.columns.forget(uid)
@@ -244,17 +250,17 @@ class TrackMemory:
         track.last_ns = since_ns - track.ahead_ns - 1
         track.last, track.ended, track.until_ns = nowhere, True, since_ns
         self.tracks[rest.uid] = rest
-        if self._uids[track.name] == track.uid:
-            self._uids[rest.name] = rest.uid
+        if self._uids[track.camera][track.track] == track.uid:
+            self._uids[rest.camera][rest.track] = rest.uid
         self.changed |= {track.uid, rest.uid}
         self.columns.moved(track.uid)
         self.columns.moved(rest.uid)
         return rest
 
-    def heard_ns(self, names: Sequence[tuple[str, int]], otherwise: int) -> Int64:
-        """(N,) when each of some tracks was heard of last, by its camera's own clock; `otherwise` if never."""
+    def heard_ns(self, said: Tracklets, otherwise: int) -> Int64:
+        """(T,) when the track of each was heard of last, by its camera's own clock; `otherwise` if never."""
         table, rows = self.columns.table(self.tracks), self.columns.rows
-        places = np.array([-1 if (uid := self._uids.get(name)) is None else rows[uid] for name in names], np.int64)
+        places = np.array([rows.get(uid, -1) for uid in self.uids_of(said)], np.int64)
         heard: Int64 = np.where(places >= 0, table.heard_ns[places], otherwise)
         return heard
 
@@ -267,7 +273,7 @@ class TrackMemory:
 
     def take(
         self,
-        said: Sequence[Tracklet] | Arrivals,
+        said: Sequence[Tracklet],
         topology: Topology,
         settings: FusionSettings,
         ahead_ns: Mapping[str, int] = MappingProxyType({}),
@@ -277,25 +283,22 @@ class TrackMemory:
         `ahead_ns` says of which cameras the clocks are ahead and by how much; what is placed has the camera's times,
         all else corrected ones.
         """
-        arrivals = said if isinstance(said, Arrivals) else Arrivals.of(said)
+        arrivals = Tracklets.of(said)
         if not len(arrivals):
             return Placed(arrivals, [], np.zeros((0, 2))), no_samples()
         times_ns = arrivals.times_ns
         if ahead_ns:
-            ahead = np.array([ahead_ns.get(one.camera, 0) for one in arrivals.tracklets], np.int64)
-            times_ns = times_ns - np.repeat(ahead, arrivals.lengths)
+            ahead = np.array([ahead_ns.get(camera, 0) for camera in arrivals.cameras], np.int64)
+            times_ns = times_ns - np.repeat(ahead[arrivals.camera], arrivals.lengths)
         fits = Fits(arrivals, times_ns, topology)
         longest = int((fits.last_ns - fits.start_ns).max())
         self.columns.longest_ns = max(self.columns.longest_ns, longest)
-        tracks, known, uid_of, starts_ns = [], self.tracks, self._uids, times_ns[arrivals.heads].tolist()
-        for row, tracklet in enumerate(arrivals.tracklets):
-            uid = uid_of.get((tracklet.camera, tracklet.track))
-            track = None if uid is None else known[uid]
+        tracks = []
+        for row, uid in enumerate(self.uids_of(arrivals)):
+            track = self.tracks.get(uid)
             if track is None or track.until_ns:
-                # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
-                since_ns = 0 if track is None else int(tracklet.times_ns[0])
-                track = self._begin(tracklet, starts_ns[row], fits.beginnings[row], topology, settings, since_ns)
-                track.ahead_ns = ahead_ns.get(tracklet.camera, 0)
+                track = self._begin(arrivals[row], int(fits.start_ns[row]), fits.beginnings[row], topology, settings)
+                track.ahead_ns = ahead_ns.get(track.camera, 0)
             tracks.append(track)
         uids = [track.uid for track in tracks]
         for turn in one_of_each(uids):
@@ -303,14 +306,12 @@ class TrackMemory:
         return Placed(arrivals, uids, fits.ground), fits.samples(np.array(uids, np.int64), settings.slot_ns)
 
     def _begin(
-        self,
-        tracklet: Tracklet,
-        start_ns: int,
-        first: Float64,
-        topology: Topology,
-        settings: FusionSettings,
-        since_ns: int,
+        self, tracklet: Tracklet, start_ns: int, first: Float64, topology: Topology, settings: FusionSettings
     ) -> LocalTrack:
+        """A track for a tracklet that continues none, unless another of this commit has begun it already."""
+        before = self.find(tracklet.camera, tracklet.track)
+        if before is not None and not before.until_ns:
+            return before
         track = LocalTrack(
             uid=self.next_uid,
             camera=tracklet.camera,
@@ -323,7 +324,8 @@ class TrackMemory:
             last=first.copy(),
             velocity=np.zeros(4),
             at_border=topology.at_border(tracklet.camera, tracklet.boxes[0], settings.border),
-            since_ns=since_ns,
+            # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
+            since_ns=0 if before is None else int(tracklet.times_ns[0]),
         )
         self.next_uid += 1
         self.put(track)
@@ -331,30 +333,32 @@ class TrackMemory:
         return track
 
     def _extend(
-        self, tracks: Sequence[LocalTrack], arrivals: Arrivals, fits: Fits, of: Int64, settings: FusionSettings
+        self, tracks: Sequence[LocalTrack], arrivals: Tracklets, fits: Fits, of: Int64, settings: FusionSettings
     ) -> None:
         """Take in one tracklet (`of`, its place) for each of some tracks: in the objects and in the columns."""
         table, columns = self.columns.table(self.tracks), self.columns
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
         lengths, ends, last_ns = fits.lengths[of], fits.ends[of], fits.last_ns[of]
         velocities = halfway(table.velocity[rows], fits.velocities[of], columns.points[rows] > 0)
-        tracklets = [arrivals.tracklets[place] for place in of.tolist()]
-        number = {cls: columns.number_of(cls) for cls in sorted({tracklet.cls for tracklet in tracklets})}
+        present = np.flatnonzero(np.bincount(arrivals.cls[of])).tolist()
+        number = {cls: columns.number_of(arrivals.classes[cls]) for cls in present}
+        classes, ended = arrivals.cls[of].tolist(), arrivals.ended[of]
         table.heard_ns[rows] += last_ns - table.last_ns[rows]
         table.last_ns[rows], table.last[rows], table.velocity[rows] = last_ns, ends, velocities
-        table.ended[rows] = [tracklet.ended for tracklet in tracklets]
+        table.ended[rows] = ended
         columns.points[rows] += lengths
-        columned = (lengths.tolist(), last_ns.tolist(), ends, velocities, table.sole[rows].tolist())
-        for track, tracklet, length, last, end, velocity, sole in zip(tracks, tracklets, *columned, strict=True):
-            cls = tracklet.cls
-            track.votes[cls] = track.votes.get(cls, 0) + length
+        columned = (lengths.tolist(), last_ns.tolist(), ends, velocities, ended.tolist(), table.sole[rows].tolist())
+        for track, cls, length, last, end, velocity, is_ended, sole in zip(tracks, classes, *columned, strict=True):
+            name = arrivals.classes[cls]
+            track.votes[name] = track.votes.get(name, 0) + length
             track.points += length
-            track.last_ns, track.last, track.velocity, track.ended = last, end, velocity, tracklet.ended
+            track.last_ns, track.last, track.velocity, track.ended = last, end, velocity, is_ended
             if sole != number[cls]:
                 columns.moved(track.uid)
-            if tracklet.attributes:
-                add(track.attributes, tracklet.attributes)
-                self.population.add(tracklet.attributes)
+        for track, place in zip(tracks, of.tolist(), strict=True) if arrivals.attributes else ():
+            if votes := arrivals.attributes.get(place):
+                add(track.attributes, votes)
+                self.population.add(votes)
                 self.changed.add(track.uid)
         seen = np.diff(arrivals.look_bounds)[of] > 0
         if seen.all():
@@ -365,7 +369,7 @@ class TrackMemory:
             self._look(some, arrivals, fits.start_ns[of], of, settings)
 
     def _look(
-        self, tracks: Sequence[LocalTrack], arrivals: Arrivals, starts: Int64, of: Int64, settings: FusionSettings
+        self, tracks: Sequence[LocalTrack], arrivals: Tracklets, starts: Int64, of: Int64, settings: FusionSettings
     ) -> None:
         """Learn what tracks look like, unless they no longer look like themselves: then note since when (`starts`)."""
         columns = self.columns
@@ -391,7 +395,7 @@ class TrackMemory:
             track.offered += 1
         columns.offered[rows] = [track.offered for track in tracks]
 
-    def look(self, track: LocalTrack, arrivals: Arrivals, place: int, settings: FusionSettings) -> None:
+    def look(self, track: LocalTrack, arrivals: Tracklets, place: int, settings: FusionSettings) -> None:
         """Learn what a track looks like from the tracklet at a place, unless it no longer looks like itself."""
         of = np.array([place], np.int64)
         if arrivals.look_bounds[place + 1] > arrivals.look_bounds[place]:

@@ -11,9 +11,10 @@ import numpy as np
 
 from mtmct.coincidence import CommitPairs, PairRows, PairWindow
 from mtmct.fusion import END_OF_TIME, FusionEngine
-from mtmct.records import CameraBatch, Tracklet
+from mtmct.records import CameraBatch
 from mtmct.settings import FusionSettings
 from mtmct.topology import CameraGeometry, Topology
+from mtmct.tracklets import Tracklet
 from operators.records import SECOND_NS
 
 _POINTS, _DIM, _CYCLIST = 5, 8, 3

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtmct.records import DEADLETTER, EVENTS, Record, Tracklet
+from mtmct.records import DEADLETTER, EVENTS, Record
+from mtmct.tracklets import Tracklet
 from pipeline.changes import Changes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtmct.attributes import Tally, Votes, add
-from mtmct.records import Tracklet
+from mtmct.tracklets import Tracklet, as_columns
 from operators.crop_quality import WORTHLESS
 from operators.records import Float32, Frame, Int64
 
@@ -107,9 +107,9 @@ class Pieces:
         """Tracks that were last seen longer ago than that."""
         return [track for track, known in self._known.items() if now_ns - known.last_ns > life_ns]
 
-    def take(self) -> tuple[Tracklet, ...]:
-        """The tracklets of this interval, in order of ids; a new one begins."""
-        taken = tuple(self._tracklet(track, self._pieces[track]) for track in sorted(self._pieces))
+    def take(self) -> Sequence[Tracklet]:
+        """The tracklets of this interval, in order of ids, as columns; a new one begins."""
+        taken = as_columns([self._tracklet(track, self._pieces[track]) for track in sorted(self._pieces)])
         self._pieces = {}
         return taken
 

@@ -29,9 +29,10 @@ import numpy as np
 from fusion_speed import WIDTH, row_of_cameras
 
 from mtmct.fusion import FusionEngine
-from mtmct.records import CameraBatch, Tracklet
+from mtmct.records import CameraBatch
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
+from mtmct.tracklets import Tracklet, Tracklets
 from operators.records import SECOND_NS
 from pipeline.actors import collect_rarely
 
@@ -103,7 +104,7 @@ def churn(
                     del local[key]
             pieces.sort(key=lambda piece: piece.track)
             watermark = (begun + interval) * SECOND_NS
-            batches.append(CameraBatch(f"c{camera:04d}", 1, number, number, watermark, tuple(pieces)))
+            batches.append(CameraBatch(f"c{camera:04d}", 1, number, number, watermark, Tracklets.of(pieces)))
         present = {walker.person for walker in walkers}
         local = {key: track for key, track in local.items() if key[1] in present}
         yield watermark, batches

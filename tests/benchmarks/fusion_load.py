@@ -27,9 +27,10 @@ from pathlib import Path
 import numpy as np
 
 from mtmct.fusion import FusionEngine
-from mtmct.records import CameraBatch, Tracklet
+from mtmct.records import CameraBatch
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.topology import CameraGeometry, Topology
+from mtmct.tracklets import Tracklet, Tracklets
 from operators.records import SECOND_NS, Int64
 from pipeline.actors import collect_rarely
 from pipeline.simulate import camera_names
@@ -95,7 +96,7 @@ class Camera:
                 pieces.append(Tracklet(self._name, track, "person", nothing, nothing, boxes, scores, ended=True))
             watermark = (self._begins + end) * SECOND_NS
             pieces.sort(key=lambda piece: piece.track)
-            made.append(CameraBatch(self._name, 1, self._sequence, interval, watermark, tuple(pieces)))
+            made.append(CameraBatch(self._name, 1, self._sequence, interval, watermark, Tracklets.of(pieces)))
             self._sequence += 1
         return made
 
@@ -140,7 +141,9 @@ def known(count: int, dim: int) -> Iterator[tuple[int, list[CameraBatch]]]:
                     f"other-{camera}", second + 1, "person", frames, times, boxes, scores,
                     looks[person][None], np.ones(1, np.float32), True,
                 )  # fmt: skip
-                batches.append(CameraBatch(f"other-{camera}", 1, second, second, (second + 1) * SECOND_NS, (piece,)))
+                batches.append(
+                    CameraBatch(f"other-{camera}", 1, second, second, (second + 1) * SECOND_NS, Tracklets.of([piece]))
+                )
         yield (second + 1) * SECOND_NS, batches
 
 
@@ -189,7 +192,8 @@ def main() -> None:
         commit = engine.advance(batches, watermark)
         spent.append(time.process_time() - begun)
         waited.append(time.perf_counter() - since)
-        visible.append(sum(len(piece) > 0 for batch in batches for piece in batch.tracklets) / options.cameras)
+        seen = [int((Tracklets.of(batch.tracklets).lengths > 0).sum()) for batch in batches]
+        visible.append(sum(seen) / options.cameras)
         created += sum(r.topic == "identities" and r.value["event"] == "created" for r in commit.records)
         del item, batches, commit
         if (watermark // SECOND_NS - begins) // 3600 > hour:

@@ -17,8 +17,9 @@ import time
 import numpy as np
 
 from mtmct.fusion import FusionEngine
-from mtmct.records import CameraBatch, Tracklet
+from mtmct.records import CameraBatch
 from mtmct.topology import CameraGeometry, Topology
+from mtmct.tracklets import Tracklet, Tracklets
 from operators.records import SECOND_NS
 from pipeline.actors import collect_rarely
 from pipeline.schema.codec import open_codec
@@ -58,7 +59,7 @@ def batch(camera: int, second: int, people: int, overlap: float, looks: np.ndarr
                 bool(x[-1] + SPEED / FPS >= WIDTH),
             )
         )
-    return CameraBatch(f"c{camera:04d}", 1, second, second, (second + 1) * SECOND_NS, tuple(tracklets))
+    return CameraBatch(f"c{camera:04d}", 1, second, second, (second + 1) * SECOND_NS, Tracklets.of(tracklets))
 
 
 def row_of_cameras(count: int, overlap: float, *, calibrated: bool = True) -> list[CameraGeometry]:

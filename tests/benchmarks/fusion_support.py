@@ -14,7 +14,8 @@ from mtmct.corrections import IdentityResolver
 from mtmct.evaluation import Evaluation, evaluate
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.mot_text import Boxes
-from mtmct.records import CameraBatch, Commit, Tracklet
+from mtmct.records import CameraBatch, Commit
+from mtmct.tracklets import Tracklet, Tracklets
 from operators.records import SECOND_NS, Detections, TrackState
 from operators.track import create
 
@@ -72,7 +73,7 @@ def batches(
                 for track in np.unique(table.tracks[rows])
             ]
             end = (interval + 1) * interval_ns
-            made.append(CameraBatch(name, 1, interval - first, interval, end, tuple(tracklets)))
+            made.append(CameraBatch(name, 1, interval - first, interval, end, Tracklets.of(tracklets)))
         yield (interval + 1) * interval_ns, made
 
 

@@ -11,8 +11,9 @@ import jsonschema
 import numpy as np
 
 from mtmct.fusion import END_OF_TIME, FusionEngine
-from mtmct.records import CameraBatch, Commit, Tracklet
+from mtmct.records import CameraBatch, Commit
 from mtmct.topology import CameraGeometry, Topology
+from mtmct.tracklets import Tracklet
 from operators.records import SECOND_NS
 
 FPS = 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -10,8 +11,9 @@ from fusion_scenes import camera, look, play, records, script, straight, topolog
 
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.intake import take_in
-from mtmct.records import CameraBatch, Tracklet
+from mtmct.records import CameraBatch
 from mtmct.topology import CameraGeometry, Topology
+from mtmct.tracklets import Tracklet, as_columns
 from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS
 
@@ -22,8 +24,8 @@ def engine() -> FusionEngine:
     return FusionEngine("plaza", topology(camera("a"), camera("b", 10)))
 
 
-def one_camera(*tracklets: Tracklet) -> list:
-    batch = CameraBatch(tracklets[0].camera, 1, 0, 0, SECOND_NS, tracklets)
+def one_camera(*tracklets: Tracklet, kind: Callable[..., Sequence[Tracklet]] = tuple) -> list:
+    batch = CameraBatch(tracklets[0].camera, 1, 0, 0, SECOND_NS, kind(tracklets))
     return [(SECOND_NS, [batch]), (END_OF_TIME, [])]
 
 
@@ -43,6 +45,7 @@ def published(commits) -> dict[tuple[str, int], int]:
     return counts
 
 
+@pytest.mark.parametrize("kind", [tuple, as_columns])
 @pytest.mark.parametrize(
     ("change", "reason", "said", "left"),
     [
@@ -56,10 +59,10 @@ def published(commits) -> dict[tuple[str, int], int]:
         (lambda t: {"embeddings": np.ones((2, 16), np.float32)}, "wrong_embedding", r"shape [2, 16]", 10),
     ],
 )
-def test_useless_rows_are_left_out_counted_and_explained(change, reason, said, left):
+def test_useless_rows_are_left_out_counted_and_explained(change, reason, said, left, kind):
     bad = usual()
     good = tracklet("a", 2, straight(9, 5), 0, 1, ended=True)
-    commits = play(engine(), one_camera(replace(bad, **change(bad)), good))
+    commits = play(engine(), one_camera(replace(bad, **change(bad)), good, kind=kind))
     ((why, detail),) = letters(commits)
     assert why == reason and said in detail and "track 1 of camera a" in detail
     assert published(commits).get(("a", 1), 0) == left
@@ -151,7 +154,7 @@ def test_what_can_be_used_is_taken_in_with_all_that_it_says():
     )
     batch = CameraBatch("a", 1, 0, 0, SECOND_NS, (one,))
     taken_in = take_in([batch], TrackMemory(), Topology(), "plaza", 0).arrivals
-    (taken,) = taken_in.tracklets
+    (taken,) = taken_in
     assert taken_in.looks.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
     for part in fields(Tracklet):
         if part.name != "embeddings":

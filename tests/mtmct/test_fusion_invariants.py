@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from mtmct.corrections import IdentityResolver
 from mtmct.fusion import FusionEngine
-from mtmct.records import CameraBatch, Commit, Tracklet
+from mtmct.records import CameraBatch, Commit
 from mtmct.settings import FusionSettings
+from mtmct.tracklets import Tracklet
 
 Steps = list[tuple[int, list[CameraBatch]]]
 ORIGINS = {"a": (0.0, 0.0), "b": (6.0, 0.0), "c": (0.0, 0.0)}

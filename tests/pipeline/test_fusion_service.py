@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmct.records import TRACKS, CameraBatch, Commit, Record, Tracklet
+from mtmct.records import TRACKS, CameraBatch, Commit, Record
+from mtmct.tracklets import Tracklet
 from operators.records import CrosscamError, StateError
 from pipeline.commit_order import CommitOrder
 from pipeline.fusion_service import END_OF_TIME, FusionService

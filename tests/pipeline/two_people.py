@@ -8,9 +8,10 @@ import numpy as np
 
 from mtmct.counting import CountingEngine
 from mtmct.fusion import END_OF_TIME, FusionEngine
-from mtmct.records import TRACKS, CameraBatch, Tracklet
+from mtmct.records import TRACKS, CameraBatch
 from mtmct.site_flow import SiteFlow, SiteFlowSettings
 from mtmct.topology import Topology
+from mtmct.tracklets import Tracklet
 from operators.records import pack
 from pipeline.commit_order import SITE_KEY
 from pipeline.ledger.base import LedgerWriter

@@ -16,8 +16,9 @@ from command_line import COMMAND, called, crosscam, refused
 from recorded_site import contents, sqlite, undisturbed
 
 from mtmct.fusion import FusionEngine
-from mtmct.records import CameraBatch, Tracklet
+from mtmct.records import CameraBatch
 from mtmct.topology import Topology
+from mtmct.tracklets import Tracklet
 from operators.embed import StripeEmbedder
 from operators.records import unpack
 from pipeline.config_file import load
