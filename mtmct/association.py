@@ -84,7 +84,7 @@ class Candidates:
         self._calibrated: dict[str, bool] = {}
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
-        table, columns = tracks.columns.table(tracks.tracks), tracks.columns
+        table, columns = tracks.columns.table(), tracks.columns
         latest = latest_of_each(table, columns.by_uid()[1])
         self._left = recently_left(table, latest, now_ns - round(2 * settings.position_memory_s * SECOND_NS))
         now_seen = (table.heard_ns[latest] > now_ns - 2 * SECOND_NS) & ~table.ended[latest]
@@ -103,7 +103,7 @@ class Candidates:
         most was seen, unless an earlier decision has looked for one of them.
         """
         self._reach([track for track in tracks if track.uid not in self._places])
-        seen = [track for track in tracks if len(track.looks)]
+        seen = [track for track in tracks if track.look_count]
         if not self.many:
             self._look_up(seen, None)
             return
@@ -129,7 +129,8 @@ class Candidates:
     def _look_up(self, tracks: Sequence[LocalTrack], without: Int64 | None) -> None:
         if not tracks or not len(self._gallery):
             return
-        looks = np.stack([track.looks.heaviest for track in tracks])
+        columns = self._tracks.columns
+        looks = columns.looks.heaviest(columns.rows_of([track.uid for track in tracks]))
         owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist, without)
         self._found.alike[[self._places[track.uid] for track in tracks]] = self._known(owners)
 
@@ -141,7 +142,7 @@ class Candidates:
 
     def add(self, track: LocalTrack) -> None:
         """A track that has begun an identity in this very commit."""
-        if len(track.looks):
+        if track.look_count:
             (self._new_placed if self._placed(track) else self._new).append(track)
 
     def of(self, track: LocalTrack) -> list[Identity]:
@@ -164,7 +165,7 @@ class Candidates:
         self._reach([track for track in tracks if track.uid not in self._places])
         places = np.array([self._places[track.uid] for track in tracks], np.int64)
         placed = np.array([self._placed_now(track) for track in tracks], bool)
-        owners = self._tracks.columns.table(self._tracks.tracks).identity
+        owners = self._tracks.columns.identity
         more = [self._new_ones(track) | self._on_the_way(track) for track in tracks]
         more_at = np.array([0, *accumulate(map(len, more))], np.int64)
         numbers = np.array([number for one in more for number in one], np.int64)
@@ -193,7 +194,7 @@ class Candidates:
         if not tracks:
             return
         columns = self._tracks.columns
-        table = columns.table(self._tracks.tracks)
+        table = columns.table()
         rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
         speeds = np.array([self._settings.motion(track.cls).max_speed for track in tracks])
         near = within_reach(self._left, table, rows, speeds, self._settings)
@@ -230,7 +231,7 @@ class Candidates:
             return set()
         new = self._new if self._placed(track) else self._new + self._new_placed
         seen = [other for other in new if other.camera != track.camera]
-        if not seen or not len(track.looks):
+        if not seen or not track.look_count:
             return set()
         cosines = np.stack([other.looks.heaviest for other in seen]) @ track.looks.heaviest
         best = np.argsort(-cosines, kind="stable")[: self._settings.shortlist]

@@ -1,26 +1,35 @@
-"""Tracks and identities (see `mtmct.people`) as columns, for what looks at thousands of them in every commit.
+"""Tracks (and identities, see `mtmct.people`) as columns, for what looks at thousands of them in every commit.
 
-The objects of `mtmct.tracks` and `mtmct.identities` stay the truth; a column follows what it mirrors when it is asked
-for. A track keeps its row for as long as it is remembered, an identity its slot for as long as it is asked for.
+Of a track the columns are the truth, and a `LocalTrack` a way to read one row. Of an identity the object of
+`mtmct.identities` is, and its column follows when it is asked for. A track keeps its row for as long as it is
+remembered, an identity its slot for as long as it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmct.exemplars import HALF_TOLD
+from mtmct.attributes import Tally
+from mtmct.exemplars import Exemplars
 from mtmct.topology import Float64
+from mtmct.track_looks import TrackLooks, doubled
+from mtmct.track_state import TrackState, most_voted
 from operators.records import Float32, Int64
-
-if TYPE_CHECKING:
-    from mtmct.tracks import LocalTrack
 
 MIXED = -1  # class of a track or an identity that has points of several
 _FIRST_ROWS = 256
+# The columns of which a `TrackState` has a value of the same name, and those that follow from others.
+NUMBERS = (
+    *("uid", "track", "identity", "start_ns", "last_ns", "points", "offered", "linked_ns", "since_ns", "until_ns"),
+    *("filed_shard", "filed_looks", "looked_at", "strayed_ns", "strayed_looks"),
+)
+FLAGS = ("at_border", "ended", "announced", "travelled")
+SIGHTS = {"first": 8, "last": 8, "velocity": 4}
+_DERIVED = ("camera", "heard_ns", "cls", "sole", "voted")
 
 
 class TrackTable(NamedTuple):
@@ -51,118 +60,146 @@ class TrackTable(NamedTuple):
     told: Float32
 
 
-def _empty(rows: int, dim: int) -> TrackTable:
-    numbers = [np.zeros(rows, np.int64) for _ in range(8)]
-    flags = [np.zeros(rows, bool) for _ in range(2)]
-    places = [np.zeros((rows, 8)), np.zeros((rows, 8)), np.zeros((rows, 4))]
-    return TrackTable._make([*numbers, *flags, *places, np.zeros((rows, dim), np.float32), np.zeros(rows, np.float32)])
-
-
 class TrackColumns:
-    """The tracks of a memory as columns.
+    """The tracks of a memory as columns, by row; rows that are not in use hold what was there before.
 
     Attributes:
-        rows: row by uid, of all that have been brought up to date.
+        rows: row by uid, of all that are remembered, in order of first sight.
         cameras, classes: numbers by name, in the order in which they were met.
-        points, offered: (N,) int64, by row, as in `LocalTrack`.
-        sums: (N, D) float64, sums of all looks. pictures: (N,) float64, sums of their weights.
+        uid, camera, ... velocity: as in `TrackTable`.
+        track, points, offered, linked_ns, since_ns, until_ns, filed_shard, filed_looks, looked_at, strayed_ns,
+            strayed_looks: (N,) int64, announced, travelled: (N,) bool, as in `TrackState`.
+        voted: (N,) int64, points of the class where there is only one.
+        looks: what they look like.
+        attributes: what they are like, by row, of those of which anything is known.
         longest_ns: the longest tracklet that has been taken in.
     """
+
+    uid: Int64
+    track: Int64
+    camera: Int64
+    identity: Int64
+    start_ns: Int64
+    last_ns: Int64
+    heard_ns: Int64
+    cls: Int64
+    sole: Int64
+    voted: Int64
+    points: Int64
+    offered: Int64
+    linked_ns: Int64
+    since_ns: Int64
+    until_ns: Int64
+    filed_shard: Int64
+    filed_looks: Int64
+    looked_at: Int64
+    strayed_ns: Int64
+    strayed_looks: Int64
+    at_border: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
+    announced: NDArray[np.bool_]
+    travelled: NDArray[np.bool_]
+    first: Float64
+    last: Float64
+    velocity: Float64
 
     def __init__(self) -> None:
         self.rows: dict[int, int] = {}
         self.cameras: dict[str, int] = {}
         self.classes: dict[str, int] = {}
         self.longest_ns = 0
+        self.looks = TrackLooks(_FIRST_ROWS)
+        self.attributes: dict[int, Tally] = {}
+        self._mixed: dict[int, dict[str, int]] = {}  # by row: votes for several classes
         self._free: list[int] = []
         self._used = 0
-        self._table = _empty(_FIRST_ROWS, 0)
-        self.points, self.offered = np.zeros(_FIRST_ROWS, np.int64), np.zeros(_FIRST_ROWS, np.int64)
-        self.sums, self.pictures = np.zeros((_FIRST_ROWS, 0)), np.zeros(_FIRST_ROWS)
         self._by_uid: tuple[Int64, Int64] | None = None
-        self._moved: set[int] = set()
-        self._looked: set[int] = set()
+        for name in (*NUMBERS, *_DERIVED):
+            setattr(self, name, np.zeros(_FIRST_ROWS, np.int64))
+        for name in FLAGS:
+            setattr(self, name, np.zeros(_FIRST_ROWS, bool))
+        for name, width in SIGHTS.items():
+            setattr(self, name, np.zeros((_FIRST_ROWS, width)))
+        self._table = self._tabled()
 
-    def moved(self, uid: int) -> None:
-        """Anything of a track has changed but its looks."""
-        self._moved.add(uid)
+    def table(self) -> TrackTable:
+        """What evidence is made of, mean looks up to date; good until tracks are added."""
+        self.looks.settle()
+        return self._table
 
-    def looked(self, uid: int) -> None:
-        """The looks of a track have changed."""
-        self._looked.add(uid)
+    def add(self, states: Sequence[TrackState]) -> None:
+        """Remember more tracks, in order of uid."""
+        if not states:
+            return
+        rows = np.array([self._row(state.uid) for state in states], np.int64)
+        for name in (*NUMBERS, *FLAGS, *SIGHTS):
+            getattr(self, name)[rows] = [getattr(state, name) for state in states]
+        self.camera[rows] = [self.cameras.setdefault(state.camera, len(self.cameras)) for state in states]
+        self.heard_ns[rows] = [state.last_ns + state.ahead_ns for state in states]
+        self.looks.clear(rows)
+        for row, state in zip(rows.tolist(), states, strict=True):
+            self.set_votes(row, state.votes)
+            if state.attributes:
+                self.attributes[row] = state.attributes
+            if len(state.looks):
+                self.set_looks(row, state.looks)
+        self._by_uid = None
 
     def forget(self, uid: int) -> None:
         """A track is no longer remembered."""
-        row = self.rows.pop(uid, None)
+        row = self.rows.pop(uid)
+        self._free.append(row)
+        self._mixed.pop(row, None)
+        self.attributes.pop(row, None)
         self._by_uid = None
-        if row is not None:
-            self._free.append(row)
-        self._moved.discard(uid)
-        self._looked.discard(uid)
-
-    def table(self, tracks: Mapping[int, LocalTrack]) -> TrackTable:
-        """The columns, up to date with these tracks."""
-        if self._moved:
-            self._place([tracks[uid] for uid in sorted(self._moved)])
-            self._moved.clear()
-        if self._looked:
-            self._look([tracks[uid] for uid in sorted(self._looked)])
-            self._looked.clear()
-        return self._table
-
-    def linked(self, uid: int, identity: int) -> None:
-        """A track has an identity, or another one."""
-        row = self.rows.get(uid)
-        if row is None:
-            self._moved.add(uid)
-        else:
-            self._table.identity[row] = identity
 
     def by_uid(self) -> tuple[Int64, Int64]:
-        """The uids of all tracks that have been brought up to date, ascending, and their rows."""
+        """The uids of all tracks, ascending, and their rows."""
         if self._by_uid is None:
             uids = np.fromiter(self.rows.keys(), np.int64, len(self.rows))
-            rows = np.fromiter(self.rows.values(), np.int64, len(self.rows))
-            order = np.argsort(uids, kind="stable")
-            self._by_uid = uids[order], rows[order]
+            self._by_uid = uids, np.fromiter(self.rows.values(), np.int64, len(self.rows))
         return self._by_uid
 
-    def _row(self, uid: int) -> int:
-        row = self.rows.get(uid)
-        if row is None:
-            if self._free:
-                row = self._free.pop()
-            else:
-                row = self._used
-                self._used += 1
-                if row == len(self._table.uid):
-                    self._table = TrackTable._make(_doubled(part) for part in self._table)
-                    self.points, self.offered = _doubled(self.points), _doubled(self.offered)
-                    self.sums, self.pictures = _doubled(self.sums), _doubled(self.pictures)
-            self.rows[uid] = row
-            self._by_uid = None
-            self._table.told[row] = 0
-            self.pictures[row] = 0
-        return row
+    def rows_of(self, uids: Sequence[int]) -> Int64:
+        """(T,) the rows of tracks."""
+        return np.fromiter(map(self.rows.__getitem__, uids), np.int64, len(uids))
 
-    def _place(self, tracks: Sequence[LocalTrack]) -> None:
-        rows = np.array([self._row(track.uid) for track in tracks])
-        table, cameras = self._table, self.cameras
-        table.uid[rows] = [track.uid for track in tracks]
-        table.camera[rows] = [cameras.setdefault(track.camera, len(cameras)) for track in tracks]
-        table.start_ns[rows] = [track.start_ns for track in tracks]
-        table.last_ns[rows] = [track.last_ns for track in tracks]
-        table.heard_ns[rows] = [track.last_ns + track.ahead_ns for track in tracks]
-        table.identity[rows] = [track.identity for track in tracks]
-        self.points[rows] = [track.points for track in tracks]
-        self.offered[rows] = [track.offered for track in tracks]
-        table.cls[rows] = [self.number_of(track.cls) for track in tracks]
-        table.sole[rows] = [self.class_of(track.votes) for track in tracks]
-        table.at_border[rows] = [track.at_border for track in tracks]
-        table.ended[rows] = [track.ended for track in tracks]
-        table.first[rows] = np.concatenate([track.first for track in tracks]).reshape(-1, 8)
-        table.last[rows] = np.concatenate([track.last for track in tracks]).reshape(-1, 8)
-        table.velocity[rows] = np.concatenate([track.velocity for track in tracks]).reshape(-1, 4)
+    # --- classes ---------------------------------------------------------------------------------------------------
+
+    def vote(self, rows: Int64, classes: Int64, points: Int64) -> None:
+        """Points of a class were seen of each of some tracks, each of which comes once."""
+        same = self.sole[rows] == classes
+        self.voted[rows[same]] += points[same]
+        names = list(self.classes)
+        for place in np.flatnonzero(~same).tolist():
+            row, name = int(rows[place]), names[classes[place]]
+            votes = dict(self.votes(row))
+            votes[name] = votes.get(name, 0) + int(points[place])
+            self.set_votes(row, votes)
+
+    def votes(self, row: int) -> Mapping[str, int]:
+        """The points of a track by class."""
+        sole = int(self.sole[row])
+        return self._mixed[row] if sole == MIXED else {list(self.classes)[sole]: int(self.voted[row])}
+
+    def votes_of(self, rows: Int64) -> list[list[tuple[str, int]]]:
+        """The same of many, as they are stored."""
+        names, mixed = list(self.classes), self._mixed
+        columned = (rows.tolist(), self.sole[rows].tolist(), self.voted[rows].tolist())
+        return [
+            list(mixed[row].items()) if sole == MIXED else [(names[sole], voted)]
+            for row, sole, voted in zip(*columned, strict=True)
+        ]
+
+    def set_votes(self, row: int, votes: Mapping[str, int]) -> None:
+        """The points of a track by class are these."""
+        self._mixed.pop(row, None)
+        self.sole[row] = self.class_of(votes)
+        self.cls[row] = self.number_of(most_voted(votes))
+        if len(votes) == 1:
+            self.voted[row] = next(iter(votes.values()))
+        else:
+            self._mixed[row] = dict(votes)
 
     def class_of(self, votes: Mapping[str, int]) -> int:
         """The number of the only class that was voted for, `MIXED` if there are several or none."""
@@ -174,41 +211,41 @@ class TrackColumns:
         """The number of a class."""
         return self.classes.setdefault(cls, len(self.classes))
 
+    # --- looks -----------------------------------------------------------------------------------------------------
+
+    def set_looks(self, row: int, looks: Exemplars) -> None:
+        """A track looks like this."""
+        if len(looks):
+            self.widen(looks.sums.shape[1])
+        self.looks.put(row, looks)
+
     def widen(self, dim: int) -> None:
         """Looks have this length, from the first on."""
-        if self._table.middle.shape[1] != dim:
-            self._table = self._table._replace(middle=np.zeros((len(self._table.uid), dim), np.float32))
-            self.sums = np.zeros((len(self._table.uid), dim))
+        if self.looks.widen(dim):
+            self._table = self._tabled()
 
-    def _look(self, tracks: Sequence[LocalTrack]) -> None:
-        """See `Exemplars.occasion`: the same of many at once, added up in the same order."""
-        rows = np.array([self._row(track.uid) for track in tracks], np.int64)
-        counts = np.array([len(track.looks.weights) for track in tracks], np.int64)
-        self._table.told[rows], self.pictures[rows] = 0, 0
-        seen = counts > 0
-        if not seen.any():
-            return
-        looks = [track.looks for track in tracks if len(track.looks.weights)]
-        sums, weights = np.concatenate([one.sums for one in looks]), np.concatenate([one.weights for one in looks])
-        self.widen(sums.shape[1])
-        rows, counts = rows[seen], counts[seen]
-        heads = np.cumsum(counts) - counts
-        total, pictures = sums[heads], weights[heads]
-        exact, counted = total.astype(np.float64), pictures.astype(np.float64)
-        for place in range(1, int(counts.max())):
-            more = np.flatnonzero(counts > place)
-            total[more] += sums[heads[more] + place]
-            pictures[more] += weights[heads[more] + place]
-            exact[more] += sums[heads[more] + place]
-            counted[more] += weights[heads[more] + place]
-        norms = np.sqrt(np.array([one.dot(one) for one in total], np.float32))
-        self._table.middle[rows] = total / np.maximum(norms, np.float32(1e-12))[:, None]
-        self._table.told[rows] = pictures / (pictures + np.float32(HALF_TOLD))
-        self.sums[rows], self.pictures[rows] = exact, counted
+    # --- rows ------------------------------------------------------------------------------------------------------
 
+    def _row(self, uid: int) -> int:
+        if self._free:
+            row = self._free.pop()
+        else:
+            row = self._used
+            self._used += 1
+            if row == len(self.uid):
+                self._grow()
+        self.rows[uid] = row
+        return row
 
-def _doubled(part: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([part, np.zeros_like(part)])
+    def _grow(self) -> None:
+        for name in (*NUMBERS, *_DERIVED, *FLAGS, *SIGHTS):
+            setattr(self, name, doubled(getattr(self, name)))
+        self.looks.grow()
+        self._table = self._tabled()
+
+    def _tabled(self) -> TrackTable:
+        own = {name: getattr(self, name) for name in TrackTable._fields if name not in ("middle", "told")}
+        return TrackTable(**own, middle=self.looks.middle, told=self.looks.told)
 
 
 class PeopleTable(NamedTuple):

@@ -139,7 +139,7 @@ class Reviewer:
         )
         said = {(one, other): self._window.of(one)[other].recent for one, other in table.names[pairs].tolist()}
         columns = self._tracks.columns
-        tracks = columns.table(self._tracks.tracks)
+        tracks = columns.table()
         rows = columns.by_uid()[1]
         rows = rows[tracks.identity[rows] > 0]
         twice = doubled(tracks, rows[np.argsort(tracks.identity[rows], kind="stable")])
@@ -148,7 +148,7 @@ class Reviewer:
     def _owners(self) -> Int64:
         """The identities of all tracks in the window's table, 0 for none."""
         names, columns = self._window.table.names, self._tracks.columns
-        identity, (uids, rows) = columns.table(self._tracks.tracks).identity, columns.by_uid()
+        identity, (uids, rows) = columns.table().identity, columns.by_uid()
         if not len(uids):
             return np.zeros(len(names), np.int64)
         places = np.minimum(uids.searchsorted(names), len(uids) - 1)
@@ -323,7 +323,7 @@ class Reviewer:
         now_ns: int,
     ) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.second_look_s * SECOND_NS)
-        due = [track for track in live if self._looked_up(track) or (track.uid in parting and len(track.looks))]
+        due = [track for track in live if self._looked_up(track) or (track.uid in parting and track.look_count)]
         for track in due:
             track.looked_at = track.offered
             self._tracks.changed.add(track.uid)
@@ -389,7 +389,7 @@ class Reviewer:
 
     def _looked_up(self, track: LocalTrack) -> bool:
         """Whether it is time for a second look: each time the number of pictures has tripled, and at the end."""
-        return (track.ended or track.looked_at * 3 < track.offered) and len(track.looks) > 0
+        return (track.ended or track.looked_at * 3 < track.offered) and track.look_count > 0
 
 
 def _one_of_each_identity(asked: Sequence[Question]) -> list[list[Question]]:

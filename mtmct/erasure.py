@@ -24,8 +24,8 @@ from mtmct.positions import fill
 from mtmct.provisional import GUESSES, pack_guesses, read_guesses
 from mtmct.records import IDENTITIES, CameraBatch, Record
 from mtmct.settings import FusionSettings
+from mtmct.track_state import NOT_FILED, TrackState
 from mtmct.tracklets import names_of, those_at
-from mtmct.tracks import NOT_FILED, LocalTrack
 from operators.records import SECOND_NS, CrosscamError, Float32, Int64
 
 ERASED = stored.PREFIX + "erased/"
@@ -120,7 +120,7 @@ def _with_value(value: Mapping[str, Any], **changed: Any) -> bytes:
     return stored.packed({**{name: kept for name, kept in value.items() if name != "version"}, **changed})
 
 
-def _count_points(state: Mapping[str, bytes], family: Sequence[LocalTrack]) -> None:
+def _count_points(state: Mapping[str, bytes], family: Sequence[TrackState]) -> None:
     """Give tracks the fast-changing part of theirs: class votes, last point, whether they have ended."""
     wanted = {track.uid: track for track in family}
     for key, data in _of(state, stored.CAMERA):
@@ -132,7 +132,7 @@ def _count_points(state: Mapping[str, bytes], family: Sequence[LocalTrack]) -> N
                 wanted[uid].ended = bool(value["counts"][row, 2])
 
 
-def _tombstone(identity: Identity, family: Sequence[LocalTrack], site: str, now_ns: int) -> Record:
+def _tombstone(identity: Identity, family: Sequence[TrackState], site: str, now_ns: int) -> Record:
     votes = dict(identity.votes)
     for track in family:
         for cls, count in track.votes.items():
@@ -205,7 +205,7 @@ def _rows_kept(key: str, value: dict[str, Any], leave_out: NDArray[np.bool_]) ->
 
 
 def _filed_anew(
-    tracks: Sequence[LocalTrack], identities: Sequence[Identity], settings: FusionSettings, sequence: int
+    tracks: Sequence[TrackState], identities: Sequence[Identity], settings: FusionSettings, sequence: int
 ) -> dict[str, bytes | None]:
     shard_of = Gallery(round(settings.shard_s * SECOND_NS), settings.max_gap_ns).shard_of
     filed: dict[int, list[tuple[int, Float32]]] = {}

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmct.leaders import take_in
 from mtmct.settings import AppearanceCalibration
 from mtmct.topology import Float64
-from operators.records import Float32, Int64
+from operators.records import Float32
 
 MOST_GAIN = 8.0  # what is seen again and again says at most this much more than what is seen once
 MOST_SAID = 12.0  # by one pair of occasions, nats
@@ -28,7 +27,7 @@ def _no_weights() -> Float32:
     return np.zeros(0, np.float32)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Exemplars:
     """Looks of one object: quality-weighted sums of similar embeddings (leader clustering).
 
@@ -39,33 +38,28 @@ class Exemplars:
 
     sums: Float32 = field(default_factory=_nothing)
     weights: Float32 = field(default_factory=_no_weights)
-    _unit: Float32 | None = field(default=None, repr=False, compare=False)
-    _occasion: tuple[Float32, np.float32] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.weights)
 
-    @property
+    @cached_property
     def vectors(self) -> Float32:
         """(E, D) float32, L2-normalised."""
-        if self._unit is None:
-            norms = np.sqrt(np.add.reduce(self.sums * self.sums, axis=1, keepdims=True))
-            self._unit = self.sums / np.maximum(norms, np.float32(1e-12))
-        return self._unit
+        norms = np.sqrt(np.add.reduce(self.sums * self.sums, axis=1, keepdims=True))
+        unit: Float32 = self.sums / np.maximum(norms, np.float32(1e-12))
+        return unit
 
     @property
     def middle(self) -> Float32:
         """(D,) float32, the mean of all that was taken in, L2-normalised."""
         return self.occasion[0]
 
-    @property
+    @cached_property
     def occasion(self) -> tuple[Float32, np.float32]:
         """The middle, and the sum of the weights."""
-        if self._occasion is None:
-            total = self.sums.sum(axis=0)
-            mean: Float32 = total / max(np.sqrt(total.dot(total)), np.float32(1e-12))
-            self._occasion = mean, self.weights.sum()
-        return self._occasion
+        total = self.sums.sum(axis=0)
+        mean: Float32 = total / max(np.sqrt(total.dot(total)), np.float32(1e-12))
+        return mean, self.weights.sum()
 
     @property
     def heaviest(self) -> Float32:
@@ -73,8 +67,8 @@ class Exemplars:
         best: Float32 = self.vectors[self.weights.argmax() if len(self.weights) > 1 else 0]
         return best
 
-    def absorb(self, vectors: Float32, weights: Float32, limit: int) -> None:
-        """Take in more, keeping at most `limit` looks: the two most alike become one.
+    def with_more(self, vectors: Float32, weights: Float32, limit: int) -> Exemplars:
+        """These and more, at most `limit` looks: the two most alike become one.
 
         Args:
             vectors: (K, D) float32, L2-normalised.
@@ -82,27 +76,9 @@ class Exemplars:
             limit: looks to keep.
         """
         if not len(weights):
-            return
-        if len(self):
-            self.sums, self.weights = take_in(self.sums, self.weights, vectors, weights, limit)
-        else:
-            self.sums, self.weights = take_in(vectors[:0], weights[:0], vectors, weights, limit)
-        self._unit = self._occasion = None
-
-
-def due(offered: int) -> bool:
-    """Whether the embedding that is number `offered` (from 0) of a track is taken in: 0 to 4, 6, 8, 12, 16, 23, ...
-
-    Ever fewer, two each time their number doubles: later pictures tell less that is new, and a look that does not
-    change need not be written with every commit.
-    """
-    return offered == 0 or (offered**2).bit_length() != ((offered - 1) ** 2).bit_length()
-
-
-def all_due(offered: Int64) -> NDArray[np.bool_]:
-    """(N,) the same of many at once."""
-    square, before = offered.astype(np.float64) ** 2, (offered - 1).astype(np.float64) ** 2
-    return np.asarray(np.frexp(square)[1] != np.frexp(before)[1])
+            return self
+        known = (self.sums, self.weights) if len(self) else (vectors[:0], weights[:0])
+        return Exemplars(*take_in(*known, vectors, weights, limit))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 from mtmct import state as stored
 from mtmct.gallery import LARGE, Gallery
 from mtmct.settings import FusionSettings
-from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory
+from mtmct.track_state import NOT_FILED
+from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Float32
 
 _SETTLED = 8  # embeddings after which a track's look is filed once more: the first few may have been poor
@@ -80,4 +81,4 @@ class Filing:
 def _is_due(track: LocalTrack, shard: int) -> bool:
     if track.filed_shard == shard and not track.filed_looks < _SETTLED <= track.offered:
         return False
-    return len(track.looks) > 0 and not (track.ended and track.filed_shard != NOT_FILED)
+    return track.look_count > 0 and not (track.ended and track.filed_shard != NOT_FILED)

@@ -59,7 +59,7 @@ class Forgetting:
         settings = self._settings
         old, silent = self._bounds(now_ns)
         for track in self._tracks.silent_since(silent):
-            self._tracks.end(track)
+            track.ended = True
             self._keeping.stale_cameras.add(track.camera)
         for track in self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush):
             self._forget_track(track)
@@ -87,6 +87,6 @@ class Forgetting:
 
     def _forget_track(self, track: LocalTrack) -> None:
         self._book.forget(track)
-        self._tracks.forget(track.uid)
-        self._keeping.stale_cameras.add(track.camera)
         self._journal.drop(stored.track_key(track))
+        self._keeping.stale_cameras.add(track.camera)
+        self._tracks.forget(track.uid)

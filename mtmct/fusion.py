@@ -111,7 +111,7 @@ class FusionEngine:
         for camera, track_id in ended:
             track = self._memory.tracks.find(camera, track_id)
             if track is not None:
-                self._memory.tracks.end(track)
+                track.ended = True
                 self._memory.keeping.stale_cameras.add(camera)
                 done.append(track.uid)
         return done

@@ -12,7 +12,8 @@ from mtmct.exemplars import Exemplars, Impression
 from mtmct.gates import Spot
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
-from mtmct.tracks import NOT_FILED, LocalTrack, TrackMemory, most_voted
+from mtmct.track_state import NOT_FILED, most_voted
+from mtmct.tracks import LocalTrack, TrackMemory
 
 Terms = Mapping[str, float]
 RunnerUp = tuple[int, float] | None  # the next best identity and its score
@@ -139,7 +140,7 @@ class IdentityBook:
 
     def track_table(self) -> TrackTable:
         """The columns, up to date."""
-        return self._tracks.columns.table(self._tracks.tracks)
+        return self._tracks.columns.table()
 
     def tracks_of(self, identity: Identity) -> list[LocalTrack]:
         """Its tracks in memory, in order of first sight."""
@@ -238,7 +239,7 @@ class IdentityBook:
         add(survivor.attributes, gone.attributes)
         survivor.last_ns = max(survivor.last_ns, gone.last_ns)
         survivor.impression += gone.impression
-        survivor.looks.absorb(gone.looks.vectors, gone.looks.weights, self._settings.exemplars)
+        survivor.looks = survivor.looks.with_more(gone.looks.vectors, gone.looks.weights, self._settings.exemplars)
         survivor.revision += 1
         gone.revision += 1
         del self.identities[gone.number]
@@ -308,12 +309,12 @@ class IdentityBook:
             identity.votes[name] = identity.votes.get(name, 0) + count
         add(identity.attributes, track.attributes)
         identity.last_ns = max(identity.last_ns, track.last_ns)
-        if len(track.looks):
+        looks, row = track.looks, track.row
+        if len(looks):
             table = self.track_table()
-            row = self.columns.rows[track.uid]
             told = table.told[row]
             identity.impression += Impression(told * table.middle[row], float(told))
-        identity.looks.absorb(track.looks.vectors, track.looks.weights, self._settings.exemplars)
+        identity.looks = identity.looks.with_more(looks.vectors, looks.weights, self._settings.exemplars)
         self._touch(identity)
 
     def retime(self, camera: str, later_ns: int) -> None:
@@ -348,7 +349,6 @@ class IdentityBook:
         track.linked_ns = linked_ns
         track.filed_shard = NOT_FILED  # the gallery holds it under its former identity, if at all
         self._tracks.changed.add(track.uid)
-        self._tracks.columns.linked(track.uid, track.identity)
 
     def _touch(self, *identities: Identity) -> None:
         for identity in identities:

@@ -18,7 +18,7 @@ from mtmct import state as stored
 from mtmct.records import EVENTS, Record
 from mtmct.site_marks import PREFIX, Belongings, Marks, Touched
 from mtmct.stays import Passage, Piece, Stay, Way, find_returns, in_order, join_pieces
-from mtmct.tracks import most_voted
+from mtmct.track_state import most_voted
 from operators.records import pack
 
 IDENTITY = PREFIX + "identity/"

@@ -33,9 +33,8 @@ class Keeping:
     def write(self) -> None:
         """Write what this commit has changed."""
         journal, tracks, book = self._journal, self._tracks, self._book
-        for uid in sorted(tracks.changed):
-            track = tracks[uid]
-            journal.put(stored.track_key(track), stored.pack_track(track))
+        for key, data in stored.pack_tracks(tracks.columns, sorted(tracks.changed)):
+            journal.put(key, data)
         tracks.changed.clear()
         for uid in sorted(tracks.holding):
             journal.put(stored.held_key(tracks[uid]), stored.pack_held(tracks[uid]))
@@ -55,18 +54,17 @@ class Keeping:
 
     def _write_cameras(self) -> None:
         """The fast-changing part of all tracks, from their columns."""
-        columns, known = self._tracks.columns, self._tracks.tracks
-        table = columns.table(known)
+        columns = self._tracks.columns
         uids, rows = columns.by_uid()
         stale = np.array([name in self.stale_cameras for name in columns.cameras], bool)
-        said_again = stale[table.camera[rows]]
+        said_again = stale[columns.camera[rows]]
         uids, rows = uids[said_again], rows[said_again]
-        order = np.argsort(table.camera[rows], kind="stable")
+        order = np.argsort(columns.camera[rows], kind="stable")
         uids, rows = uids[order], rows[order]
-        cameras = table.camera[rows]
-        last_ns, sights, velocities = table.last_ns[rows], table.last[rows], table.velocity[rows]
-        counts = np.stack([columns.points[rows], columns.offered[rows], table.ended[rows]], axis=1)
-        votes = [known[uid].votes for uid in uids.tolist()]
+        cameras = columns.camera[rows]
+        last_ns, sights, velocities = columns.last_ns[rows], columns.last[rows], columns.velocity[rows]
+        counts = np.stack([columns.points[rows], columns.offered[rows], columns.ended[rows]], axis=1)
+        votes = columns.votes_of(rows)
         names = list(columns.cameras)
         heads = np.flatnonzero(np.diff(cameras, prepend=-1))
         bounds = [*heads.tolist(), len(rows)]
@@ -93,14 +91,16 @@ class Keeping:
         book.guesses = provisional.read_guesses(state)
         identities = [stored.unpack_identity(key, data) for key, data in of(stored.IDENTITY)]
         book.identities = {one.number: one for one in sorted(identities, key=lambda one: one.number)}
-        for track in sorted((stored.unpack_track(key, data) for key, data in of(stored.TRACK)), key=lambda t: t.uid):
-            tracks.put(track)
+        unpacked = [stored.unpack_track(key, data) for key, data in of(stored.TRACK)]
+        known = {track.uid: track for track in sorted(unpacked, key=lambda track: track.uid)}
+        for key, data in of(stored.CAMERA):
+            stored.unpack_camera(key, data, known)
+        tracks.put(*known.values())
+        for track in known.values():
             if track.identity:
                 book[track.identity].uids.append(track.uid)
         if stored.ATTRIBUTES in state:
             tracks.population = Population(stored.unpacked(stored.ATTRIBUTES, state[stored.ATTRIBUTES])["votes"])
-        for key, data in of(stored.CAMERA):
-            stored.unpack_camera(key, data, tracks.tracks)
         for key, data in of(stored.HELD):
             camera, track_id, tracklets = stored.unpack_held(key, data)
             waiting = tracks.find(camera, track_id)

@@ -40,26 +40,97 @@ def take_in(sums: Float32, weights: Float32, vectors: Float32, worths: Float32, 
         _add(kept[look], sums[look], np.float32(1.0))
         held[look] = weights[look]
     for row in range(len(vectors)):
-        nearest, best = -1, np.float32(-2.0)
-        for look in range(count):
-            cosine = _cosine(kept[look], vectors[row])
-            if cosine > best:
-                nearest, best = look, cosine
-        if best < np.float32(SAME_LOOK):
-            nearest = count
-            count += 1
-        _add(kept[nearest], vectors[row], worths[row])
-        held[nearest] += worths[row]
-        if count > limit:
-            first, second = _most_alike(kept, count)
-            _add(kept[first], kept[second], np.float32(1.0))
-            held[first] += held[second]
-            count -= 1
-            for look in range(second, count + 1):
-                held[look] = held[look + 1] if look < count else np.float32(0.0)
-                for column in range(dim):
-                    kept[look, column] = kept[look + 1, column] if look < count else np.float32(0.0)
+        count = _take(kept, held, count, vectors[row], worths[row], limit)
     return kept[:count], held[:count]
+
+
+@_compiled
+def learn(
+    sums: Float32,
+    weights: Float32,
+    counts: Int64,
+    rows: Int64,
+    offered: Int64,
+    vectors: Float32,
+    worths: Float32,
+    lows: Int64,
+    highs: Int64,
+    limit: int,
+) -> NDArray[np.bool_]:
+    """The same for many tracks: of each those embeddings that are due.
+
+    Args:
+        sums: (N, E, D) float32, looks by row, E at least `limit`; weights: (N, E) float32; counts: (N,), how many looks
+            there are. Changed in place.
+        rows: (T,) of the tracks, each once.
+        offered: (N,), how many embeddings have been seen before.
+        vectors: (K, D) float32, L2-normalised; worths: (K,) float32, their weights.
+        lows, highs: (T,): those of track t are from `lows[t]` to `highs[t]`.
+        limit: looks to keep of each.
+
+    Returns:
+        (T,) whether looks have changed.
+    """
+    dim, room = vectors.shape[1], sums.shape[1] + 1
+    kept, held = np.zeros((room, dim), np.float32), np.zeros(room, np.float32)
+    changed = np.zeros(len(rows), np.bool_)
+    for place in range(len(rows)):
+        row = rows[place]
+        count = counts[row]
+        for at in range(lows[place], highs[place]):
+            if not _due(offered[row] + at - lows[place]):
+                continue
+            if not changed[place]:
+                changed[place] = True
+                for look in range(room):
+                    known = look < count
+                    held[look] = weights[row, look] if known else np.float32(0.0)
+                    for column in range(dim):
+                        kept[look, column] = sums[row, look, column] if known else np.float32(0.0)
+            count = _take(kept, held, count, vectors[at], worths[at], limit)
+        if changed[place]:
+            counts[row] = count
+            for look in range(count):
+                weights[row, look] = held[look]
+                for column in range(dim):
+                    sums[row, look, column] = kept[look, column]
+    return changed
+
+
+@_compiled
+def _due(offered: int) -> bool:
+    """Whether the embedding that is number `offered` (from 0) of a track is taken in: 0 to 4, 6, 8, 12, 16, 23, ...
+
+    Ever fewer, two each time their number doubles: later pictures tell less that is new, and a look that does not
+    change need not be written with every commit.
+    """
+    square, before = offered * offered, (offered - 1) * (offered - 1)
+    return (square ^ before) > (square & before)  # their highest bits differ
+
+
+@_compiled
+def _take(kept: Float32, held: Float32, count: int, vector: Float32, worth: np.float32, limit: int) -> int:
+    """One embedding into looks of which the first `count` are in use and the others 0; how many are in use then."""
+    nearest, best = -1, np.float32(-2.0)
+    for look in range(count):
+        cosine = _cosine(kept[look], vector)
+        if cosine > best:
+            nearest, best = look, cosine
+    if best < np.float32(SAME_LOOK):
+        nearest = count
+        count += 1
+    _add(kept[nearest], vector, worth)
+    held[nearest] += worth
+    if count > limit:
+        first, second = _most_alike(kept, count)
+        _add(kept[first], kept[second], np.float32(1.0))
+        held[first] += held[second]
+        count -= 1
+        for look in range(second, count + 1):
+            held[look] = held[look + 1] if look < count else np.float32(0.0)
+            for column in range(kept.shape[1]):
+                kept[look, column] = kept[look + 1, column] if look < count else np.float32(0.0)
+    return count
 
 
 @_compiled
@@ -109,7 +180,7 @@ def are_others(
     other: by how much they differ depends on the model, the light and the pose.
 
     Args:
-        sums: (N, D) float64, by rows, see `mtmct.columns.TrackColumns`.
+        sums: (N, D) float64, by rows, see `mtmct.track_looks.TrackLooks`.
         pictures: (T,) float64, how much has been seen of each; 0 if too little is known. rows: (T,) of the tracks.
         vectors: (K, D) float32, L2-normalised; worths: (K,) float32, their weights.
         lows, highs: (T,): those of track t are from `lows[t]` to `highs[t]`.

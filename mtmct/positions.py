@@ -91,7 +91,7 @@ class Positions:
         if not len(samples):
             return no_rows()
         uids, rows = np.unique(samples.uids, return_inverse=True)
-        cameras = self._tracks.columns.table(self._tracks.tracks).camera[self._rows(uids)]
+        cameras = self._tracks.columns.camera[self._rows(uids)]
         return compare(samples, cameras[rows], self._bound(uids), self._settings)
 
     def _beside_others(self, samples: Samples, before: int | None = None) -> PairRows:
@@ -113,9 +113,8 @@ class Positions:
 
     def _bound(self, uids: Int64) -> Int64:
         """Pairs of tracks seen in this commit that one identity has in different cameras."""
-        table = self._tracks.columns.table(self._tracks.tracks)
-        rows = self._rows(uids)
-        bound: Int64 = uids[same_owner(table.identity[rows], table.camera[rows])]
+        columns, rows = self._tracks.columns, self._rows(uids)
+        bound: Int64 = uids[same_owner(columns.identity[rows], columns.camera[rows])]
         return bound
 
 

@@ -24,7 +24,7 @@ from mtmct.journeys import Journeys
 from mtmct.records import EVENTS, IDENTITIES, TRACKS, Record
 from mtmct.site_marks import NOBODY, PREFIX, Marks
 from mtmct.stays import COOL_DOWN_S, RETURN_S, Passage, Way, count_passages
-from mtmct.tracks import most_voted
+from mtmct.track_state import most_voted
 from operators.records import pack
 
 META = PREFIX + "meta"

@@ -18,16 +18,20 @@ Keys are small and most are written once, so a commit writes what it changed and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.coincidence import CommitPairs, PairRows
+from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.identities import Identity, Member
 from mtmct.topology import Float64
+from mtmct.track_state import TrackState
 from mtmct.tracklets import Tracklet
 from mtmct.tracks import LocalTrack
 from operators.records import Float32, Int64, StateError, pack, pieces, unpack
@@ -80,11 +84,15 @@ def camera_key(camera: str) -> str:
 
 def track_key(track: LocalTrack) -> str:
     """Where the slow part of a track is kept; a track that was cut has a key for each of its parts."""
-    part = f"@{track.uid}" if track.since_ns else ""
-    return f"{TRACK}{track.camera}/{track.track}{part}"
+    return _track_key(track.uid, track.camera, track.track, track.since_ns)
 
 
-def held_key(track: LocalTrack) -> str:
+def _track_key(uid: int, camera: str, track: int, since_ns: int) -> str:
+    part = f"@{uid}" if since_ns else ""
+    return f"{TRACK}{camera}/{track}{part}"
+
+
+def held_key(track: LocalTrack | TrackState) -> str:
     """Where the tracklets of a waiting track are kept."""
     return f"{HELD}{track.camera}/{track.track}"
 
@@ -146,19 +154,19 @@ def pack_cameras(
     counts: Int64,
     sights: Float64,
     velocities: Float64,
-    votes: Sequence[dict[str, int]],
+    votes: Sequence[Sequence[tuple[str, int]]],
 ) -> list[bytes]:
     """The fast-changing part of the tracks of cameras, those of each in order of uid from bound to bound.
 
     `counts`: points, looks offered, whether ended.
     """
     columns = (pieces(column, bounds) for column in (uids, last_ns, counts, sights, velocities))
-    cast = ([list(each.items()) for each in votes[low:high]] for low, high in pairwise(bounds))
+    cast = (votes[low:high] for low, high in pairwise(bounds))
     names = ("uids", "times", "counts", "sights", "velocities", "votes")
     return [packed(dict(zip(names, parts, strict=True))) for parts in zip(*columns, cast, strict=True)]
 
 
-def unpack_camera(key: str, data: bytes, tracks: dict[int, LocalTrack]) -> None:
+def unpack_camera(key: str, data: bytes, tracks: Mapping[int, TrackState]) -> None:
     """Bring a camera's tracks (by uid) up to date."""
     value = unpacked(key, data)
     for row, uid in enumerate(value["uids"].tolist()):
@@ -170,37 +178,37 @@ def unpack_camera(key: str, data: bytes, tracks: dict[int, LocalTrack]) -> None:
         track.votes = dict(value["votes"][row])
 
 
-def pack_track(track: LocalTrack) -> bytes:
-    """The slow part of a track. Thousands change in a commit: a plain list, in the order in which it is read."""
-    return pack(
-        [
-            VERSION,
-            track.uid,
-            track.camera,
-            track.track,
-            track.start_ns,
-            track.first.tobytes(),
-            track.at_border,
-            track.since_ns,
-            track.until_ns,
-            track.identity,
-            track.linked_ns,
-            track.announced,
-            track.travelled,
-            track.ahead_ns,
-            track.attributes,
-            track.strayed_ns,
-            track.strayed_looks,
-            track.filed_shard,
-            track.filed_looks,
-            track.looked_at,
-            track.looks.sums.tobytes(),
-            track.looks.weights.tobytes(),
-        ]
-    )
+def pack_tracks(columns: TrackColumns, uids: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+    """The slow part of some tracks, and where each is kept.
+
+    Thousands change in a commit: each is a plain list, in the order in which it is read, of values from columns.
+    """
+    rows, looks, names = columns.rows_of(uids), columns.looks, list(columns.cameras)
+    cameras = [names[number] for number in columns.camera[rows].tolist()]
+    begun = [getattr(columns, name)[rows].tolist() for name in ("track", "start_ns")]
+    firsts = _cut_up(columns.first[rows], np.full(len(rows), columns.first.shape[1]))
+    names = ["at_border", "since_ns", "until_ns", "identity", "linked_ns", "announced", "travelled"]
+    linked = [getattr(columns, name)[rows].tolist() for name in names]
+    ahead = (columns.heard_ns[rows] - columns.last_ns[rows]).tolist()
+    attributes = [columns.attributes.get(row, {}) for row in rows.tolist()]
+    names = ["strayed_ns", "strayed_looks", "filed_shard", "filed_looks", "looked_at"]
+    looked = [getattr(columns, name)[rows].tolist() for name in names]
+    sums = _cut_up(looks.sums[rows], looks.counts[rows] * looks.sums.shape[2])
+    weights = _cut_up(looks.weights[rows], looks.counts[rows])
+    values = zip(uids, cameras, *begun, firsts, *linked, ahead, attributes, *looked, sums, weights, strict=True)
+    for value in values:
+        uid, camera, track, since_ns = value[0], value[1], value[2], value[6]
+        yield _track_key(uid, camera, track, since_ns), pack([VERSION, *value])
 
 
-def unpack_track(key: str, data: bytes) -> LocalTrack:
+def _cut_up(rows: NDArray[Any], counts: Int64) -> list[memoryview]:
+    """The bytes of the first `counts` numbers of each row."""
+    raw, row = memoryview(rows.tobytes()), rows.itemsize * math.prod(rows.shape[1:])
+    ends = (counts * rows.itemsize).tolist()
+    return [raw[place * row : place * row + length] for place, length in enumerate(ends)]
+
+
+def unpack_track(key: str, data: bytes) -> TrackState:
     """A track without its fast-changing part.
 
     Raises:
@@ -214,7 +222,7 @@ def unpack_track(key: str, data: bytes) -> LocalTrack:
     strayed_ns, strayed_looks, filed_shard, filed_looks, looked_at, sums, weights = rest
     worth = np.frombuffer(weights, np.float32).copy()
     begun = np.frombuffer(first, np.float64).copy()
-    return LocalTrack(
+    return TrackState(
         uid=uid,
         camera=camera,
         track=number,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from operator import attrgetter
 from types import MappingProxyType
 
@@ -12,85 +12,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.arrivals import Placed, one_of_each
-from mtmct.attributes import Population, Tally, add
-from mtmct.columns import TrackColumns
-from mtmct.exemplars import Exemplars, all_due, due
-from mtmct.fits import Fits, Samples, halfway, no_samples
+from mtmct.attributes import Population, Votes
+from mtmct.columns import FLAGS, NUMBERS, SIGHTS, TrackColumns
+from mtmct.exemplars import Exemplars
+from mtmct.fits import Fits, Samples, no_samples
 from mtmct.gates import Spot
 from mtmct.itinerary import Stay
-from mtmct.leaders import are_others
+from mtmct.learning import extend, look
 from mtmct.settings import FusionSettings
 from mtmct.topology import Float64, Topology
+from mtmct.track_state import NOT_FILED, TrackState
 from mtmct.tracklets import Tracklet, Tracklets
-from operators.records import Float32, Int64
+from operators.records import Int64
 
 # Columns of a sight: where a track stood at one moment.
 X, Y, XX, XY, YY, U, V, H = range(8)
-_KNOWN_LOOKS = 4  # embeddings after which it is known what a track looks like
-NOT_FILED = -(2**62)
 _BY_NAME = attrgetter("camera", "track")
 
 
-@dataclass(slots=True)
+class _Number:
+    """A number of a track, in its row of the column of this name."""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, track: LocalTrack, _: type | None = None) -> int:
+        return int(getattr(track.columns, self._name).item(track.row))
+
+    def __set__(self, track: LocalTrack, value: int) -> None:
+        getattr(track.columns, self._name)[track.row] = value
+
+
+class _Flag(_Number):
+    def __get__(self, track: LocalTrack, _: type | None = None) -> bool:
+        return bool(getattr(track.columns, self._name).item(track.row))
+
+
+class _Sight:
+    """The same of several numbers: a view of the row, so that to write into it is to change the track."""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, track: LocalTrack, _: type | None = None) -> Float64:
+        row: Float64 = getattr(track.columns, self._name)[track.row]
+        return row
+
+    def __set__(self, track: LocalTrack, value: Float64) -> None:
+        getattr(track.columns, self._name)[track.row] = value
+
+
 class LocalTrack:
-    """One object in one camera.
+    """One object in one camera, while it is remembered: a row of columns; see `TrackState` for what is known of it.
 
     Attributes:
-        uid: number of the track in this site, in order of first sight; never reused.
-        camera, track: the camera's id and the track's id in it.
-        votes: points seen per class name.
-        start_ns, last_ns: event time of the first and the last point.
-        points: how many points there were.
-        first, last: (8,) float64, where it stood at `start_ns` and `last_ns`, smoothed over a tracklet:
-            metres X, Y, covariance xx, xy, yy (NaN without calibration), foot pixel u, v and box height.
-        velocity: (4,) float64, metres a second (2), pixels a second (2).
-        at_border: it began at an edge of the picture, where people arrive.
-        identity: number of its identity, 0 while it waits.
-        linked_ns: event time of the commit that linked it.
-        announced: its first tracklet has been published.
-        ended: its camera let it go, or it has been silent for long.
-        looks: its exemplars; `offered` counts the embeddings seen.
-        filed_shard, filed_looks: gallery shard that holds its look, and `offered` when it was filed.
-        looked_at: `offered` when its identity was last compared with those that look alike.
-        since_ns, until_ns: the part of the local track that this is, where the track was cut because it had gone
-            over to somebody else: event time from (0: its beginning) and to (exclusive; 0: still open).
-        travelled: the times between views have learned from it.
-        strayed_ns: event time since when it has not looked like itself any more; 0: it does. `strayed_looks` counts
-            the embeddings that say so.
-        ahead_ns: by how much its camera's clock is taken to be ahead: `start_ns` and `last_ns` are that much less
-            than the camera said, `since_ns` and `until_ns` are as it said.
-        attributes: what it is like, in votes, see `mtmct.attributes`.
+        columns, row: where it is written. A track that is forgotten cannot be read any more.
+        uid, camera, track: as in `TrackState`.
         held: tracklets that wait for an identity.
+        look_count: how many exemplars it has.
     """
 
-    uid: int
-    camera: str
-    track: int
-    votes: dict[str, int]
-    start_ns: int
-    last_ns: int
-    points: int
-    first: Float64
-    last: Float64
-    velocity: Float64
-    at_border: bool
-    identity: int = 0
-    linked_ns: int = 0
-    announced: bool = False
-    ended: bool = False
-    offered: int = 0
-    looks: Exemplars = field(default_factory=Exemplars)
-    filed_shard: int = NOT_FILED
-    filed_looks: int = 0
-    looked_at: int = 0
-    since_ns: int = 0
-    until_ns: int = 0
-    travelled: bool = False
-    strayed_ns: int = 0
-    strayed_looks: int = 0
-    ahead_ns: int = 0
-    attributes: Tally = field(default_factory=dict)
-    held: list[Tracklet] = field(default_factory=list)
+    __slots__ = ("camera", "columns", "held", "row", "track", "uid")
+
+    identity, start_ns, points, offered, linked_ns = _Number(), _Number(), _Number(), _Number(), _Number()
+    since_ns, until_ns, filed_shard, filed_looks, looked_at = _Number(), _Number(), _Number(), _Number(), _Number()
+    strayed_ns, strayed_looks, heard_ns = _Number(), _Number(), _Number()
+    at_border, ended, announced, travelled = _Flag(), _Flag(), _Flag(), _Flag()
+    first, last, velocity = _Sight(), _Sight(), _Sight()
+
+    def __init__(self, columns: TrackColumns, state: TrackState) -> None:
+        self.columns, self.row = columns, columns.rows[state.uid]
+        self.uid, self.camera, self.track = state.uid, state.camera, state.track
+        self.held = state.held
 
     @property
     def name(self) -> tuple[str, int]:
@@ -98,19 +91,57 @@ class LocalTrack:
         return (self.camera, self.track)
 
     @property
-    def heard_ns(self) -> int:
-        """Event time of the last point by the camera's own clock."""
-        return self.last_ns + self.ahead_ns
+    def last_ns(self) -> int:
+        """Event time of the last point; by the camera's own clock it is `heard_ns`."""
+        return int(self.columns.last_ns.item(self.row))
+
+    @last_ns.setter
+    def last_ns(self, time_ns: int) -> None:
+        self.columns.heard_ns[self.row] += time_ns - self.last_ns
+        self.columns.last_ns[self.row] = time_ns
+
+    @property
+    def ahead_ns(self) -> int:
+        """By how much its camera's clock is taken to be ahead."""
+        return self.heard_ns - self.last_ns
+
+    @property
+    def votes(self) -> Mapping[str, int]:
+        """Points seen per class name."""
+        return self.columns.votes(self.row)
+
+    @votes.setter
+    def votes(self, votes: Mapping[str, int]) -> None:
+        self.columns.set_votes(self.row, votes)
+
+    @property
+    def cls(self) -> str:
+        """The class most of its points have; the alphabet decides a tie."""
+        return list(self.columns.classes)[int(self.columns.cls[self.row])]
+
+    @property
+    def look_count(self) -> int:
+        """How many exemplars it has."""
+        return int(self.columns.looks.counts.item(self.row))
+
+    @property
+    def looks(self) -> Exemplars:
+        """Its exemplars, as long as nothing more is learned of it."""
+        return self.columns.looks.of(self.row)
+
+    @looks.setter
+    def looks(self, looks: Exemplars) -> None:
+        self.columns.set_looks(self.row, looks)
+
+    @property
+    def attributes(self) -> Votes:
+        """What it is like, in votes."""
+        return self.columns.attributes.get(self.row, _NONE)
 
     @property
     def stay(self) -> Stay:
         """Where and when it was seen."""
         return Stay(self.start_ns, self.last_ns, self.camera, _middle(self.first), _middle(self.last))
-
-    @property
-    def cls(self) -> str:
-        """The class most of its points have; the alphabet decides a tie."""
-        return most_voted(self.votes)
 
     @property
     def grounded(self) -> bool:
@@ -121,6 +152,25 @@ class LocalTrack:
         """Whether it was seen while something else was seen from `start_ns` to `end_ns`."""
         return self.start_ns <= end_ns and start_ns <= self.last_ns
 
+    def state(self) -> TrackState:
+        """What is known of it, as it is now."""
+        looks = self.looks
+        known = {name: getattr(self, name) for name in (*NUMBERS, *FLAGS)}
+        sights = {name: getattr(self, name).copy() for name in SIGHTS}
+        return TrackState(
+            **known,
+            **sights,
+            camera=self.camera,
+            votes=dict(self.votes),
+            looks=Exemplars(looks.sums.copy(), looks.weights.copy()),
+            ahead_ns=self.ahead_ns,
+            attributes={facet: dict(values) for facet, values in self.attributes.items()},
+            held=list(self.held),
+        )
+
+
+_NONE: Votes = MappingProxyType({})
+
 
 def _middle(sight: Float64) -> Spot | None:
     """The middle of the box, pixels; None where the sight is not known."""
@@ -128,16 +178,12 @@ def _middle(sight: Float64) -> Spot | None:
     return (u, v - height / 2) if math.isfinite(u) else None
 
 
-def most_voted(votes: Mapping[str, int]) -> str:
-    """The name with most votes; the alphabet decides a tie."""
-    return min(votes, key=lambda name: (-votes[name], name)) if len(votes) > 1 else next(iter(votes))
-
-
 class TrackMemory:
     """All tracks that are open to linking or correction, by `uid` in order of first sight.
 
     Attributes:
-        columns: the same as columns.
+        columns: what is known of them.
+        changed: uids of those of which something has changed that does not change with every point.
         holding: uids of the tracks that hold tracklets back.
     """
 
@@ -167,14 +213,14 @@ class TrackMemory:
         names = zip(said.camera.tolist(), said.tracks.tolist(), strict=True)
         return [by_camera[camera].get(track, 0) for camera, track in names]
 
-    def put(self, track: LocalTrack) -> None:
-        """Remember a track (a new one, or one restored)."""
-        self.tracks[track.uid] = track
-        self._uids.setdefault(track.camera, {})[track.track] = track.uid
-        self.columns.moved(track.uid)
-        self.columns.looked(track.uid)
+    def put(self, *states: TrackState) -> None:
+        """Remember tracks, in order of uid: new ones, or such as were stored."""
+        self.columns.add(states)
+        for state in states:
+            self.tracks[state.uid] = LocalTrack(self.columns, state)
+            self._uids.setdefault(state.camera, {})[state.track] = state.uid
 
-    def forget(self, uid: int) -> LocalTrack:
+    def forget(self, uid: int) -> None:
         """Drop a track; it will not be corrected any more."""
         track = self.tracks.pop(uid)
         if self._uids[track.camera][track.track] == uid:
@@ -182,27 +228,20 @@ class TrackMemory:
         self.changed.discard(uid)
         self.holding.discard(uid)
         self.columns.forget(uid)
-        return track
-
-    def end(self, track: LocalTrack) -> None:
-        """No more will come of a track."""
-        track.ended = True
-        self.columns.moved(track.uid)
+        del track.columns  # its row will be another's
 
     def waiting(self) -> list[LocalTrack]:
         """Those without an identity, in order of first sight."""
-        table = self.columns.table(self.tracks)
-        return self._at(table.identity == 0)
+        return self._at(self.columns.identity == 0)
 
     def silent_since(self, time_ns: int) -> list[LocalTrack]:
         """Those that have not ended, and were last seen before an event time."""
-        table = self.columns.table(self.tracks)
-        return self._at(~table.ended & (table.last_ns < time_ns))
+        return self._at(~self.columns.ended & (self.columns.last_ns < time_ns))
 
     def linked_until(self, time_ns: int, *, ended: bool) -> list[LocalTrack]:
         """Those with an identity that were last seen before an event time; `ended`: and have ended."""
-        table = self.columns.table(self.tracks)
-        return self._at((table.identity > 0) & (table.last_ns < time_ns) & (table.ended | (not ended)))
+        columns = self.columns
+        return self._at((columns.identity > 0) & (columns.last_ns < time_ns) & (columns.ended | (not ended)))
 
     def _at(self, chosen: NDArray[np.bool_]) -> list[LocalTrack]:
         uids, rows = self.columns.by_uid()
@@ -210,13 +249,15 @@ class TrackMemory:
 
     def retime(self, camera: str, ahead_ns: int) -> None:
         """From now on the clock of a camera is taken to be so much ahead: its tracks move in time."""
-        for track in self.tracks.values():
-            if track.camera == camera:
-                later = track.ahead_ns - ahead_ns
-                track.start_ns, track.last_ns, track.ahead_ns = track.start_ns + later, track.last_ns + later, ahead_ns
-                track.strayed_ns += later if track.strayed_ns else 0
-                self.changed.add(track.uid)
-                self.columns.moved(track.uid)
+        columns = self.columns
+        uids, rows = columns.by_uid()
+        mine = columns.camera[rows] == columns.cameras.get(camera, -1)
+        uids, rows = uids[mine], rows[mine]
+        later = columns.heard_ns[rows] - columns.last_ns[rows] - ahead_ns
+        columns.start_ns[rows] += later
+        columns.last_ns[rows] += later
+        columns.strayed_ns[rows] += np.where(columns.strayed_ns[rows] != 0, later, 0)
+        self.changed.update(uids.tolist())
 
     def cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         """From `since_ns` on the local track is somebody else: that part becomes a track of its own, without identity.
@@ -225,12 +266,12 @@ class TrackMemory:
         """
         nowhere = np.full_like(track.last, np.nan)
         rest = replace(
-            track,
+            track.state(),
             uid=self.next_uid,
             votes={track.cls: 0},
             start_ns=since_ns - track.ahead_ns,
             points=max(track.points, 1),
-            first=nowhere.copy(),
+            first=nowhere,
             at_border=True,
             identity=0,
             linked_ns=0,
@@ -249,19 +290,18 @@ class TrackMemory:
         self.next_uid += 1
         track.last_ns = since_ns - track.ahead_ns - 1
         track.last, track.ended, track.until_ns = nowhere, True, since_ns
-        self.tracks[rest.uid] = rest
-        if self._uids[track.camera][track.track] == track.uid:
-            self._uids[rest.camera][rest.track] = rest.uid
+        newest = self._uids[track.camera][track.track]
+        self.put(rest)
+        if newest != track.uid:
+            self._uids[track.camera][track.track] = newest
         self.changed |= {track.uid, rest.uid}
-        self.columns.moved(track.uid)
-        self.columns.moved(rest.uid)
-        return rest
+        return self.tracks[rest.uid]
 
     def heard_ns(self, said: Tracklets, otherwise: int) -> Int64:
         """(T,) when the track of each was heard of last, by its camera's own clock; `otherwise` if never."""
-        table, rows = self.columns.table(self.tracks), self.columns.rows
+        rows = self.columns.rows
         places = np.array([rows.get(uid, -1) for uid in self.uids_of(said)], np.int64)
-        heard: Int64 = np.where(places >= 0, table.heard_ns[places], otherwise)
+        heard: Int64 = np.where(places >= 0, self.columns.heard_ns[places], otherwise)
         return heard
 
     def shorten(self, track: LocalTrack, since_ns: int) -> None:
@@ -269,7 +309,6 @@ class TrackMemory:
         track.last_ns = since_ns - 1
         track.last, track.until_ns = np.full_like(track.last, np.nan), since_ns + track.ahead_ns
         self.changed.add(track.uid)
-        self.columns.moved(track.uid)
 
     def take(
         self,
@@ -293,138 +332,65 @@ class TrackMemory:
         fits = Fits(arrivals, times_ns, topology)
         longest = int((fits.last_ns - fits.start_ns).max())
         self.columns.longest_ns = max(self.columns.longest_ns, longest)
-        tracks = []
-        for row, uid in enumerate(self.uids_of(arrivals)):
-            track = self.tracks.get(uid)
-            if track is None or track.until_ns:
-                track = self._begin(arrivals[row], int(fits.start_ns[row]), fits.beginnings[row], topology, settings)
-                track.ahead_ns = ahead_ns.get(track.camera, 0)
-            tracks.append(track)
-        uids = [track.uid for track in tracks]
+        uids = self._tracks_of(arrivals, fits, topology, settings, ahead_ns)
+        numbers = np.array(uids, np.int64)
         for turn in one_of_each(uids):
-            self._extend([tracks[row] for row in turn], arrivals, fits, np.array(turn, np.int64), settings)
-        return Placed(arrivals, uids, fits.ground), fits.samples(np.array(uids, np.int64), settings.slot_ns)
+            of = np.array(turn, np.int64)
+            rows = self.columns.rows_of(numbers[of].tolist())
+            changed = extend(self.columns, self.population, rows, arrivals, fits, of, settings)
+            self.changed.update(numbers[of[changed]].tolist())
+        return Placed(arrivals, uids, fits.ground), fits.samples(numbers, settings.slot_ns)
 
-    def _begin(
-        self, tracklet: Tracklet, start_ns: int, first: Float64, topology: Topology, settings: FusionSettings
-    ) -> LocalTrack:
-        """A track for a tracklet that continues none, unless another of this commit has begun it already."""
-        before = self.find(tracklet.camera, tracklet.track)
-        if before is not None and not before.until_ns:
-            return before
-        track = LocalTrack(
-            uid=self.next_uid,
-            camera=tracklet.camera,
-            track=tracklet.track,
-            votes={tracklet.cls: 0},
-            start_ns=start_ns,
-            last_ns=start_ns,
-            points=0,
-            first=first.copy(),
-            last=first.copy(),
-            velocity=np.zeros(4),
-            at_border=topology.at_border(tracklet.camera, tracklet.boxes[0], settings.border),
-            # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
-            since_ns=0 if before is None else int(tracklet.times_ns[0]),
-        )
-        self.next_uid += 1
-        self.put(track)
-        self.changed.add(track.uid)
-        return track
-
-    def _extend(
-        self, tracks: Sequence[LocalTrack], arrivals: Tracklets, fits: Fits, of: Int64, settings: FusionSettings
-    ) -> None:
-        """Take in one tracklet (`of`, its place) for each of some tracks: in the objects and in the columns."""
-        table, columns = self.columns.table(self.tracks), self.columns
-        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
-        lengths, ends, last_ns = fits.lengths[of], fits.ends[of], fits.last_ns[of]
-        velocities = halfway(table.velocity[rows], fits.velocities[of], columns.points[rows] > 0)
-        present = np.flatnonzero(np.bincount(arrivals.cls[of])).tolist()
-        number = {cls: columns.number_of(arrivals.classes[cls]) for cls in present}
-        classes, ended = arrivals.cls[of].tolist(), arrivals.ended[of]
-        table.heard_ns[rows] += last_ns - table.last_ns[rows]
-        table.last_ns[rows], table.last[rows], table.velocity[rows] = last_ns, ends, velocities
-        table.ended[rows] = ended
-        columns.points[rows] += lengths
-        columned = (lengths.tolist(), last_ns.tolist(), ends, velocities, ended.tolist(), table.sole[rows].tolist())
-        for track, cls, length, last, end, velocity, is_ended, sole in zip(tracks, classes, *columned, strict=True):
-            name = arrivals.classes[cls]
-            track.votes[name] = track.votes.get(name, 0) + length
-            track.points += length
-            track.last_ns, track.last, track.velocity, track.ended = last, end, velocity, is_ended
-            if sole != number[cls]:
-                columns.moved(track.uid)
-        for track, place in zip(tracks, of.tolist(), strict=True) if arrivals.attributes else ():
-            if votes := arrivals.attributes.get(place):
-                add(track.attributes, votes)
-                self.population.add(votes)
-                self.changed.add(track.uid)
-        seen = np.diff(arrivals.look_bounds)[of] > 0
-        if seen.all():
-            self._look(tracks, arrivals, fits.start_ns[of], of, settings)
-        elif seen.any():
-            places = np.flatnonzero(seen)
-            some, of = [tracks[place] for place in places.tolist()], of[places]
-            self._look(some, arrivals, fits.start_ns[of], of, settings)
-
-    def _look(
-        self, tracks: Sequence[LocalTrack], arrivals: Tracklets, starts: Int64, of: Int64, settings: FusionSettings
-    ) -> None:
-        """Learn what tracks look like, unless they no longer look like themselves: then note since when (`starts`)."""
-        columns = self.columns
-        columns.table(self.tracks)
-        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
-        lows, highs = arrivals.look_bounds[of], arrivals.look_bounds[of + 1]
-        offered, calibration = columns.offered[rows], settings.appearance
-        known = offered >= _KNOWN_LOOKS
-        strange = are_others(
-            columns.sums, np.where(known, columns.pictures[rows], 0), rows, arrivals.looks, arrivals.worths, lows,
-            highs, calibration.slope, calibration.offset, settings.unlike,
-        )  # fmt: skip
-        columned = (lows.tolist(), highs.tolist(), strange.tolist(), starts.tolist(), all_due(offered).tolist())
-        for track, low, high, is_strange, start_ns, is_due in zip(tracks, *columned, strict=True):
-            if is_strange or track.strayed_ns or high - low > 1:
-                looks = arrivals.looks[low:high], arrivals.worths[low:high]
-                self._learn(track, *looks, start_ns, settings, strange=is_strange)
-                continue
-            if is_due:
-                self.changed.add(track.uid)
-                columns.looked(track.uid)
-                track.looks.absorb(arrivals.looks[low:high], arrivals.worths[low:high], settings.track_exemplars)
-            track.offered += 1
-        columns.offered[rows] = [track.offered for track in tracks]
+    def _tracks_of(
+        self,
+        arrivals: Tracklets,
+        fits: Fits,
+        topology: Topology,
+        settings: FusionSettings,
+        ahead_ns: Mapping[str, int],
+    ) -> list[int]:
+        """The uids of the tracks that tracklets are of; those that begin with one are remembered from now on."""
+        known = self.uids_of(arrivals)
+        uids = np.array(known, np.int64)
+        old = np.flatnonzero(uids)
+        # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
+        over = np.zeros(len(uids), bool)
+        over[old] = self.columns.until_ns[self.columns.rows_of(uids[old].tolist())] > 0
+        begun: dict[tuple[str, int], TrackState] = {}
+        for place in np.flatnonzero(over | (uids == 0)).tolist():
+            one = arrivals[place]
+            name = one.camera, one.track
+            if name not in begun:
+                start_ns, first = int(fits.start_ns[place]), fits.beginnings[place]
+                begun[name] = TrackState(
+                    uid=self.next_uid,
+                    camera=one.camera,
+                    track=one.track,
+                    votes={one.cls: 0},
+                    start_ns=start_ns,
+                    last_ns=start_ns,
+                    points=0,
+                    first=first,
+                    last=first,
+                    velocity=np.zeros(SIGHTS["velocity"]),
+                    at_border=topology.at_border(one.camera, one.boxes[0], settings.border),
+                    since_ns=int(one.times_ns[0]) if over[place] else 0,
+                    ahead_ns=ahead_ns.get(one.camera, 0),
+                )
+                self.next_uid += 1
+            known[place] = begun[name].uid
+        if begun:
+            self.put(*begun.values())
+            self.changed.update(state.uid for state in begun.values())
+        return known
 
     def look(self, track: LocalTrack, arrivals: Tracklets, place: int, settings: FusionSettings) -> None:
         """Learn what a track looks like from the tracklet at a place, unless it no longer looks like itself."""
         of = np.array([place], np.int64)
         if arrivals.look_bounds[place + 1] > arrivals.look_bounds[place]:
-            self._look([track], arrivals, arrivals.times_ns[arrivals.heads[of]], of, settings)
-
-    def _learn(
-        self,
-        track: LocalTrack,
-        vectors: Float32,
-        qualities: Float32,
-        start_ns: int,
-        settings: FusionSettings,
-        *,
-        strange: bool,
-    ) -> None:
-        if strange:
-            track.strayed_ns = track.strayed_ns or start_ns
-            track.strayed_looks += len(vectors)
-            self.changed.add(track.uid)
-            return
-        if track.strayed_ns:
-            track.strayed_ns = track.strayed_looks = 0
-            self.changed.add(track.uid)
-        for row in range(len(vectors)):
-            if due(track.offered):
+            starts, row = arrivals.times_ns[arrivals.heads[of]], np.array([track.row])
+            if look(self.columns, row, arrivals, starts, of, settings)[0]:
                 self.changed.add(track.uid)
-                self.columns.looked(track.uid)
-                track.looks.absorb(vectors[row : row + 1], qualities[row : row + 1], settings.track_exemplars)
-            track.offered += 1
 
 
 def in_order(tracks: Iterable[LocalTrack]) -> list[LocalTrack]:

@@ -109,9 +109,8 @@ def _looks_of_tracks(cameras: Mapping[str, CameraTable]) -> tuple[list[Exemplars
         assert table.embeddings is not None
         for track in np.unique(table.tracks):
             rows = np.flatnonzero(table.tracks == track)[:: max(round(table.fps), 1)]
-            kept = Exemplars()
-            kept.absorb(table.embeddings[rows], np.ones(len(rows), np.float32), FusionSettings().track_exemplars)
-            looks.append(kept)
+            worths, limit = np.ones(len(rows), np.float32), FusionSettings().track_exemplars
+            looks.append(Exemplars().with_more(table.embeddings[rows], worths, limit))
             people.append(int(table.people[rows[0]]))
             where.append(number)
     return looks, np.array(people), np.array(where)

@@ -97,19 +97,11 @@ def judge(book: IdentityBook, window: PairWindow | None = None, settings: Fusion
     return Judge(book, window or PairWindow(settings), where, settings, 3 * SECOND_NS)
 
 
-def changed(book: IdentityBook, *tracks) -> None:
-    """Tracks are no longer as they were taken in."""
-    for track in tracks:
-        book.columns.moved(track.uid)
-        book.columns.looked(track.uid)
-
-
 def test_different_kinds_of_things_are_never_one_and_kinds_mistaken_for_each_other_may_be():
     def score(cls: str) -> float:
         _, book, tracks = people(1)
         tracks[0].votes = {cls: 10}
         book.tracks_of(book[1])[0].votes = {"car": 10}
-        changed(book, tracks[0], book.tracks_of(book[1])[0])
         return judge(book).scores(Subject.of_track(tracks[0]), [book[1]])[0].total
 
     assert score("person") == NEVER
@@ -119,7 +111,6 @@ def test_different_kinds_of_things_are_never_one_and_kinds_mistaken_for_each_oth
 def test_who_could_not_have_come_so_far_is_somebody_else():
     _, book, tracks = people(1)
     tracks[0].first[0] += 40.0
-    changed(book, tracks[0])
     assert judge(book).scores(Subject.of_track(tracks[0]), [book[1]])[0].total == NEVER
 
 
@@ -129,7 +120,6 @@ def test_looks_speak_for_and_against_within_their_limit():
         known = book.tracks_of(book[1])[0]
         for track, vector in ((known, np.eye(4)[0]), (tracks[0], look)):
             track.looks = Exemplars(vector[None].astype(np.float32), np.ones(1, np.float32))
-        changed(book, known, tracks[0])
         settings = FusionSettings(appearance=AppearanceCalibration(20.0, -12.0, 5.0))
         score = judge(book, settings=settings).scores(Subject.of_track(tracks[0]), [book[1]])[0]
         return score.terms["appearance"]

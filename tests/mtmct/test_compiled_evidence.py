@@ -39,8 +39,7 @@ def a_site(seed: int) -> tuple[TrackMemory, IdentityBook, list]:
         vectors = people[number % 5] + 0.4 * dice.normal(size=(3, 16))
         vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         if dice.random() < 0.9:
-            track.looks.absorb(vectors, dice.uniform(0.2, 1, 3).astype(np.float32), 2)
-            memory.columns.looked(track.uid)
+            track.looks = track.looks.with_more(vectors, dice.uniform(0.2, 1, 3).astype(np.float32), 2)
     tracks = list(memory.tracks.values())
     for track in tracks[:12]:
         if track.track <= 4:
@@ -106,7 +105,7 @@ def test_columns_follow_whoever_is_moved_cut_merged_and_forgotten():
         for uid, track in memory.tracks.items():
             row = memory.columns.rows[uid]
             assert (table.uid[row], table.last_ns[row], table.identity[row]) == (uid, track.last_ns, track.identity)
-            assert table.ended[row] == track.ended and (table.told[row] > 0) == (len(track.looks) > 0)
+            assert table.ended[row] == track.ended and (table.told[row] > 0) == (track.look_count > 0)
         for one in book.identities.values():
             slot = columns.slot(one)
             people = columns.table()
@@ -117,7 +116,7 @@ def test_columns_follow_whoever_is_moved_cut_merged_and_forgotten():
     check()
     part = memory.cut(waiting[0], waiting[0].start_ns + SECOND_NS)
     book.join(part, book[2], SECOND_NS)
-    memory.end(waiting[1])
+    waiting[1].ended = True
     check()
     mine = book.tracks_of(book[2])[0]
     book.forget(mine)

@@ -27,10 +27,8 @@ def seen(person: np.ndarray, noise: float) -> np.ndarray:
 
 def impression(*occasions: np.ndarray, pictures: int = 5) -> Impression:
     """Of occasions, with so many equal pictures each."""
-    looks = [Exemplars() for _ in occasions]
-    for kept, vector in zip(looks, occasions, strict=True):
-        kept.absorb(np.tile(vector, (pictures, 1)), np.ones(pictures, np.float32), 3)
-    return Impression().with_looks(looks)
+    seen = [(np.tile(vector, (pictures, 1)), np.ones(pictures, np.float32)) for vector in occasions]
+    return Impression().with_looks([Exemplars().with_more(*pictured, 3) for pictured in seen])
 
 
 def somebody() -> np.ndarray:
@@ -115,8 +113,7 @@ def test_the_only_one_who_is_away_is_not_taken_for_the_next_who_comes():
 
 
 def test_an_identity_stored_before_impressions_were_kept_is_read_with_its_looks():
-    kept = Exemplars()
-    kept.absorb(seen(somebody(), 1.0)[None], np.ones(1, np.float32), 3)
+    kept = Exemplars().with_more(seen(somebody(), 1.0)[None], np.ones(1, np.float32), 3)
     value = state.unpacked("key", state.pack_identity(Identity(7, 0, 0, looks=kept)))
     del value["impression"], value["told"], value["version"]
     read = state.unpack_identity("key", state.packed(value))

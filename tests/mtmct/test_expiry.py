@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mtmct.expiry import Expiry
 from mtmct.identities import IdentityBook, Why
 from mtmct.settings import FusionSettings
-from mtmct.tracks import LocalTrack, TrackMemory
+from mtmct.track_state import TrackState
+from mtmct.tracks import TrackMemory
 
 WHY = Why(1.0, {})
 NOWHERE = np.zeros(8)
@@ -24,9 +25,8 @@ class People:
         self.book = IdentityBook("plaza", self.memory, FusionSettings())
         self.expiry = Expiry(self.book)
         for uid, end in enumerate(ends, start=1):
-            track = LocalTrack(uid, "a", uid, {"person": 1}, 0, end, 1, NOWHERE, NOWHERE, np.zeros(4), True)
-            self.memory.put(track)
-            self.book.create(track, 0)
+            self.memory.put(TrackState(uid, "a", uid, {"person": 1}, 0, end, 1, NOWHERE, NOWHERE, np.zeros(4), True))
+            self.book.create(self.memory[uid], 0)
         self.commit()
 
     def commit(self) -> None:

@@ -38,8 +38,7 @@ class Site:
             track = self.memory[number]
             vectors = looks[number % 8] + 0.3 * dice.normal(size=(3, 16))
             vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-            track.looks.absorb(vectors, np.ones(3, np.float32), 3)
-            self.memory.columns.looked(number)
+            track.looks = track.looks.with_more(vectors, np.ones(3, np.float32), 3)
         for number in range(1, 9):
             self.book.create(self.memory[number], 9 * SECOND_NS)
         self.book.changed.clear()

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from mtmct import state as stored
-from mtmct.exemplars import Exemplars, all_due, due
+from mtmct.exemplars import Exemplars
 from mtmct.filing import Filing
 from mtmct.gallery import LARGE, Gallery
 from mtmct.settings import FusionSettings
-from mtmct.tracks import LocalTrack, TrackMemory
+from mtmct.track_looks import TrackLooks
+from mtmct.track_state import TrackState
+from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS
 
 
@@ -40,16 +44,17 @@ def test_fewer_than_asked_for_are_marked():
 def test_looks_of_one_identity_are_filed_no_more_often_than_are_kept_once_the_gallery_is_large():
     filing, journal = Filing(FusionSettings(exemplars=4)), stored.Journal()
     memory = TrackMemory()
-    crowd = [LocalTrack(uid, "a", uid, {"person": 1}, 0, 0, 5, *np.zeros((3, 8)), True) for uid in range(1, LARGE + 21)]
-    for track in crowd:
-        track.looks.absorb(X[None], np.ones(1, np.float32), 1)
-        track.identity, track.offered = (track.uid if track.uid <= LARGE else LARGE + 1), 1
-        memory.put(track)
+    look = Exemplars(X[None], np.ones(1, np.float32))
+
+    def seen(uid: int) -> TrackState:
+        where, still = np.zeros(8), np.zeros(4)
+        known = {"identity": min(uid, LARGE + 1), "offered": 1, "looks": look}
+        return TrackState(uid, "a", uid, {"person": 1}, 0, 0, 5, where, where, still, True, **known)
+
+    memory.put(*map(seen, range(1, LARGE + 21)))
     filing.file(memory, range(1, LARGE + 1), SECOND_NS, 1, journal)
     assert len(filing.gallery) == LARGE + 20, "what comes at first comes whole"
-    other = LocalTrack(LARGE + 21, "a", LARGE + 21, {"person": 1}, 0, 0, 5, *np.zeros((3, 8)), True)
-    other.looks.absorb(X[None], np.ones(1, np.float32), 1)
-    other.identity, other.offered = LARGE + 1, 1
+    other = seen(LARGE + 21)
     memory.put(other)
     filing.file(memory, [other.uid], 2 * SECOND_NS, 2, journal)
     assert len(filing.gallery) == LARGE + 20, "of this one twenty are filed already"
@@ -69,24 +74,55 @@ def test_a_shard_goes_as_a_whole_once_all_of_it_is_too_old():
 
 
 def test_like_looks_become_one_and_others_stay_apart_up_to_the_limit():
-    looks = Exemplars()
-    looks.absorb(np.stack([X, unit(1, 0.1, 0), Y]), np.array([1, 1, 0.5], np.float32), 2)
+    looks = Exemplars().with_more(np.stack([X, unit(1, 0.1, 0), Y]), np.array([1, 1, 0.5], np.float32), 2)
     assert len(looks) == 2 and looks.weights.tolist() == [2.0, 0.5]
-    looks.absorb(unit(0, 1, 1)[None], np.array([0.2], np.float32), 2)
+    looks = looks.with_more(unit(0, 1, 1)[None], np.array([0.2], np.float32), 2)
     assert len(looks) == 2, "the two most alike were joined"
     assert np.allclose(np.linalg.norm(looks.vectors, axis=1), 1)
 
 
 def test_a_poor_picture_moves_a_look_less_than_a_good_one():
-    good, poor = Exemplars(), Exemplars()
-    for looks, weight in ((good, 1.0), (poor, 0.1)):
-        looks.absorb(np.stack([X, unit(1, 0.3, 0)]), np.array([1, weight], np.float32), 3)
+    vectors = np.stack([X, unit(1, 0.3, 0)])
+    good, poor = (Exemplars().with_more(vectors, np.array([1, weight], np.float32), 3) for weight in (1.0, 0.1))
     assert poor.vectors[0] @ X > good.vectors[0] @ X
 
 
 def test_ever_fewer_embeddings_are_taken_in():
-    assert [n for n in range(40) if due(n)] == [0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32]
-    assert all_due(np.arange(20_000)).tolist() == [due(n) for n in range(20_000)]
+    looks, one, none = TrackLooks(1), np.ones(1, np.int64), np.zeros(1, np.int64)
+    looks.widen(3)
+
+    def taken(offered: int) -> bool:
+        picture = X[None], np.ones(1, np.float32)
+        return bool(looks.learn(none, offered * one, *picture, none, one, 3)[0])
+
+    assert [n for n in range(40) if taken(n)] == [0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32]
+    lengths = [(n**2).bit_length() for n in range(5_000)]
+    assert [taken(n) for n in range(1, 5_000)] == [one != other for one, other in pairwise(lengths)]
+
+
+def test_many_tracks_learn_at_once_what_each_learns_by_itself():
+    dice = np.random.default_rng(5)
+    looks, offered, limit = TrackLooks(4), np.zeros(4, np.int64), 2
+    looks.widen(8)
+    alone = [Exemplars() for _ in range(4)]
+    for _ in range(30):
+        rows = np.flatnonzero(dice.random(4) < 0.7)
+        counts = dice.integers(0, 4, len(rows))
+        vectors = np.stack([unit(*dice.normal(size=8)) for _ in range(counts.sum())] or [np.zeros(8, np.float32)])
+        worths = dice.uniform(0.1, 1, len(vectors)).astype(np.float32)
+        highs = np.cumsum(counts)
+        looks.learn(rows, offered, vectors, worths, highs - counts, highs, limit)
+        for row, low, high in zip(rows.tolist(), (highs - counts).tolist(), highs.tolist(), strict=True):
+            for at in range(low, high):
+                number = int(offered[row]) + at - low
+                if number == 0 or (number**2).bit_length() != ((number - 1) ** 2).bit_length():
+                    alone[row] = alone[row].with_more(vectors[at : at + 1], worths[at : at + 1], limit)
+        offered[rows] += counts
+    looks.settle()
+    for row, one in enumerate(alone):
+        assert np.array_equal(looks.of(row).sums, one.sums) and np.array_equal(looks.of(row).weights, one.weights)
+        assert np.array_equal(looks.middle[row], one.middle)
+        assert np.array_equal(looks.heaviest(np.array([row]))[0], one.heaviest)
 
 
 def crowd(count: int, seed: int) -> np.ndarray:

@@ -125,9 +125,7 @@ def calibration_for(noise: float, dim: int) -> tuple[float, float]:
 
 
 def _kept(boxes: Float64, limit: int) -> Exemplars:
-    looks = Exemplars()
-    looks.absorb(boxes.astype(np.float32), np.ones(len(boxes), np.float32), limit)
-    return looks
+    return Exemplars().with_more(boxes.astype(np.float32), np.ones(len(boxes), np.float32), limit)
 
 
 def _trial(noise: float, people: int, cameras: int, dim: int, boxes: int, seed: int) -> Float64:
