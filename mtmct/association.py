@@ -1,49 +1,25 @@
-"""Which waiting track is which identity: candidates, scores, one assignment per camera and commit."""
+"""Whom a track could be: the identities that are worth scoring."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from mtmct.coincidence import PairWindow
-from mtmct.evidence import Judge
 from mtmct.gallery import LARGE, Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.itinerary import Whereabouts
 from mtmct.movement import NEVER
 from mtmct.reach import latest_of_each, recently_left, within_reach
-from mtmct.scores import Score
 from mtmct.settings import FusionSettings
 from mtmct.shortlist import Found, first_known, offered
-from mtmct.subjects import Subject, latest_stay
+from mtmct.subjects import latest_stay
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, TrackMemory, X
 from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What an assignment came to for one track.
-
-    Attributes:
-        identity: number of the identity it belongs to, None for somebody new.
-        score: of that identity; of nobody, 0 and no terms.
-        odds: by how much this beats everything else, nats.
-        runner_up: the next best identity and its score, None if there was none.
-        promise: the best score any identity reached, minus infinity if there was none.
-    """
-
-    identity: int | None
-    score: Score
-    odds: float
-    runner_up: tuple[int, float] | None
-    promise: float
 
 
 class Candidates:
@@ -147,21 +123,18 @@ class Candidates:
 
     def of(self, track: LocalTrack) -> list[Identity]:
         """Identities to score for a track, by number."""
-        return self.all_of([track])[0]
+        return [self._book[number] for number in self.all_of([track])[1].tolist()]
 
-    def all_of(self, tracks: Sequence[LocalTrack]) -> list[list[Identity]]:
-        """Identities to score for each of some tracks, by number."""
+    def all_of(self, tracks: Sequence[LocalTrack]) -> tuple[Int64, Int64]:
+        """(T + 1,) where the numbers of the identities to score for each of some tracks begin, and these, ascending."""
         bounds, numbers = self.offered(tracks)
-        identities = self._book.identities
-        known = [identities.get(number) for number in numbers.tolist()]
-        spans = pairwise(bounds.tolist())
-        return [[one for one in known[low:high] if one is not None] for low, high in spans]
+        known = [number in self._book for number in numbers.tolist()]
+        if all(known):
+            return bounds, numbers
+        return np.concatenate([[0], np.cumsum(known)])[bounds], numbers[known]
 
     def offered(self, tracks: Sequence[LocalTrack]) -> tuple[Int64, Int64]:
-        """The same as numbers, those of each track one after the other, and (T + 1,) where they begin.
-
-        Who is no longer open may be among them.
-        """
+        """The same, and among them some who are no longer open."""
         self._reach([track for track in tracks if track.uid not in self._places])
         places = np.array([self._places[track.uid] for track in tracks], np.int64)
         placed = np.array([self._placed_now(track) for track in tracks], bool)
@@ -171,6 +144,21 @@ class Candidates:
         numbers = np.array([number for one in more for number in one], np.int64)
         found: tuple[Int64, Int64] = offered(self._found, places, placed, owners, self._in_view, numbers, more_at)
         return found
+
+    def beside(self, tracks: Sequence[LocalTrack]) -> tuple[Int64, Int64]:
+        """(T + 1,) where the rows of the tracks beside each of some tracks begin, and these, -1 for one forgotten.
+
+        Who could be a track changes only with the identities of these, and when somebody new is `added`.
+        """
+        places = np.array([self._places[track.uid] for track in tracks], np.int64)
+        lows, bounds = self._found.bounds[places], np.zeros(len(tracks) + 1, np.int64)
+        np.cumsum(self._found.bounds[places + 1] - lows, out=bounds[1:])
+        rows = self._found.beside[np.arange(bounds[-1]) + np.repeat(lows - bounds[:-1], np.diff(bounds))]
+        return bounds, rows
+
+    def added(self, track: LocalTrack) -> bool:
+        """Whether any have been added that a track could be; positions find those of calibrated cameras anyway."""
+        return bool(self._new) or (bool(self._new_placed) and not self._placed(track))
 
     def _placed_now(self, track: LocalTrack) -> bool:
         """Whether it is known where a track is now: where others are says nothing of whose one was that is over."""
@@ -236,65 +224,3 @@ class Candidates:
         cosines = np.stack([other.looks.heaviest for other in seen]) @ track.looks.heaviest
         best = np.argsort(-cosines, kind="stable")[: self._settings.shortlist]
         return {seen[row].identity for row in best.tolist()}
-
-
-def assign(
-    tracks: Sequence[LocalTrack],
-    candidates: Mapping[int, Sequence[Identity]],
-    judge: Judge,
-    without: frozenset[int] = frozenset(),
-) -> dict[int, Verdict]:
-    """One verdict a track (by uid), for tracks of one camera: no two of them become one identity.
-
-    The best sum of scores over all of them (Hungarian assignment), so that a track does not take an identity
-    that fits another one better. A verdict counts if it beats the other identities that are still free, and the
-    new arrival, together: the posterior odds. `without` names tracks under review: they do not count as part of the
-    identity that they are in.
-    """
-    numbers = sorted({identity.number for track in tracks for identity in candidates[track.uid]})
-    column = {number: index for index, number in enumerate(numbers)}
-    columns = [[column[identity.number] for identity in candidates[track.uid]] for track in tracks]
-    asked = judge.scored([(Subject.of_track(track), candidates[track.uid]) for track in tracks], without)
-    table = [[NEVER] * len(numbers) for _ in tracks]
-    for scores, places, scored in zip(table, columns, asked, strict=True):
-        for place, total in zip(places, scored.totals.tolist(), strict=True):
-            scores[place] = total
-    matches = _best_sum(table)
-    verdicts = {}
-    taken = set(matches.values())
-    for row, (track, scores) in enumerate(zip(tracks, table, strict=True)):
-        chosen = matches.get(row)
-        promise = max(scores, default=NEVER)
-        runner_up = _runner_up(scores, numbers, chosen)
-        if chosen is None:
-            verdicts[track.uid] = Verdict(None, Score(0.0, {}), 0.0, runner_up, promise)
-            continue
-        score = asked[row][columns[row].index(chosen)]
-        rivals = {numbers[index]: said for index, said in enumerate(scores) if said > NEVER and index not in taken}
-        against = math.log(1.0 + judge.rivalry(numbers[chosen], rivals, without))
-        verdicts[track.uid] = Verdict(numbers[chosen], score, round(score.total - against, 6), runner_up, promise)
-    return verdicts
-
-
-def _best_sum(table: Sequence[Sequence[float]]) -> dict[int, int]:
-    """Row to column, maximising the sum of positive entries; a row may stay alone at no cost."""
-    best = [max(scores, default=NEVER) for scores in table]
-    if max(best, default=NEVER) <= 0:
-        return {}
-    wanted = {row: table[row].index(most) for row, most in enumerate(best) if most > 0}
-    plainly = len(set(wanted.values())) == len(wanted) and all(table[row].count(best[row]) == 1 for row in wanted)
-    if plainly or len(table) == 1:
-        # No two want the same.
-        return wanted
-    gains = np.maximum(table, 0.0)
-    chosen_rows, chosen_columns = linear_sum_assignment(gains, maximize=True)
-    pairs = zip(chosen_rows.tolist(), chosen_columns.tolist(), strict=True)
-    return {row: column for row, column in pairs if table[row][column] > 0}
-
-
-def _runner_up(scores: Sequence[float], numbers: Sequence[int], chosen: int | None) -> tuple[int, float] | None:
-    others = list(scores)
-    if chosen is not None:
-        others[chosen] = NEVER
-    best = max(others, default=NEVER)
-    return None if best == NEVER else (numbers[others.index(best)], best)

@@ -16,16 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
 
 import numpy as np
 
 from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
-from mtmct.evidence import Judge, Question
+from mtmct.evidence import Judge
 from mtmct.identities import Identity, IdentityBook, Why
 from mtmct.movement import NEVER
 from mtmct.pull import attracted, contradicted, doubled, pulled
+from mtmct.questions import Question, Questions
 from mtmct.scores import Score, Scored
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
@@ -61,15 +61,14 @@ class _Compared:
 
     Attributes:
         bounds: (T + 1,) where those of each track begin. numbers, totals: (P,) who, and the score of each.
-        pairs: (P,) which of all scores it is. heads: where those of each of `scored` begin.
+        pairs: (P,) which of those that were `scored` it is.
     """
 
     bounds: Int64
     numbers: Int64
     totals: Float64
     pairs: Int64
-    heads: Int64
-    scored: Sequence[Scored]
+    scored: Scored
 
     def best(self) -> Float64:
         """(T,) the best score of each track, minus infinity where there is none."""
@@ -81,9 +80,7 @@ class _Compared:
 
     def score(self, place: int) -> Score:
         """A score with its terms."""
-        pair = int(self.pairs[place])
-        which = int(np.searchsorted(self.heads, pair, "right")) - 1
-        return self.scored[which][pair - int(self.heads[which])]
+        return self.scored[int(self.pairs[place])]
 
 
 def at_one_time(misfits: Sequence[Misfit]) -> list[Misfit]:
@@ -225,11 +222,8 @@ class Reviewer:
         found = []
         for together in _one_of_each_identity(asked):
             without = frozenset(subject.tracks[0].uid for subject, _ in together)
-            unlike = [
-                question
-                for question, said in zip(together, judge.resemblances(together, without).tolist(), strict=True)
-                if said < 0
-            ]
+            alike = judge.resemblances(Questions.of(together, self._book), without).tolist()
+            unlike = [question for question, said in zip(together, alike, strict=True) if said < 0]
             for (subject, _), (score,) in zip(unlike, judge.all_scores(unlike, without), strict=True):
                 if score.total != NEVER and score.total < 0:
                     contradiction = score.total if score.total < -self._settings.split_odds else 0.0
@@ -260,11 +254,11 @@ class Reviewer:
         return np.flatnonzero(np.isin(self._window.table.names, uids, assume_unique=True))
 
     def _could_merge(self, asked: Sequence[tuple[LocalTrack, int]], judge: Judge) -> list[bool]:
-        questions: list[Question] = [
-            (Subject.of_identity(self._book[track.identity], self._book), [self._book[number]])
-            for track, number in asked
-        ]
-        return [scored.totals[0] != NEVER for scored in judge.scored(questions)]
+        whose = np.array([track.identity for track, _ in asked], np.int64)
+        numbers = np.array([number for _, number in asked], np.int64)
+        questions = Questions.of_identities(whose, np.arange(len(asked) + 1), numbers, self._book)
+        could: list[bool] = (judge.scored(questions).totals != NEVER).tolist()
+        return could
 
     def mergers(
         self,
@@ -296,22 +290,22 @@ class Reviewer:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
         table = self._window.table
         there = self._in_table(live)
-        pairs = attracted(table.heads, table.places, table.llr, self._owners(), there).tolist()
-        asked: list[Question] = []
-        for younger, partners in groupby(pairs, key=lambda pair: pair[0]):
-            gone = self._book[younger]
-            if gone.created_ns >= young or gone.uids:
-                asked.append((Subject.of_identity(gone, self._book), [self._book[older] for _, older in partners]))
+        pairs = attracted(table.heads, table.places, table.llr, self._owners(), there)
+        asked = [one.created_ns >= young or bool(one.uids) for one in map(self._book.__getitem__, pairs[:, 0].tolist())]
+        younger, older = np.ascontiguousarray(pairs[np.array(asked, bool)].T)
+        heads = np.flatnonzero(np.diff(younger, prepend=-1))
+        bounds = np.append(heads, len(younger))
+        scored = judge.scored(Questions.of_identities(younger[heads], bounds, older, self._book))
         found = []
-        for (who, olders), scores in zip(asked, judge.all_scores(asked), strict=True):
-            gone = self._book[who.tracks[0].identity]
-            scored = [(older.number, score) for older, score in zip(olders, scores, strict=True)]
-            for older, score in scored:
-                if score.total > self._settings.merge_odds:
-                    rivals = [(s.total, -number) for number, s in scored if number != older and s.total != NEVER]
-                    next_best = max(rivals, default=None)
-                    runner_up = None if next_best is None else (-next_best[1], next_best[0])
-                    found.append((gone, self._book[older], Why(score.total, score.terms, runner_up)))
+        for pair in np.flatnonzero(scored.totals > self._settings.merge_odds).tolist():
+            which = int(np.searchsorted(heads, pair, "right"))
+            beside = range(int(bounds[which - 1]), int(bounds[which]))
+            rivals = [(scored.totals[one].item(), -int(older[one])) for one in beside if one != pair]
+            next_best = max((rival for rival in rivals if rival[0] != NEVER), default=None)
+            runner_up = None if next_best is None else (-next_best[1], next_best[0])
+            score = scored[pair]
+            why = Why(score.total, score.terms, runner_up)
+            found.append((self._book[int(younger[pair])], self._book[int(older[pair])], why))
         return found
 
     def _by_second_look(
@@ -372,16 +366,12 @@ class Reviewer:
         numbers, owners = numbers[kept], owners[kept]
         # Several tracks of one identity may be looked at: what is asked of each of them is asked once.
         keys, pair_of = np.unique((owners << _NUMBER_BITS) | numbers, return_inverse=True)
-        asked, others = keys >> _NUMBER_BITS, (keys & ((1 << _NUMBER_BITS) - 1)).tolist()
+        asked, others = keys >> _NUMBER_BITS, keys & ((1 << _NUMBER_BITS) - 1)
         heads = np.flatnonzero(np.diff(asked, prepend=-1))
-        spans = pairwise([*heads.tolist(), len(keys)])
-        questions: list[Question] = [
-            (Subject.of_identity(self._book[number], self._book), [self._book[other] for other in others[low:high]])
-            for number, (low, high) in zip(asked[heads].tolist(), spans, strict=True)
-        ]
-        scored = judge.scored(questions)
-        totals = np.concatenate([one.totals for one in scored])[pair_of] if scored else np.zeros(0)
-        return _Compared(np.searchsorted(of_track, np.arange(len(ripe) + 1)), numbers, totals, pair_of, heads, scored)
+        pairs_at = np.append(heads, len(keys))
+        scored = judge.scored(Questions.of_identities(asked[heads], pairs_at, others, self._book))
+        at = np.searchsorted(of_track, np.arange(len(ripe) + 1))
+        return _Compared(at, numbers, scored.totals[pair_of], pair_of, scored)
 
     def _just_found(self, track: LocalTrack, now_ns: int) -> bool:
         """Whether a track was given to an identity that was known before, by this very commit: then it was compared."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from mtmct import provisional
 from mtmct.arrivals import Placed
-from mtmct.association import Candidates, Verdict, assign
+from mtmct.assignment import Verdict, assign
+from mtmct.association import Candidates
 from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.evidence import Judge
 from mtmct.foresight import Foresight
@@ -20,7 +21,6 @@ from mtmct.hand_over import shared_moments
 from mtmct.identities import Identity, Moment, Why
 from mtmct.publication import Link
 from mtmct.site_memory import SiteMemory
-from mtmct.subjects import Subject
 from mtmct.tracks import LocalTrack, in_order
 from mtmct.travel_learning import learn
 from operators.records import SECOND_NS
@@ -63,15 +63,14 @@ class Decisions:
         candidates.look_up(asked)
         without = frozenset(reviewed)
         judge = Foresight(*self._judging())
-        whom = zip(asked, candidates.all_of(asked), strict=True)
-        judge.look_ahead([(Subject.of_track(track), offered) for track, offered in whom], without)
+        judge.look_ahead(asked, candidates, without)
+        decided = 0
         for _, together in groupby(asked, key=lambda track: track.camera):
             group = list(together)
-            offered = dict(zip([track.uid for track in group], candidates.all_of(group), strict=True))
-            verdicts = assign(group, offered, judge, without)
+            verdicts = assign(judge.answers(decided, decided + len(group), without), judge, without)
+            decided += len(group)
             # Those who go first: whether there is room to stay is known only then.
-            for track in sorted(group, key=lambda track: not self._accepted(track, verdicts[track.uid])):
-                verdict = verdicts[track.uid]
+            for track, verdict in sorted(zip(group, verdicts, strict=True), key=lambda one: not self._accepted(*one)):
                 if track.uid in severed:
                     links[track.uid] = self._rejoin(track, verdict, severed[track.uid], candidates)
                 elif not track.identity:
@@ -119,7 +118,7 @@ class Decisions:
         memory = self._memory
         travel = memory.travel if self._settings.travel else None
         parts = (self._book, memory.window, memory.topology, self._settings)
-        return (*parts, self._now_ns, memory.people, travel, self._tracks.population)
+        return (*parts, self._now_ns, travel, self._tracks.population)
 
     def _judge(self) -> Judge:
         return Judge(*self._judging())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from mtmct.itinerary import Stay
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.passes import judged, resembling
-from mtmct.people import PeopleColumns
+from mtmct.questions import Question, Questions, bounds_of
 from mtmct.rivals import Rivals
-from mtmct.scores import FORBIDDEN, NOTHING, Score, Scored
+from mtmct.scores import FORBIDDEN, Score, Scored, nothing_scored
 from mtmct.settings import FusionSettings
 from mtmct.spans import Asked, gather
 from mtmct.subjects import Subject, course
@@ -39,9 +39,6 @@ from operators.records import SECOND_NS, Int64
 NEGLIGIBLE = -3.0  # an identity that scores less is no rival to speak of, nats
 
 
-Question = tuple[Subject, Sequence[Identity]]  # somebody, and whom it could be
-
-
 class Judge:
     """Scores subjects against identities as things stand at one commit.
 
@@ -51,7 +48,6 @@ class Judge:
         topology: which cameras are calibrated.
         settings: densities, priors and calibrations.
         now_ns: the commit's event time.
-        people: the identities as columns, if they have been asked for before.
         travel: times between views; None if they do not count.
         population: how common attributes are; None if they do not count.
     """
@@ -63,7 +59,6 @@ class Judge:
         topology: Topology,
         settings: FusionSettings,
         now_ns: int,
-        people: PeopleColumns | None = None,
         travel: TravelTimes | None = None,
         population: Population | None = None,
     ) -> None:
@@ -76,7 +71,6 @@ class Judge:
         self._now_ns = now_ns
         self._rivals = Rivals(book, topology, settings, now_ns)
         self._without: tuple[frozenset[int], Int64] | None = None
-        self._people = people or PeopleColumns(book.columns, settings.exemplars)
         self._beliefs: scoring.Beliefs | None = None
 
     def scores(
@@ -85,51 +79,44 @@ class Judge:
         """One score a candidate; `without` names uids to be left out of the candidates (a track under review)."""
         return self.all_scores([(subject, candidates)], without)[0]
 
-    def all_scores(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[list[Score]]:
+    def all_scores(self, asked: Sequence[Question], without: frozenset[int] = frozenset()) -> list[list[Score]]:
         """The same for many subjects at once: for each of them one score a candidate."""
-        return [[of[place] for place in range(len(of))] for of in self.scored(questions, without)]
+        questions = Questions.of(asked, self._book)
+        scored, bounds = self.scored(questions, without), questions.pairs_at.tolist()
+        return [[scored[pair] for pair in range(low, high)] for low, high in pairwise(bounds)]
 
-    def scored(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[Scored]:
+    def scored(self, questions: Questions, without: frozenset[int] = frozenset()) -> Scored:
         """The same without the terms, until somebody asks for them."""
-        if not any(candidates for _, candidates in questions):
-            return [NOTHING for _ in questions]
+        if not len(questions.numbers):
+            return nothing_scored()
         tracks, people, asked = self._asked(questions, without)
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
-        totals, status, terms, steps, varying, timed = judged(
+        totals, status, terms, steps, timed = judged(
             tracks, people, pairs, self._believed(), self._allowance(), self._belief(), asked
         )
-        more = timed or (self._population is not None and bool(self._population.votes))
-        varies, rivals = varying.tolist(), asked.rivals.tolist()
-        result = []
-        bounds = asked.pairs_at.tolist()
-        for row, (subject, candidates) in enumerate(questions):
-            low, high = bounds[row], bounds[row + 1]
-            columns = (totals[low:high], status[low:high], terms[low:high], steps[low:high])
-            others = self._others(subject, candidates, without, Scored(*columns), status[low:high]) if more else None
-            result.append(Scored(*columns, rivals[row], varies=varies[row], others=others))
-        return result
+        scored = Scored(totals, status, terms, steps)
+        if timed or (self._population is not None and bool(self._population.votes)):
+            self._say_more(questions, scored, without)
+        return scored
 
-    def _others(
-        self,
-        subject: Subject,
-        candidates: Sequence[Identity],
-        without: frozenset[int],
-        scored: Scored,
-        status: Int64,
-    ) -> dict[int, Score]:
-        """The scores of candidates for whom times between views count, or attributes, by place."""
-        own = subject.attributes if self._population is not None and self._population.votes else {}
-        others = {}
-        for place, candidate in enumerate(candidates):
-            score = scored[place]
-            if status[place] == TIMED:
-                score = self._timed(subject, candidate, without, scored.said(place))
-            if own:
-                score = self._with_attributes(score, own, candidate, without)
-            if own or status[place] == TIMED:
-                others[place] = score
-        return others
+    def _say_more(self, questions: Questions, scored: Scored, without: frozenset[int]) -> None:
+        """Put in the scores of candidates for whom times between views count, or attributes."""
+        numbers, status, bounds = questions.numbers.tolist(), scored.status.tolist(), questions.pairs_at.tolist()
+        described = self._population is not None and bool(self._population.votes)
+        for place, (low, high) in enumerate(pairwise(bounds)):
+            if not described and TIMED not in status[low:high]:
+                continue
+            subject = questions.subject(place, self._book)
+            own = subject.attributes if described else {}
+            for pair in range(low, high):
+                candidate, score = self._book[numbers[pair]], scored[pair]
+                if status[pair] == TIMED:
+                    score = self._timed(subject, candidate, without, scored.terms[pair].tolist())
+                if own:
+                    score = self._with_attributes(score, own, candidate, without)
+                if own or status[pair] == TIMED:
+                    scored.replace(pair, score)
 
     def _with_attributes(self, score: Score, own: Votes, candidate: Identity, without: frozenset[int]) -> Score:
         """A score, and what the attributes say for the candidate, if it has some in common with what is sought."""
@@ -164,16 +151,16 @@ class Judge:
         """The same of several: the number of the best identity, and the scores of the others by number, of each."""
         serious = [[number for number, score in rivals.items() if score > NEGLIGIBLE] for _, rivals in asked]
         mutual: dict[int, Sequence[float]] = {}
-        questions: dict[int, Question] = {}
+        together = []
         for row, ((best, _), numbers) in enumerate(zip(asked, serious, strict=True)):
-            identity, others = self._book[best], [self._book[number] for number in numbers]
-            if others and identity.uids and without.isdisjoint(identity.uids):
-                questions[row] = (Subject.of_identity(identity, self._book), others)
-            elif others:
-                mutual[row] = self._remembered(identity, others, without)
-        if questions:
-            for row, scored in zip(questions, self.scored(list(questions.values()), without), strict=True):
-                mutual[row] = scored.totals.tolist()
+            identity = self._book[best]
+            if numbers and identity.uids and without.isdisjoint(identity.uids):
+                together.append(row)
+            elif numbers:
+                mutual[row] = self._remembered(identity, numbers, without)
+        if together:
+            said = self.mutual([(asked[row][0], serious[row]) for row in together], without)
+            mutual.update(zip(together, said, strict=True))
         for row, scores in mutual.items():
             mutual[row] = self._despite_one_camera(asked[row][0], serious[row], scores, without)
         found = []
@@ -184,6 +171,14 @@ class Judge:
                 total -= one * math.exp(rivals[number])
             found.append(max(total, 0.0) if serious[row] else total)
         return found
+
+    def mutual(self, asked: Sequence[tuple[int, Sequence[int]]], without: frozenset[int]) -> list[list[float]]:
+        """The scores of identities being each of some others, all by number; none of their tracks is left out."""
+        whose = np.array([number for number, _ in asked], np.int64)
+        numbers = np.array([number for _, others in asked for number in others], np.int64)
+        pairs_at = bounds_of([len(others) for _, others in asked])
+        totals = self.scored(Questions.of_identities(whose, pairs_at, numbers, self._book), without).totals.tolist()
+        return [totals[low:high] for low, high in pairwise(pairs_at.tolist())]
 
     def _despite_one_camera(
         self, best: int, others: Sequence[int], scores: Sequence[float], without: frozenset[int]
@@ -196,7 +191,6 @@ class Judge:
         if NEVER not in scores:
             return scores
         identity = self._book[best]
-        tracks = [track for track in self._book.tracks_of(identity) if track.uid not in without]
         cls = self._book.cls(identity)
         apart = [
             place
@@ -205,19 +199,22 @@ class Judge:
         ]
         if not apart:
             return scores
-        beside = [self._book[others[place]] for place in apart]
-        looks = self.resemblances([(Subject(cls, tracks, identity), beside)], without)
+        looks = self.resemblances(self._what_is_left(identity, [others[place] for place in apart], without), without)
         prior = self._settings.returns - math.log(max(len(self._book), 1))
         found = list(scores)
         for place, said in zip(apart, looks.tolist(), strict=True):
             found[place] = prior + said if math.isfinite(said) else NEVER
         return found
 
-    def _remembered(self, identity: Identity, others: Sequence[Identity], without: frozenset[int]) -> list[float]:
-        """What looks and whereabouts say for an identity of which no track is in memory being each of others, nats."""
+    def _what_is_left(self, identity: Identity, others: Sequence[int], without: frozenset[int]) -> Questions:
+        """An identity without some of its tracks, and each of others."""
         left = [track for track in self._book.tracks_of(identity) if track.uid not in without]
-        subject = Subject(self._book.cls(identity), left, identity)
-        tracks, people, asked = self._asked([(subject, others)], without)
+        beside = [self._book[number] for number in others]
+        return Questions.of([(Subject(self._book.cls(identity), left, identity), beside)], self._book)
+
+    def _remembered(self, identity: Identity, others: Sequence[int], without: frozenset[int]) -> list[float]:
+        """What looks and whereabouts say for an identity of which no track is in memory being each of others, nats."""
+        tracks, people, asked = self._asked(self._what_is_left(identity, others, without), without)
         compared = gather(tracks, people, asked)
         together = exclusion.shared(people, compared, self._believed().llr, self._allowance(), asked)
         said = likeness(tracks, people, compared, self._belief(), asked, together > NEVER)
@@ -227,41 +224,44 @@ class Judge:
             for moments, looks in zip(together.tolist(), said.tolist(), strict=True)
         ]
 
-    def resemblances(self, questions: Sequence[Question], without: frozenset[int]) -> Float64:
+    def resemblances(self, questions: Questions, without: frozenset[int]) -> Float64:
         """What the looks alone say for each candidate of each subject, (P,) nats; NaN where none can be compared."""
         tracks, people, asked = self._asked(questions, without)
         return resembling(tracks, people, self._belief(), asked)
 
-    def rivals(self, subject: Subject) -> int:
-        """How many open identities the subject could be for all that the cameras show now."""
-        return self._rivals.of(subject)
-
     # --- the columns -----------------------------------------------------------------------------------------------
 
-    def _asked(self, questions: Sequence[Question], without: frozenset[int]) -> tuple[TrackTable, PeopleTable, Asked]:
+    def _asked(self, questions: Questions, without: frozenset[int]) -> tuple[TrackTable, PeopleTable, Asked]:
         """The questions by rows and slots, and the columns in which these are."""
-        self._book.track_table()
-        rows, slot, number_of = self._book.columns.rows, self._people.slot, self._book.columns.number_of
-        slots = self._people.slots([one for _, candidates in questions for one in candidates])
-        mine = np.array([-1 if who.identity is None else slot(who.identity) for who, _ in questions], np.int64)
-        rivals = self._rivals.of
+        book, whose = self._book, questions.whose
+        slots, mine = book.slots(questions.numbers), np.full(len(whose), -1, np.int64)
+        known = whose.nonzero()[0]
+        if len(known):
+            mine[known] = book.slots(whose[known])
         # Only now: looks that only identities have may have widened the tracks' columns.
-        tracks, people = self._book.track_table(), self._people.table()
-        alike = len(self._book.columns.classes) == 1
+        tracks, people = book.track_table(), book.people.table()
         asked = Asked(
-            _bounds([len(who.tracks) for who, _ in questions]),
-            np.array([rows[track.uid] for who, _ in questions for track in who.tracks], np.int64),
+            questions.rows_at,
+            questions.rows,
             mine,
-            np.zeros(len(mine), np.int64)
-            if alike
-            else np.array([number_of(who.cls) for who, _ in questions], np.int64),
-            np.array([rivals(who) for who, _ in questions], np.int64),
-            _bounds([len(candidates) for _, candidates in questions]),
+            self._classes_of(tracks, questions),
+            self._rivals.of(questions.rows_at, questions.rows),
+            questions.pairs_at,
             slots,
             self._classes(tracks, people, slots, questions),
             self._left_out(without),
         )
         return tracks, people, asked
+
+    def _classes_of(self, tracks: TrackTable, questions: Questions) -> Int64:
+        """The class of every subject."""
+        found = np.zeros(len(questions), np.int64)
+        if len(self._book.columns.classes) > 1:
+            alone = questions.whose == 0
+            found[alone] = tracks.cls[questions.rows[questions.rows_at[:-1][alone]]]
+            for place in np.flatnonzero(~alone).tolist():
+                found[place] = self._book.columns.number_of(self._book.cls(self._book[int(questions.whose[place])]))
+        return found
 
     def _left_out(self, without: frozenset[int]) -> Int64:
         """The rows of tracks that do not count; the same are left out of hundreds of passes."""
@@ -270,16 +270,13 @@ class Judge:
             self._without = without, np.array([rows[uid] for uid in without if uid in rows], np.int64)
         return self._without[1]
 
-    def _classes(self, tracks: TrackTable, people: PeopleTable, slots: Int64, questions: Sequence[Question]) -> Int64:
+    def _classes(self, tracks: TrackTable, people: PeopleTable, slots: Int64, questions: Questions) -> Int64:
         """The class of every candidate; counted out where points of several classes were seen."""
         if len(self._book.columns.classes) == 1:
             return np.zeros(len(slots), np.int64)
         classes: Int64 = scoring.sole_classes(tracks, people, slots)
-        mixed = np.flatnonzero(classes == MIXED).tolist()
-        if mixed:
-            candidates = [one for _, of_subject in questions for one in of_subject]
-            for row in mixed:
-                classes[row] = self._book.columns.number_of(self._book.cls(candidates[row]))
+        for pair in np.flatnonzero(classes == MIXED).tolist():
+            classes[pair] = self._book.columns.number_of(self._book.cls(self._book[int(questions.numbers[pair])]))
         return classes
 
     def _believed(self) -> scoring.Beliefs:
@@ -369,10 +366,6 @@ class Judge:
             before = [stay for stay in stays if stay.start_ns <= came.start_ns]
             found.append(before[-1] if before else None)
         return found
-
-
-def _bounds(counts: Sequence[int]) -> Int64:
-    return np.array([0, *accumulate(counts)], np.int64)
 
 
 def _around(course: Sequence[Stay], stays: Sequence[Stay]) -> list[Stay]:

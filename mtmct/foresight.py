@@ -8,225 +8,234 @@ for later may change once more.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import islice, repeat
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mtmct.evidence import NEGLIGIBLE, Judge, Question
-from mtmct.identities import Identity
-from mtmct.scores import NOTHING, Picked, Scored
-from mtmct.subjects import Subject
+from mtmct.assignment import Answer
+from mtmct.association import Candidates
+from mtmct.evidence import NEGLIGIBLE, Judge
+from mtmct.questions import Questions, bounds_of
+from mtmct.terms import RULED_OUT, among_rivals, sum_of
+from mtmct.tracks import LocalTrack
+from operators.records import Int64
 
-_SOON = 16  # so many subjects ahead are scored anew
-_Found = tuple[Scored, int]  # what a candidate came to: its place in some scores
+_SOON = 16  # so many tracks ahead are scored anew
+_NUMBER_BITS = 40  # of an identity's number beside the place of a track in one key
 
 
-@dataclass(slots=True)
-class _Entry:
-    """What was scored of one subject.
+class _Mutual(NamedTuple):
+    """What one identity being another came to.
 
     Attributes:
-        subject: the subject. version: of its identity, 0 for a track alone.
-        found, totals: of each candidate, by number.
-        rivals: how many the subject could be when those were scored that depend on it.
-        plain: nothing but the terms of `mtmct.scoring` counted.
-        out: candidates that stay ruled out, whatever tracks they gain.
-        stale: candidates that have changed since.
+        total: the score, nats.
+        version, other: of the one and the other identity.
+        lasting: they stay apart whatever tracks the other one gains.
+        counted: how many identities were known; -1 if that does not matter.
     """
 
-    subject: Subject
-    version: int
-    found: dict[int, _Found] = field(default_factory=dict)
-    totals: dict[int, float] = field(default_factory=dict)
-    rivals: set[int] = field(default_factory=set)
-    plain: bool = True
-    out: set[int] = field(default_factory=set)
-    stale: set[int] = field(default_factory=set)
+    total: float
+    version: tuple[int, int]
+    other: tuple[int, int]
+    lasting: bool
+    counted: int
 
 
 class Foresight(Judge):
-    """A judge who has scored what will be asked, and says the same as one who scores it when asked."""
+    """A judge who has scored what will be asked, and says the same as one who scores it when asked.
 
-    _entries: dict[int, _Entry]  # by uid of a track alone, or minus the number of an identity
-    _about: defaultdict[int, set[int]]  # keys of the entries in which an identity is a candidate, by its number
-    _versions: dict[int, int]  # of the candidates when they were scored last
-    _seen: int  # so much of what the book has touched was looked at
-    _reviewed: dict[int, int]  # identities of the tracks that do not count as part of theirs, by uid
-    _counting: set[int]  # identities as part of which such a track counts again since they were scored
-    _stale: set[int]  # identities that have changed in any way since
-    _noted: int  # so much of what the book has touched is among these
-    _shrunk: int  # so many of the identities that have lost a track were looked at
+    Pairs of a track and an identity are in columns, by track, then number; those that were not foreseen are behind
+    them, for as long as their track is being decided.
+    """
 
-    def look_ahead(self, questions: Sequence[Question], without: frozenset[int]) -> None:
+    def look_ahead(self, tracks: Sequence[LocalTrack], candidates: Candidates, without: frozenset[int]) -> None:
         """Score tracks alone against whom each could be, and how alike these are to each other.
 
         `without` may only become less from then on; all tracks in it are among those that are scored.
         """
-        self._entries, self._about, self._versions = {}, defaultdict(set), {}
-        tracks = [track for subject, _ in questions for track in subject.tracks]
+        book = self._book
+        self._tracks, self._candidates = tracks, candidates
         self._reviewed = {track.uid: track.identity for track in tracks if track.uid in without}
-        self._counting, self._stale = set(), set()
-        self._seen = self._noted = len(self._book.touched)
-        self._shrunk = len(self._book.shrunk)
-        incomplete = frozenset(self._reviewed.values())
-        scored = super().scored(questions, without)
+        self._again: dict[int, int] = {}  # how many tracks count as part of an identity that did not, by its number
+        self._seen, self._shrunk = len(book.touched), len(book.shrunk)  # so much of what the book says was looked at
+        self._lost: set[int] = set()  # identities that have lost a track since
+        self._rows = np.array([book.columns.rows[track.uid] for track in tracks], np.int64)
+        self._at, self._numbers = candidates.all_of(tracks)
+        self._subjects = np.repeat(np.arange(len(tracks)), np.diff(self._at))
+        self._keys = (self._subjects << _NUMBER_BITS) | self._numbers
+        self._beside_at, self._beside = candidates.beside(tracks)
+        self._owners = book.track_table().identity[self._beside]
+        self._whose = np.repeat(np.arange(len(tracks)) << _NUMBER_BITS, np.diff(self._beside_at))
+        self._order = np.argsort(self._numbers, kind="stable")
+        ordered = self._numbers[self._order]
+        heads = np.flatnonzero(np.diff(ordered, prepend=-1))
+        self._spans = dict(zip(ordered[heads].tolist(), pairwise([*heads.tolist(), len(ordered)]), strict=True))
+        self._pairs = self.scored(Questions.of_tracks(self._rows, self._at, self._numbers), without)
+        self._stale = np.zeros(len(self._numbers), bool)
+        self._counted = self._rivals.recount()
+        self._mutual: dict[tuple[int, int], _Mutual] = {}
+        self._score_mutual(self._likely_rivals(), without)
+
+    def answers(self, low: int, high: int, without: frozenset[int] = frozenset()) -> list[Answer]:
+        """What those come to whom each of the tracks from `low` to `high` could be; each track is asked for once."""
+        self._note(without)
+        bounds, places = self._places(low, high)
+        if len(places) and self._counted != self._rivals.recount():
+            self._counted = self._rivals.recount()
+            self._count_again()
+        stale = places[self._stale[places]]
+        if len(stale):
+            self._refresh(stale, high, without)
+        numbers, totals, pairs = self._numbers[places].tolist(), self._pairs.totals[places].tolist(), places.tolist()
+        return [
+            Answer(numbers[begun:end], totals[begun:end], self._pairs, pairs[begun:end])
+            for begun, end in pairwise(bounds.tolist())
+        ]
+
+    def mutual(self, asked: Sequence[tuple[int, Sequence[int]]], without: frozenset[int]) -> list[list[float]]:
+        """See `Judge.mutual`."""
+        known = self._mutual
+        missing = [(best, [other for other in others if not self._holds(best, other)]) for best, others in asked]
+        self._score_mutual([(best, others) for best, others in missing if others], without)
+        return [[known[best, other].total for other in others] for best, others in asked]
+
+    # --- pairs of a track and an identity ------------------------------------------------------------------------
+
+    def _note(self, without: frozenset[int]) -> None:
+        """Mark the pairs of which something has changed since the last call."""
+        book = self._book
+        touched, self._seen = book.touched[self._seen :], len(book.touched)
+        if len(self._reviewed) > len(without):
+            for uid in [uid for uid in self._reviewed if uid not in without]:
+                number = self._reviewed.pop(uid)
+                self._again[number] = self._again.get(number, 0) + 1
+                touched.append(number)
+        if touched:
+            places = self._about(touched)
+            # What classes say may change with every track.
+            lasting = len(book.columns.classes) == 1
+            self._stale[places[self._pairs.status[places] != RULED_OUT] if lasting else places] = True
+        if len(book.shrunk) > self._shrunk:
+            lost, self._shrunk = book.shrunk[self._shrunk :], len(book.shrunk)
+            self._stale[self._about(lost)] = True
+            self._lost.update(lost)
+
+    def _about(self, numbers: Sequence[int]) -> Int64:
+        """The places of all pairs of some identities."""
+        spans = [self._spans[number] for number in numbers if number in self._spans]
+        return np.concatenate([self._order[:0], *(self._order[low:high] for low, high in spans)])
+
+    def _places(self, low: int, high: int) -> tuple[Int64, Int64]:
+        """The places of all pairs of some tracks, one track after the other, and where those of each begin."""
+        if self._as_foreseen(low, high):
+            return self._at[low : high + 1] - self._at[low], np.arange(self._at[low], self._at[high])
+        bounds, numbers = self._candidates.all_of(self._tracks[low:high])
+        subjects = np.repeat(np.arange(low, high), np.diff(bounds))
+        keys = (subjects << _NUMBER_BITS) | numbers
+        places = self._keys.searchsorted(keys)
+        missing = ~self._are_at(keys, places)
+        places[missing] = self._add(subjects[missing], numbers[missing])
+        return bounds, places
+
+    def _as_foreseen(self, low: int, high: int) -> bool:
+        """Whether some tracks of one camera could be the same as when the commit began."""
+        if self._candidates.added(self._tracks[low]):
+            return False
+        pairs, near = slice(self._at[low], self._at[high]), slice(self._beside_at[low], self._beside_at[high])
+        if not all(number in self._book for number in self._numbers[pairs][self._stale[pairs]].tolist()):
+            return False
+        before, owners = self._owners[near], self._book.track_table().identity[self._beside[near]]
+        changed = np.flatnonzero(before != owners)
+        if not len(changed):
+            return True
+        # Most that had none have got an identity that the track could be anyway.
+        keys = self._whose[near][changed] | owners[changed]
+        return not before[changed].any() and bool(self._are_at(keys, self._keys.searchsorted(keys)).all())
+
+    def _are_at(self, keys: Int64, places: Int64) -> NDArray[np.bool_]:
+        """Which keys are in the places that a search among all has found for them."""
+        if not len(self._keys):
+            return np.zeros(len(keys), bool)
+        found: NDArray[np.bool_] = self._keys[np.minimum(places, len(self._keys) - 1)] == keys
+        return found
+
+    def _add(self, subjects: Int64, numbers: Int64) -> Int64:
+        """Room for pairs that were not foreseen, behind those that were; their places."""
+        foreseen, count = len(self._keys), len(numbers)
+        if foreseen + count > len(self._numbers):
+            more = foreseen + 2 * count - len(self._numbers)
+            self._pairs = self._pairs.longer(more)
+            self._numbers = np.concatenate([self._numbers, np.zeros(more, np.int64)])
+            self._subjects = np.concatenate([self._subjects, np.zeros(more, np.int64)])
+            self._stale = np.concatenate([self._stale, np.zeros(more, bool)])
+        places = np.arange(foreseen, foreseen + count)
+        self._numbers[places], self._subjects[places], self._stale[places] = numbers, subjects, True
+        return places
+
+    def _refresh(self, stale: Int64, high: int, without: frozenset[int]) -> None:
+        """Score what is asked for, and what has changed of the tracks that come next, from `high` on."""
+        begun, end = self._at[high], self._at[min(high + _SOON, len(self._tracks))]
+        soon = begun + np.flatnonzero(self._stale[begun:end])
+        soon = soon[[number in self._book for number in self._numbers[soon].tolist()]] if len(soon) else soon
+        places = np.concatenate([stale, soon])
+        places = places[np.argsort(self._subjects[places], kind="stable")]
+        subjects = self._subjects[places]
+        heads = np.flatnonzero(np.diff(subjects, prepend=-1))
+        questions = Questions.of_tracks(
+            self._rows[subjects[heads]], np.append(heads, len(places)), self._numbers[places]
+        )
+        self._pairs.put(places, self.scored(questions, without))
+        self._stale[places] = False
+
+    def _count_again(self) -> None:
+        """There are more identities by now, or fewer: put that into what was scored."""
+        pairs, count = self._pairs, len(self._keys)
+        status, terms, steps = pairs.status[:count], pairs.terms[:count], pairs.steps[:count]
+        rivals = self._rivals.of(np.arange(len(self._rows) + 1), self._rows)
+        among_rivals(status, terms, steps, self._at, rivals, self._settings.area_per_person_m2)
+        pairs.totals[:count] = np.round(sum_of(status, terms), 6)
+        self._stale[list(pairs.others)] = True
+
+    # --- pairs of two identities ---------------------------------------------------------------------------------
+
+    def _likely_rivals(self) -> list[tuple[int, Sequence[int]]]:
+        """Of each identity that is best for some track, the others that it could be."""
+        serious = np.flatnonzero(self._pairs.totals > NEGLIGIBLE)
+        subjects, numbers = self._subjects[serious], self._numbers[serious].tolist()
+        totals = self._pairs.totals[serious].tolist()
+        heads = np.flatnonzero(np.diff(subjects, prepend=-1)).tolist()
         rivals: dict[int, set[int]] = {}
-        for (subject, candidates), of in zip(questions, scored, strict=True):
-            self._keep(subject, candidates, of)
-            best = int(of.totals.argmax()) if len(of) else -1
-            if best < 0 or not of.totals[best] > 0:
-                continue
-            serious = np.flatnonzero(of.totals > NEGLIGIBLE).tolist()
-            identity = candidates[best]
-            if len(serious) > 1 and identity.uids and identity.number not in incomplete:
-                rivals.setdefault(identity.number, set()).update(candidates[place].number for place in serious)
-        mutual: list[Question] = []
-        for best, competing in sorted(rivals.items()):
-            beside = [self._book[number] for number in sorted(competing - {best})]
-            mutual.append((Subject.of_identity(self._book[best], self._book), beside))
-        for (subject, others), of in zip(mutual, super().scored(mutual, without), strict=True):
-            self._keep(subject, others, of)
+        incomplete = set(self._reviewed.values())
+        for low, high in pairwise([*heads, len(serious)]):
+            best = max(totals[low:high])
+            number = numbers[low + totals[low:high].index(best)]
+            if best > 0 and high - low > 1 and number not in incomplete and self._book[number].uids:
+                rivals.setdefault(number, set()).update(numbers[low:high])
+        return [(best, sorted(competing - {best})) for best, competing in sorted(rivals.items())]
 
-    def scored(self, questions: Sequence[Question], without: frozenset[int] = frozenset()) -> list[Scored]:
-        """See `Judge.scored`."""
-        for uid in [uid for uid in self._reviewed if uid not in without]:
-            number = self._reviewed.pop(uid)
-            self._counting.add(number)
-            self._stale.add(number)
-            self._versions.pop(number, None)
-        self._stale.update(self._book.touched[self._noted :])
-        self._noted = len(self._book.touched)
-        for number in self._book.shrunk[self._shrunk :]:
-            for key, scored_of in self._entries.items():
-                if number in scored_of.out:
-                    scored_of.out.remove(number)
-                    self._about[number].add(key)
-        self._shrunk = len(self._book.shrunk)
-        asked = [(subject, candidates, self._missing(subject, candidates)) for subject, candidates in questions]
-        if any(missing for _, _, missing in asked):
-            self._refresh([(subject, missing) for subject, _, missing in asked if missing], without)
-        answers = []
-        for subject, candidates, _ in asked:
-            entry = self._entries.get(_key(subject))
-            answers.append(NOTHING if entry is None else self._answer(entry, candidates))
-            if subject.identity is None:
-                # A track is decided once.
-                self._drop(subject)
-        return answers
+    def _holds(self, best: int, other: int) -> bool:
+        """Whether what was scored of two identities is of these as they are."""
+        known = self._mutual.get((best, other))
+        if known is None or known.version != self._version(best) or known.counted not in (-1, self._counted):
+            return False
+        return known.other == self._version(other) or (known.lasting and other not in self._lost)
 
-    def _answer(self, entry: _Entry, candidates: Sequence[Identity]) -> Scored:
-        if not candidates:
-            return NOTHING
-        numbers, rivals = [one.number for one in candidates], self.rivals(entry.subject)
-        found = [entry.found[number] for number in numbers]
-        if entry.rivals <= {rivals}:
-            return Picked(np.array([entry.totals[number] for number in numbers]), found)
-        first = found[0][0]
-        if len(found) == len(first) and all(
-            scored is first and place == at for at, (scored, place) in enumerate(found)
-        ):
-            answer = first
-        elif any(scored.varies and scored.rivals != rivals for scored, _ in found):
-            answer = Scored.joined(found)
-        else:
-            return Picked(np.array([entry.totals[number] for number in numbers]), found)
-        if answer.varies and answer.plain and any(scored.rivals != rivals for scored, _ in found):
-            # There are more identities by now, or fewer.
-            answer = answer.among(rivals, self._settings.area_per_person_m2)
-        return answer
+    def _version(self, number: int) -> tuple[int, int]:
+        return self._book[number].version, self._again.get(number, 0)
 
-    def _missing(self, subject: Subject, candidates: Sequence[Identity]) -> list[Identity]:
-        """The candidates that have to be scored, since they never were or something has changed."""
-        entry = self._entries.get(_key(subject))
-        if entry is None or not _holds(entry):
-            return list(candidates)
-        if entry.plain:
-            known, stale = entry.found, (self._stale | entry.stale) - entry.out
-            return [one for one in candidates if one.number not in known or one.number in stale]
-        missing, versions, rivals = [], self._versions, self.rivals(subject)
-        for one in candidates:
-            found = entry.found.get(one.number)
-            if (
-                found is None
-                or one.number in entry.stale
-                or versions.get(one.number) != one.version
-                or not (found[0].plain or found[0].rivals == rivals)
-            ):
-                missing.append(one)
-        return missing
-
-    def _refresh(self, asked: Sequence[Question], without: frozenset[int]) -> None:
-        """Score what is asked for, and what has changed of those who are next, as looked ahead."""
-        wanted: dict[int, tuple[Subject, dict[int, Identity]]] = {
-            _key(subject): (subject, {one.number: one for one in missing}) for subject, missing in asked
-        }
-        touched, self._seen = self._book.touched[self._seen :], len(self._book.touched)
-        for number in sorted(self._counting.union(touched)):
-            one = self._book.identities.get(number)
-            if one is None or one.version == self._versions.get(number):
-                continue
-            for key in self._about.get(number, ()):
-                entry = self._entries.get(key)
-                if entry is not None and number not in entry.out:
-                    entry.stale.add(number)
-            self._versions[number] = one.version
-        identities = self._book.identities
-        for key, entry in islice(self._entries.items(), _SOON):
-            if entry.stale and _holds(entry):
-                changed = {number: identities[number] for number in sorted(entry.stale) if number in identities}
-                wanted.setdefault(key, (entry.subject, {}))[1].update(changed)
-        self._counting.clear()
-        self._stale.clear()
-        questions = [(subject, list(missing.values())) for subject, missing in wanted.values()]
-        for (subject, missing), new in zip(questions, super().scored(questions, without), strict=True):
-            self._keep(subject, missing, new)
-
-    def _keep(self, subject: Subject, candidates: Sequence[Identity], scored: Scored) -> None:
-        key = _key(subject)
-        entry = self._entries.get(key)
-        if entry is None or not _holds(entry):
-            version = 0 if subject.identity is None else subject.identity.version
-            entry = self._entries[key] = _Entry(subject, version)
-        entry.stale.difference_update([one.number for one in candidates])
-        entry.plain = entry.plain and scored.plain
-        if scored.varies:
-            entry.rivals.add(scored.rivals)
-        # What classes say may change with every track.
-        lasting = len(self._book.columns.classes) == 1
-        about, out = self._about, entry.out
-        if len(candidates) == 1:
-            # Most are: of who has changed since.
-            (one,) = candidates
-            number = one.number
-            entry.found[number], entry.totals[number] = (scored, 0), scored.totals.item()
-            self._versions[number] = one.version
-            if lasting:
-                (out.add if scored.ruled_out() else out.discard)(number)
-            if number not in out:
-                about[number].add(key)
+    def _score_mutual(self, asked: Sequence[tuple[int, Sequence[int]]], without: frozenset[int]) -> None:
+        if not asked:
             return
-        numbers = [one.number for one in candidates]
-        entry.found.update(zip(numbers, zip(repeat(scored), range(len(numbers))), strict=False))
-        entry.totals.update(zip(numbers, scored.totals.tolist(), strict=True))
-        if lasting:
-            out.difference_update(numbers)
-            out.update([numbers[place] for place in scored.ruled_out()])
-        self._versions.update([(one.number, one.version) for one in candidates])
-        for number in set(numbers).difference(out):
-            about[number].add(key)
-
-    def _drop(self, subject: Subject) -> None:
-        self._entries.pop(_key(subject), None)
-
-
-def _holds(entry: _Entry) -> bool:
-    """Whether what was scored of a subject is of the subject as it is."""
-    identity = entry.subject.identity
-    return identity is None or identity.version == entry.version
-
-
-def _key(subject: Subject) -> int:
-    return -subject.identity.number if subject.identity is not None else subject.tracks[0].uid
+        whose = np.array([best for best, _ in asked], np.int64)
+        pairs = [(best, other) for best, others in asked for other in others]
+        numbers = np.array([other for _, other in pairs], np.int64)
+        at = bounds_of([len(others) for _, others in asked])
+        scored = self.scored(Questions.of_identities(whose, at, numbers, self._book), without)
+        lasting = (scored.status == RULED_OUT) & (len(self._book.columns.classes) == 1)
+        counted = np.where(scored.depends_on_rivals(), self._counted, -1)
+        said = zip(pairs, scored.totals.tolist(), lasting.tolist(), counted.tolist(), strict=True)
+        for (best, other), total, lasts, count in said:
+            self._mutual[best, other] = _Mutual(total, self._version(best), self._version(other), lasts, count)

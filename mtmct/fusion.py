@@ -72,7 +72,7 @@ class FusionEngine:
         memory.dim = intake.dim
         placed, samples = tracks.take(intake.arrivals, self._topology, settings, memory.clocks.ahead_ns)
         letters = [*intake.letters, *beyond_horizon(placed, self._topology, self._site)]
-        memory.people.tidy(book.identities)
+        book.people.tidy(book.identities)
         since_ns = memory.now_ns
         memory.now_ns = now_ns = max(since_ns, _latest(intake), 0 if flush else watermark_ns)
         done = self._note_ends(intake.ended)

@@ -10,10 +10,12 @@ from mtmct.attributes import Tally, Votes, add, held, together
 from mtmct.columns import TrackColumns, TrackTable
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.gates import Spot
+from mtmct.people import PeopleColumns
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
 from mtmct.track_state import NOT_FILED, most_voted
 from mtmct.tracks import LocalTrack, TrackMemory
+from operators.records import Int64
 
 Terms = Mapping[str, float]
 RunnerUp = tuple[int, float] | None  # the next best identity and its score
@@ -106,6 +108,7 @@ class IdentityBook:
         changed: numbers of the identities that this commit has changed. touched: the same, each as often as it did.
         shrunk: numbers of those that have lost a track to another.
         guesses: numbers under which waiting tracks (by uid) have been published; see `mtmct.provisional`.
+        people: the identities as columns.
     """
 
     def __init__(self, site: str, tracks: TrackMemory, settings: FusionSettings) -> None:
@@ -119,6 +122,7 @@ class IdentityBook:
         self._tracks = tracks
         self._settings = settings
         self._records: list[Record] = []
+        self.people = PeopleColumns(tracks.columns, settings.exemplars)
 
     def __getitem__(self, number: int) -> Identity:
         return self.identities[number]
@@ -147,9 +151,15 @@ class IdentityBook:
         tracks = self._tracks.tracks
         return [tracks[uid] for uid in identity.uids]
 
-    def linked(self) -> list[LocalTrack]:
-        """The tracks of all identities in memory, in order of first sight."""
-        return [track for track in self._tracks.tracks.values() if track.identity]
+    def tracks_at(self, rows: Int64) -> list[LocalTrack]:
+        """The tracks in some rows of the columns."""
+        tracks = self._tracks.tracks
+        return [tracks[uid] for uid in self.track_table().uid[rows].tolist()]
+
+    def slots(self, numbers: Int64) -> Int64:
+        """(N,) where open identities stand in `people`, up to date."""
+        self.track_table()
+        return self.people.slots(numbers, self.identities)
 
     def last_seen(self, identity: Identity) -> int:
         """Event time of its last point."""
@@ -208,7 +218,7 @@ class IdentityBook:
         """Link a track that waits."""
         self._assign(track, identity, now_ns)
         identity.uids = sorted([*identity.uids, track.uid])
-        self._touch(identity)
+        self._regroup(identity)
 
     def settle(self, track: LocalTrack, why: Why, now_ns: int) -> None:
         """A track is linked now: if it was published as somebody else while it waited, say so."""
@@ -259,7 +269,7 @@ class IdentityBook:
         target.uids = sorted([*target.uids, track.uid])
         source.revision += 1
         target.revision += 1
-        self._touch(source, target)
+        self._regroup(source, target)
         names = [track.name]
         self._say("split", source, now_ns, names, into=target, why=why, cls=cls, part=track)
         return target
@@ -272,7 +282,7 @@ class IdentityBook:
         self.join(part, target, now_ns)
         source.revision += 1
         target.revision += 1
-        self._touch(source, target)
+        self._regroup(source, target)
         self._say("split", source, now_ns, [part.name], into=target, why=why, cls=self.cls(source), part=part)
         return target
 
@@ -350,11 +360,19 @@ class IdentityBook:
         track.filed_shard = NOT_FILED  # the gallery holds it under its former identity, if at all
         self._tracks.changed.add(track.uid)
 
-    def _touch(self, *identities: Identity) -> None:
+    def _regroup(self, *identities: Identity) -> None:
+        """Identities have tracks in memory that they did not have, or no longer; nothing else of them has changed."""
         for identity in identities:
             identity.version += 1
             self.changed.add(identity.number)
             self.touched.append(identity.number)
+            self.people.regrouped(identity.number)
+
+    def _touch(self, *identities: Identity) -> None:
+        """Anything of identities has changed."""
+        self._regroup(*identities)
+        for identity in identities:
+            self.people.changed(identity.number)
 
     def _names(self, identity: Identity) -> list[tuple[str, int]]:
         past = [(member.camera, member.track) for member in identity.past]

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmct import columns, exclusion, likeness, scoring, spans, terms
 from mtmct.columns import PeopleTable, TrackTable
@@ -29,7 +28,7 @@ from mtmct.topology import Float64
 from operators.records import Int64
 
 _compiled = numba.njit(cache=True, nogil=True)
-Judged = tuple[Float64, Int64, Float64, Float64, NDArray[np.bool_], bool]
+Judged = tuple[Float64, Int64, Float64, Float64, bool]
 
 
 def _contents() -> str:
@@ -55,15 +54,15 @@ def _judging(contents: str) -> Callable[..., Judged]:
 
         Returns:
             Totals, status, terms and steps of the pairs, see `mtmct.scoring.score` and `mtmct.terms.concluded`;
-            whether any total of each subject depends on how many it could be; whether times between views count.
+            whether times between views count.
         """
         contents  # noqa: B018
         compared = gather(tracks, people, asked)
         together = shared(people, compared, beliefs.llr, allowed, asked)
         status, said, steps = score(tracks, people, compared, beside, beliefs, asked, together)
         looks = alike(tracks, people, compared, belief, asked, (status == SCORED) | (status == TIMED))
-        totals, varying = concluded(status, said, steps, looks, asked.pairs_at, asked.rivals, beliefs.area)
-        return totals, status, said, steps, varying, bool(np.any(status == TIMED))
+        totals = concluded(status, said, steps, looks, asked.pairs_at, asked.rivals, beliefs.area)
+        return totals, status, said, steps, bool(np.any(status == TIMED))
 
     return judged  # type: ignore[no-any-return]
 

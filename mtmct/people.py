@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +42,7 @@ class _Pieces:
 
 
 class PeopleColumns:
-    """Identities as columns, brought up to date one by one as they are asked for.
+    """Identities as columns, brought up to date when they are asked for.
 
     Args:
         tracks: the columns of their tracks.
@@ -56,7 +56,8 @@ class PeopleColumns:
 
     def _begin(self) -> None:
         self._slots: dict[int, int] = {}
-        self._filled: list[tuple[Identity | None, int]] = []
+        self._regrouped: set[int] = set()
+        self._changed: set[int] = set()
         self._rows, self._past = _Pieces(1), _Pieces(3)
         self._counts = np.zeros((6, 64), np.int64)  # number, cls, rows at, count, past at, count
         self._kept_count, self._weight = np.zeros(64, np.int64), np.zeros(64)
@@ -68,25 +69,46 @@ class PeopleColumns:
         if spread > 4096 or len(self._slots) > 2 * len(open_identities) + 64:
             self._begin()
 
-    def slots(self, identities: Sequence[Identity]) -> Int64:
-        """(N,) where identities stand, up to date."""
-        numbers = [one.number for one in identities]
-        known = {number: self.slot(one) for number, one in dict(zip(numbers, identities, strict=True)).items()}
-        return np.fromiter(map(known.__getitem__, numbers), np.int64, len(numbers))
+    def regrouped(self, number: int) -> None:
+        """An identity has other tracks in memory; all else of it is as it was."""
+        self._regrouped.add(number)
 
-    def slot(self, identity: Identity) -> int:
-        """Where an identity stands, up to date."""
-        slot = self._slots.get(identity.number)
-        if slot is None:
-            slot = self._slots[identity.number] = len(self._filled)
-            self._filled.append((None, 0))
-            if slot == self._counts.shape[1]:
-                self._grow()
-        known, version = self._filled[slot]
-        if known is not identity or version != identity.version:
-            self._fill(slot, identity)
-            self._filled[slot] = identity, identity.version
-        return slot
+    def changed(self, number: int) -> None:
+        """Anything of an identity has changed."""
+        self._changed.add(number)
+
+    def slots(self, numbers: Int64, identities: Mapping[int, Identity]) -> Int64:
+        """(N,) where open identities stand, by number, up to date. The columns of their tracks have to be, too."""
+        if self._changed or self._regrouped:
+            self._catch_up(identities)
+        slots, wanted = self._slots, numbers.tolist()
+        for number in sorted(set(wanted).difference(slots)):
+            self._take_in(identities[number])
+        return np.fromiter(map(slots.__getitem__, wanted), np.int64, len(wanted))
+
+    def rows_of(self, slots: Int64) -> tuple[Int64, Int64]:
+        """(N + 1,) where the rows of the tracks of each of some identities begin, and these, in order of uid."""
+        counts = self._counts[3, slots]
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        places = np.arange(bounds[-1]) + np.repeat(self._counts[2, slots] - bounds[:-1], counts)
+        return bounds, self._rows.columns[0][places]
+
+    def _catch_up(self, identities: Mapping[int, Identity]) -> None:
+        known = self._slots
+        for number in sorted(self._changed):
+            if number in known and number in identities:
+                self._fill(known[number], identities[number])
+        for number in sorted(self._regrouped - self._changed):
+            if number in known and number in identities:
+                self._put_rows(known[number], identities[number])
+        self._changed.clear()
+        self._regrouped.clear()
+
+    def _take_in(self, identity: Identity) -> None:
+        slot = self._slots[identity.number] = len(self._slots)
+        if slot == self._counts.shape[1]:
+            self._grow()
+        self._fill(slot, identity)
 
     def _grow(self) -> None:
         self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)], axis=1)
@@ -94,17 +116,22 @@ class PeopleColumns:
             part = getattr(self, name)
             setattr(self, name, np.concatenate([part, np.zeros_like(part)]))
 
+    def _put_rows(self, slot: int, identity: Identity) -> None:
+        rows = self._tracks.rows
+        self._counts[2, slot] = self._rows.put(slot, [[rows[uid] for uid in identity.uids]])
+        self._counts[3, slot] = len(identity.uids)
+
     def _fill(self, slot: int, identity: Identity) -> None:
-        rows = [self._tracks.rows[uid] for uid in identity.uids]
+        self._put_rows(slot, identity)
         number = self._tracks.cameras.setdefault
         past = [(number(one.camera, len(self._tracks.cameras)), one.start_ns, one.end_ns) for one in identity.past]
         past.sort()
         for name in identity.votes:
             self._tracks.number_of(name)
-        cls = self._tracks.class_of(identity.votes) if identity.votes else -2
-        at = self._rows.put(slot, [rows])
-        before = self._past.put(slot, list(zip(*past, strict=True)) or [(), (), ()])
-        self._counts[:, slot] = (identity.number, cls, at, len(rows), before, len(past))
+        self._counts[0, slot] = identity.number
+        self._counts[1, slot] = self._tracks.class_of(identity.votes) if identity.votes else -2
+        self._counts[4, slot] = self._past.put(slot, list(zip(*past, strict=True)) or [(), (), ()])
+        self._counts[5, slot] = len(past)
         impression, looks = identity.impression, identity.looks
         dim = max(len(impression.total), looks.sums.shape[1] if len(looks) else 0)
         if dim:

@@ -19,11 +19,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
+
 from mtmct import state as stored
-from mtmct.association import Candidates, assign
+from mtmct.assignment import answers, assign
+from mtmct.association import Candidates
 from mtmct.evidence import Judge
 from mtmct.identities import IdentityBook
 from mtmct.publication import Link
+from mtmct.questions import Questions
 from mtmct.tracks import LocalTrack, in_order
 
 GUESSES = stored.PREFIX + "guesses"
@@ -35,10 +39,11 @@ def guess(tracks: Sequence[LocalTrack], candidates: Candidates, judge: Judge, bo
     candidates.look_up(tracks)
     for _, together in groupby(in_order(tracks), key=lambda track: track.camera):
         group = list(together)
-        offered = dict(zip([track.uid for track in group], candidates.all_of(group), strict=True))
-        verdicts = assign(group, offered, judge)
-        for track in group:
-            verdict = verdicts[track.uid]
+        bounds, numbers = candidates.all_of(group)
+        rows = np.array([book.columns.rows[track.uid] for track in group], np.int64)
+        scored = judge.scored(Questions.of_tracks(rows, bounds, numbers))
+        verdicts = assign(answers(bounds, numbers, scored), judge)
+        for track, verdict in zip(group, verdicts, strict=True):
             if verdict.identity is not None and verdict.odds > 0:
                 number, score = verdict.identity, verdict.score
                 previous = book.latest(book[number])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.movement import NEVER
-from mtmct.terms import RULED_OUT, TERMS, among_rivals, sum_of
+from mtmct.terms import GROUND, SCORED, TERMS
 from mtmct.topology import Float64
 from operators.records import Int64
 
@@ -39,93 +40,62 @@ class Score:
 FORBIDDEN = Score(NEVER, {})
 
 
+@dataclass(slots=True)
 class Scored:
-    """What the candidates of one subject come to.
+    """What pairs of a subject and an identity come to.
 
     Attributes:
-        totals: (C,) float64, the scores, nats; minus infinity where a hard rule forbids one.
-        rivals: how many the subject could be.
-        varies: whether any of the scores depends on that.
+        totals: (P,) float64, the scores, nats; minus infinity where a hard rule forbids one.
+        status, terms, steps: (P,), (P, 8) and (P, 6), see `mtmct.scoring.score`.
+        others: by pair the scores that have other terms besides, or in their place.
     """
 
-    __slots__ = ("_others", "_status", "_steps", "_terms", "rivals", "totals", "varies")
-
-    def __init__(
-        self,
-        totals: Float64,
-        status: Int64,
-        terms: Float64,
-        steps: Float64,
-        rivals: int = 1,
-        *,
-        varies: bool = False,
-        others: dict[int, Score] | None = None,
-    ) -> None:
-        self.totals, self.rivals, self.varies = totals, rivals, varies
-        self._status, self._terms, self._steps = status, terms, steps
-        self._others = others or {}  # by place: scores that have other terms besides, or in their place
-        for place, score in self._others.items():
-            totals[place] = score.total
+    totals: Float64
+    status: Int64
+    terms: Float64
+    steps: Float64
+    others: dict[int, Score] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.totals)
 
-    def __getitem__(self, place: int) -> Score:
-        """The score of a candidate, with its terms."""
-        if place in self._others:
-            return self._others[place]
-        total = self.totals[place].item()
-        return FORBIDDEN if total == NEVER else Score(total, self._terms[place])
+    def __getitem__(self, pair: int) -> Score:
+        """A score, with its terms."""
+        if pair in self.others:
+            return self.others[pair]
+        total = self.totals[pair].item()
+        return FORBIDDEN if total == NEVER else Score(total, self.terms[pair].copy())
 
-    def said(self, place: int) -> list[float]:
-        """All terms of a candidate, in the order of `mtmct.terms.TERMS`, NaN where there is none."""
-        said: list[float] = self._terms[place].tolist()
-        return said
+    def replace(self, pair: int, score: Score) -> None:
+        """Another score in the place of one."""
+        self.others[pair] = score
+        self.totals[pair] = score.total
 
-    def ruled_out(self) -> list[int]:
-        """The places of those who are ruled out by something that stays when they gain tracks."""
-        return [place for place, status in enumerate(self._status.tolist()) if status == RULED_OUT]
+    def put(self, pairs: Int64, other: Scored) -> None:
+        """Other scores in the place of some."""
+        if self.others:
+            for pair in pairs.tolist():
+                self.others.pop(pair, None)
+        self.totals[pairs], self.status[pairs] = other.totals, other.status
+        self.terms[pairs], self.steps[pairs] = other.terms, other.steps
+        self.others.update({int(pairs[pair]): score for pair, score in other.others.items()})
 
-    @property
-    def plain(self) -> bool:
-        """Whether nothing but the terms of `mtmct.scoring` counted."""
-        return not self._others
-
-    def among(self, rivals: int, area: float) -> Scored:
-        """The same if the subject could be one of so many: only where `plain`."""
-        terms = self._terms.copy()
-        bounds = np.array([0, len(terms)], np.int64)
-        among_rivals(self._status, terms, self._steps, bounds, np.array([rivals], np.int64), area)
-        totals = np.round(sum_of(self._status, terms), 6)
-        return Scored(totals, self._status, terms, self._steps, rivals, varies=True)
-
-    @classmethod
-    def joined(cls, parts: Sequence[tuple[Scored, int]]) -> Scored:
-        """One candidate of each of some scores of one subject."""
-        return cls(
-            np.array([scored.totals[place] for scored, place in parts]),
-            np.array([scored._status[place] for scored, place in parts]),
-            np.array([scored._terms[place] for scored, place in parts]),
-            np.array([scored._steps[place] for scored, place in parts]),
-            parts[0][0].rivals,
-            varies=any(scored.varies for scored, _ in parts),
-            others={at: scored._others[place] for at, (scored, place) in enumerate(parts) if place in scored._others},
+    def longer(self, by: int) -> Scored:
+        """The same with room for more."""
+        return Scored(
+            np.concatenate([self.totals, np.zeros(by)]),
+            np.concatenate([self.status, np.zeros(by, np.int64)]),
+            np.concatenate([self.terms, np.zeros((by, self.terms.shape[1]))]),
+            np.concatenate([self.steps, np.zeros((by, self.steps.shape[1]))]),
+            self.others,
         )
 
-
-class Picked(Scored):
-    """The same as `Scored.joined` where nothing depends on the rivals: the terms stay where they are."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, totals: Float64, parts: Sequence[tuple[Scored, int]]) -> None:
-        super().__init__(totals, NOTHING._status, NOTHING._terms, NOTHING._steps)
-        self._parts = parts
-
-    def __getitem__(self, place: int) -> Score:
-        """See `Scored`."""
-        scored, at = self._parts[place]
-        return scored[at]
+    def depends_on_rivals(self) -> NDArray[np.bool_]:
+        """(P,) which of them depend on how many the subject could be."""
+        varies: NDArray[np.bool_] = (self.status == SCORED) & np.isnan(self.terms[:, GROUND])
+        return varies
 
 
-NOTHING = Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(TERMS))), np.zeros((0, 6)))
+def nothing_scored() -> Scored:
+    """No pairs at all."""
+    return Scored(np.zeros(0), np.zeros(0, np.int64), np.zeros((0, len(TERMS))), np.zeros((0, 6)))

@@ -15,7 +15,6 @@ from mtmct.forgetting import Forgetting
 from mtmct.identities import IdentityBook
 from mtmct.keeping import Keeping
 from mtmct.outlet import Outlet
-from mtmct.people import PeopleColumns
 from mtmct.positions import Positions
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
@@ -47,7 +46,6 @@ class SiteMemory:
         self.journal = stored.Journal(state)
         self.tracks = TrackMemory()
         self.book = IdentityBook(site, self.tracks, settings)
-        self.people = PeopleColumns(self.tracks.columns, settings.exemplars)
         self.window = PairWindow(settings)
         self.filing = Filing(settings)
         self.travel = TravelTimes(topology.cameras, settings, topology.picture_sizes)

@@ -8,7 +8,6 @@ import math
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmct.topology import Float64
 from operators.records import Int64
@@ -45,14 +44,12 @@ def among_rivals(status: Int64, terms: Float64, steps: Float64, pairs_at: Int64,
 @_compiled
 def concluded(
     status: Int64, terms: Float64, steps: Float64, looks: Float64, pairs_at: Int64, rivals: Int64, area: float
-) -> tuple[Float64, NDArray[np.bool_]]:
+) -> Float64:
     """Put into the terms what the `looks` say ((P,) nats, NaN for nothing), and what is said of one among so many.
 
     Returns:
-        (P,) float64, the sum of the terms of each pair, rounded so that a last bit never decides; (S,) whether any of
-        those of each subject depends on how many it could be.
+        (P,) float64, the sum of the terms of each pair, rounded so that a last bit never decides.
     """
-    varies = np.zeros(len(rivals), np.bool_)
     totals = np.full(len(status), _NEVER)
     for subject in range(len(rivals)):
         for pair in range(pairs_at[subject], pairs_at[subject + 1]):
@@ -60,10 +57,9 @@ def concluded(
             if status[pair] != SCORED:
                 continue
             if math.isnan(terms[pair, GROUND]):
-                varies[subject] = True
                 _among(terms, steps, pair, rivals[subject], area)
             totals[pair] = np.rint(_total(terms, pair) * 1e6) / 1e6
-    return totals, varies
+    return totals
 
 
 @_compiled

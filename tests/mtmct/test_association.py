@@ -7,40 +7,27 @@ import numpy as np
 import pytest
 from fusion_scenes import camera, straight, topology, tracklet
 
-from mtmct.association import assign
+from mtmct.assignment import answers, assign
 from mtmct.coincidence import PairWindow, compare, position_llr
 from mtmct.evidence import Judge
 from mtmct.exemplars import Exemplars
 from mtmct.identities import IdentityBook
 from mtmct.movement import NEVER
-from mtmct.scores import Scored
+from mtmct.scores import Scored, nothing_scored
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.subjects import Subject
+from mtmct.terms import SCORED, TERMS
 from mtmct.tracks import TrackMemory
 from operators.records import SECOND_NS
 
 SETTINGS = FusionSettings()
 
 
-class Told:
-    """A judge who says what the test says."""
-
-    def __init__(self, scores: dict[tuple[int, int], float]) -> None:
-        self._scores = scores
-
-    def scored(self, questions, without=frozenset()) -> list[Scored]:
-        return [
-            Scored(
-                np.array([self._scores.get((subject.tracks[0].track, one.number), NEVER) for one in candidates]),
-                np.zeros(len(candidates), np.int64),
-                np.zeros((len(candidates), 7)),
-                np.zeros((len(candidates), 6)),
-            )
-            for subject, candidates in questions
-        ]
+class Apart:
+    """A judge to whom everybody is somebody else."""
 
     def rivalry(self, best: int, rivals: Mapping[int, float], without=frozenset()) -> float:
-        """Everybody is somebody else."""
+        """The sum of the ratios of all rivals."""
         return sum(math.exp(score) for score in rivals.values())
 
 
@@ -59,10 +46,11 @@ def people(count: int) -> tuple[TrackMemory, IdentityBook, list]:
 
 
 def decide(count: int, scores: dict[tuple[int, int], float]):
-    _, book, tracks = people(count)
-    everybody = list(book.identities.values())
-    verdicts = assign(tracks, {track.uid: everybody for track in tracks}, Told(scores))
-    return [verdicts[track.uid] for track in tracks]
+    """Verdicts on tracks 1 to `count`, each of which could be any of as many identities; as the scores say."""
+    everybody = range(1, count + 1)
+    totals = np.array([scores.get((track, number), NEVER) for track in everybody for number in everybody])
+    scored = Scored(totals, np.full(count**2, SCORED), np.zeros((count**2, len(TERMS))), np.zeros((count**2, 6)))
+    return assign(answers(np.arange(count + 1) * count, np.array([*everybody] * count), scored), Apart())
 
 
 def test_the_best_sum_wins_over_the_best_single_score():
@@ -87,8 +75,7 @@ def test_an_identity_that_another_track_takes_does_not_count_against():
 
 
 def test_nobody_to_choose_from():
-    _, _, tracks = people(1)
-    verdict = assign(tracks, {track.uid: [] for track in tracks}, Told({}))[tracks[0].uid]
+    (verdict,) = assign(answers(np.zeros(2, np.int64), np.zeros(0, np.int64), nothing_scored()), Apart())
     assert verdict.identity is None and verdict.promise == NEVER and verdict.runner_up is None
 
 

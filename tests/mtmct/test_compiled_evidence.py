@@ -14,7 +14,7 @@ from mtmct.exemplars import Exemplars, Impression, alike, occasions, repeated
 from mtmct.fits import Samples
 from mtmct.identities import IdentityBook
 from mtmct.movement import transitions
-from mtmct.people import PeopleColumns
+from mtmct.questions import Questions
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.subjects import Subject
 from mtmct.tracks import TrackMemory
@@ -58,7 +58,8 @@ def test_looks_say_for_all_pairs_at_once_what_they_say_one_by_one(seed):
     judge = Judge(book, PairWindow(SETTINGS), WHERE, SETTINGS, 30 * SECOND_NS)
     known = list(book.identities.values())
     subjects = [Subject.of_track(track) for track in waiting] + [Subject.of_identity(known[0], book)]
-    said = judge.resemblances([(subject, known) for subject in subjects], frozenset()).reshape(-1, len(known))
+    asked = Questions.of([(subject, known) for subject in subjects], book)
+    said = judge.resemblances(asked, frozenset()).reshape(-1, len(known))
     for subject, row in zip(subjects, said, strict=True):
         past = subject.identity.impression if subject.identity else Impression()
         kept = subject.identity.looks if subject.identity else Exemplars()
@@ -98,7 +99,7 @@ def test_what_gaps_say_is_the_same_for_all_pairs_at_once(seed):
 
 def test_columns_follow_whoever_is_moved_cut_merged_and_forgotten():
     memory, book, waiting = a_site(0)
-    columns = PeopleColumns(memory.columns, SETTINGS.exemplars)
+    columns = book.people
 
     def check() -> None:
         table = book.track_table()
@@ -107,7 +108,7 @@ def test_columns_follow_whoever_is_moved_cut_merged_and_forgotten():
             assert (table.uid[row], table.last_ns[row], table.identity[row]) == (uid, track.last_ns, track.identity)
             assert table.ended[row] == track.ended and (table.told[row] > 0) == (track.look_count > 0)
         for one in book.identities.values():
-            slot = columns.slot(one)
+            (slot,) = book.slots(np.array([one.number])).tolist()
             people = columns.table()
             at = people.rows_at[slot]
             assert table.uid[people.rows[at : at + people.rows_count[slot]]].tolist() == one.uids

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from fusion_scenes import camera, straight, topology, tracklet
 
-from mtmct.coincidence import PairWindow
+from mtmct.association import Candidates
+from mtmct.coincidence import CommitPairs, PairRows, PairWindow
 from mtmct.evidence import Judge
 from mtmct.foresight import Foresight
+from mtmct.gallery import Gallery
 from mtmct.identities import IdentityBook, Why
+from mtmct.questions import Questions
 from mtmct.settings import AppearanceCalibration, FusionSettings
-from mtmct.subjects import Subject
 from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS
 
@@ -48,8 +50,28 @@ class Site:
         memory = (self.book, self.window, WHERE, SETTINGS)
         return kind(*memory, 16 * SECOND_NS, population=self.memory.population)
 
-    def asked(self, track: LocalTrack) -> tuple[Subject, list]:
-        return Subject.of_track(track), [one for _, one in sorted(self.book.identities.items())]
+    def asked(self, track: LocalTrack) -> Questions:
+        numbers = np.array(sorted(self.book.identities), np.int64)
+        row = np.array([self.memory.columns.rows[track.uid]])
+        return Questions.of_tracks(row, np.array([0, len(numbers)]), numbers)
+
+
+class Everybody:
+    """Any track could be anybody; those that somebody has begun with are added."""
+
+    def __init__(self, site: Site) -> None:
+        self._book = site.book
+        self._known = len(site.book)
+
+    def all_of(self, tracks: list[LocalTrack]) -> tuple[np.ndarray, np.ndarray]:
+        numbers = sorted(self._book.identities)
+        return np.arange(len(tracks) + 1) * len(numbers), np.array(numbers * len(tracks), np.int64)
+
+    def beside(self, tracks: list[LocalTrack]) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(tracks) + 1, np.int64), np.zeros(0, np.int64)
+
+    def added(self, track: LocalTrack) -> bool:
+        return len(self._book) != self._known
 
 
 @pytest.mark.parametrize("attributes", [False, True])
@@ -61,18 +83,20 @@ def test_the_same_is_said_of_every_track_after_each_decision(seed, attributes):
     without = frozenset(track.uid for track in reviewed)
     ahead = site.judge(Foresight)
     present = site.judge()
-    present.scores(*site.asked(waiting[0]))  # who is in view counts as it was when the decisions began
-    ahead.look_ahead([site.asked(track) for track in [*reviewed, *waiting]], without)
+    present.scored(site.asked(waiting[0]))  # who is in view counts as it was when the decisions began
+    ahead.look_ahead([*reviewed, *waiting], Everybody(site), without)
     differed = 0
     for step, track in enumerate([*reviewed, *waiting]):
-        subject, candidates = site.asked(track)
-        said, wanted = (judge.scored([(subject, candidates)], without)[0] for judge in (ahead, present))
-        assert said.totals.tolist() == wanted.totals.tolist()
-        for place in range(len(candidates)):
-            assert said[place].terms == wanted[place].terms
+        questions = site.asked(track)
+        numbers, wanted = questions.numbers.tolist(), present.scored(questions, without)
+        (said,) = ahead.answers(step, step + 1, without)
+        assert said.numbers == numbers
+        assert said.totals == wanted.totals.tolist()
+        for place, pair in enumerate(said.pairs):
+            assert said.scored[pair].terms == wanted[place].terms
         best = int(wanted.totals.argmax())
-        rivals = {one.number: wanted.totals[at].item() for at, one in enumerate(candidates) if at != best}
-        asked = (candidates[best].number, rivals, without)
+        rivals = {number: wanted.totals[at].item() for at, number in enumerate(numbers) if at != best}
+        asked = (numbers[best], rivals, without)
         assert ahead.rivalry(*asked) == present.rivalry(*asked)
         differed += len(set(wanted.totals.tolist())) > 1
         # Decide: join, begin somebody new, move, in turns.
@@ -81,7 +105,39 @@ def test_the_same_is_said_of_every_track_after_each_decision(seed, attributes):
             if step:
                 site.book.move(track, site.book[5], Why(1.0, {}), 16 * SECOND_NS)
         elif step % 3:
-            site.book.join(track, candidates[best], 16 * SECOND_NS)
+            site.book.join(track, site.book[numbers[best]], 16 * SECOND_NS)
         else:
             site.book.create(track, 16 * SECOND_NS)
     assert differed > 10
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whom_a_track_could_be_is_found_as_it_is_after_each_decision(seed):
+    site = Site(seed, attributes=False)
+    dice = np.random.default_rng(seed)
+    pairs = np.unique(np.sort(dice.integers(1, 21, (25, 2)), axis=1), axis=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    rows = PairRows(pairs, np.ones(len(pairs), np.int64), dice.normal(size=len(pairs)), np.ones(len(pairs)))
+    site.window.add(CommitPairs(1, 15 * SECOND_NS, 16 * SECOND_NS, rows))
+    gallery = Gallery(60 * SECOND_NS, 60 * SECOND_NS)
+    reviewed, waiting = [site.memory[1], site.memory[2]], [site.memory[number] for number in range(9, 21)]
+    candidates = Candidates(site.memory, site.book, site.window, gallery, WHERE, SETTINGS, 16 * SECOND_NS)
+    ahead, tracks = site.judge(Foresight), [*reviewed, *waiting]
+    ahead.look_ahead(tracks, candidates, frozenset())
+    begun, differed = candidates.all_of(tracks), 0
+    for step, track in enumerate(tracks):
+        (said,), found = ahead.answers(step, step + 1), candidates.all_of([track])[1].tolist()
+        assert said.numbers == found
+        differed += found != begun[1][begun[0][step] : begun[0][step + 1]].tolist()
+        if track in reviewed:
+            site.book.move(track, None, Why(1.0, {}), 16 * SECOND_NS)
+            candidates.add(track)
+        elif step % 3 and found:
+            site.book.join(track, site.book[found[step % len(found)]], 16 * SECOND_NS)
+        else:
+            site.book.create(track, 16 * SECOND_NS)
+            candidates.add(track)
+        if step == 6 and len(site.book) > 1:
+            gone, survivor = (site.book[number] for number in (max(site.book.identities), min(site.book.identities)))
+            site.book.merge(gone, survivor, Why(1.0, {}), 16 * SECOND_NS)
+    assert differed

@@ -14,7 +14,6 @@ from mtmct.corrections import IdentityResolver
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.hand_over import shared_moments
 from mtmct.identities import IdentityBook, Why
-from mtmct.people import PeopleColumns
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.site_flow import SiteFlow
 from mtmct.spans import Asked, gather
@@ -188,9 +187,8 @@ def test_moments_say_for_all_pairs_at_once_what_they_say_one_by_one(seed):
         for start in (0, 25, 50):
             begun = start + round(dice.uniform(0, 9), 1)
             spans.append(("ab"[dice.integers(2)], number, begun, begun + round(dice.uniform(1, 9), 1)))
-    memory, book = a_book(spans)
-    people = PeopleColumns(memory.columns, SETTINGS.exemplars)
-    slots = np.array([people.slot(one) for one in book.identities.values()], np.int64)
+    _, book = a_book(spans)
+    people, slots = book.people, book.slots(np.array(list(book.identities)))
     none, zeros = np.zeros(0, np.int64), np.zeros(8, np.int64)
     bounds = np.arange(9, dtype=np.int64) * 8
     everybody = Asked(

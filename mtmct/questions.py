@@ -1,0 +1,70 @@
+"""Who is asked about: subjects, and the identities that each could be, by rows of the columns and by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from mtmct.identities import Identity, IdentityBook
+from mtmct.subjects import Subject
+from operators.records import Int64
+
+Question = tuple[Subject, Sequence[Identity]]  # somebody, and whom it could be
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Subjects, and for each of them identities.
+
+    Attributes:
+        rows_at: (S + 1,) and rows: the rows of each subject's tracks in memory, in order of first sight.
+        whose: (S,) number of the identity that the subject is, with its past; 0 for a track alone.
+        pairs_at: (S + 1,) and numbers: the identities asked about.
+    """
+
+    rows_at: Int64
+    rows: Int64
+    whose: Int64
+    pairs_at: Int64
+    numbers: Int64
+
+    def __len__(self) -> int:
+        return len(self.whose)
+
+    @classmethod
+    def of(cls, asked: Sequence[Question], book: IdentityBook) -> Questions:
+        """The same from objects."""
+        book.track_table()
+        rows = book.columns.rows
+        return cls(
+            bounds_of([len(who.tracks) for who, _ in asked]),
+            np.array([rows[track.uid] for who, _ in asked for track in who.tracks], np.int64),
+            np.array([0 if who.identity is None else who.identity.number for who, _ in asked], np.int64),
+            bounds_of([len(candidates) for _, candidates in asked]),
+            np.array([one.number for _, candidates in asked for one in candidates], np.int64),
+        )
+
+    @classmethod
+    def of_tracks(cls, rows: Int64, pairs_at: Int64, numbers: Int64) -> Questions:
+        """Tracks alone, by their rows."""
+        return cls(np.arange(len(rows) + 1), rows, np.zeros(len(rows), np.int64), pairs_at, numbers)
+
+    @classmethod
+    def of_identities(cls, whose: Int64, pairs_at: Int64, numbers: Int64, book: IdentityBook) -> Questions:
+        """Whole identities."""
+        rows_at, rows = book.people.rows_of(book.slots(whose))
+        return cls(rows_at, rows, whose, pairs_at, numbers)
+
+    def subject(self, place: int, book: IdentityBook) -> Subject:
+        """One of the subjects."""
+        tracks = book.tracks_at(self.rows[self.rows_at[place] : self.rows_at[place + 1]])
+        number = int(self.whose[place])
+        return Subject(book.cls(book[number]), tracks, book[number]) if number else Subject.of_track(tracks[0])
+
+
+def bounds_of(counts: Sequence[int]) -> Int64:
+    """(N + 1,) where pieces of these lengths begin, one after the other, and the last one ends."""
+    return np.array([0, *accumulate(counts)], np.int64)
