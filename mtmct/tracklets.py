@@ -185,7 +185,7 @@ class Tracklets(Sequence[Tracklet]):
         parts = [part for part in parts if len(part)]
         if not parts:
             return _nothing()
-        sizes = [len(part) for part in parts]
+        sizes = np.array([len(part) for part in parts], np.int64)
         cameras, camera = _renumbered([(part.cameras, part.camera) for part in parts], sizes)
         classes, numbers = _renumbered([(part.classes, part.cls) for part in parts], sizes)
         return cls(
@@ -195,18 +195,18 @@ class Tracklets(Sequence[Tracklet]):
             classes,
             numbers,
             np.concatenate([part.ended for part in parts]),
-            _bounds_joined([part.bounds for part in parts]),
+            _bounds_joined([part.bounds for part in parts], sizes),
             np.concatenate([part.frames for part in parts]),
             np.concatenate([part.times_ns for part in parts]),
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.scores for part in parts]),
-            _bounds_joined([part.look_bounds for part in parts]),
+            _bounds_joined([part.look_bounds for part in parts], sizes),
             *_looks(
                 [part.looks for part in parts if len(part.looks)], [part.worths for part in parts if len(part.worths)]
             ),
             {
                 head + row: votes
-                for head, part in zip(accumulate([0, *sizes[:-1]]), parts, strict=True)
+                for head, part in zip((np.cumsum(sizes) - sizes).tolist(), parts, strict=True)
                 for row, votes in part.attributes.items()
             },
         )
@@ -266,7 +266,7 @@ def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], Int64]:
     return known, np.array([number[name] for name in names], np.int64)
 
 
-def _renumbered(parts: Sequence[tuple[tuple[str, ...], Int64]], sizes: Sequence[int]) -> tuple[tuple[str, ...], Int64]:
+def _renumbered(parts: Sequence[tuple[tuple[str, ...], Int64]], sizes: Int64) -> tuple[tuple[str, ...], Int64]:
     """The names of all parts, and the numbers of all rows."""
     known = tuple(sorted({name for names, _ in parts for name in names}))
     number = {name: place for place, name in enumerate(known)}
@@ -280,8 +280,11 @@ def _bounds(counts: Sequence[int]) -> Int64:
     return np.array([0, *accumulate(counts)], np.int64)
 
 
-def _bounds_joined(parts: Sequence[Int64]) -> Int64:
-    counts = np.concatenate([part[1:] - part[:-1] for part in parts])
+def _bounds_joined(parts: Sequence[Int64], sizes: Int64) -> Int64:
+    """The bounds of all rows, of parts of so many rows."""
+    counts = np.diff(np.concatenate(parts))
+    # Between one part's last bound and the next one's first there is no row.
+    counts = np.delete(counts, np.cumsum(sizes + 1)[:-1] - 1)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
 
