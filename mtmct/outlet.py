@@ -13,7 +13,8 @@ from mtmct.identities import IdentityBook
 from mtmct.publication import Issues, Link
 from mtmct.topology import Float64, Topology
 from mtmct.tracklets import Tracklet, Tracklets
-from mtmct.tracks import LocalTrack, TrackMemory, in_order
+from mtmct.tracks import TrackMemory
+from operators.records import Int64
 
 
 class Outlet:
@@ -33,60 +34,59 @@ class Outlet:
 
     def issues(self, placed: Placed, links: Mapping[int, Link]) -> Issues:
         """The tracklets that a commit publishes: of linked tracks, with why, and of guessed ones; others are held."""
-        arrived: dict[int, list[int]] = {}
-        for row, uid in enumerate(placed.uids):
-            arrived.setdefault(uid, []).append(row)
-        tracks = [self._tracks[uid] for uid in arrived]  # in order, as tracklets come by camera and track
-        if not arrived.keys() >= links.keys():
-            tracks = in_order([*tracks, *(self._tracks[uid] for uid in links if uid not in arrived)])
-        guessed, holding = self._book.guesses, self._tracks.holding
-        guesses = {uid: guess for track in tracks if not track.identity and (guess := guessed.get(uid := track.uid, 0))}
-        released = [track for track in tracks if track.uid in holding and (track.identity or track.uid in guesses)]
-        said, ground, held = self._with_held(placed, released)
-        issues = Issues(said, ground, [], [], {}, guesses)
-        for track in tracks:
-            uid = track.uid
-            rows = arrived.get(uid, [])
-            if not track.identity and uid not in guesses:
-                self._hold(track, placed.arrivals, rows)
-                continue
-            if not track.announced:  # as few are
-                rows = [*held.get(uid, ()), *rows]
-                if rows and uid in links:
-                    issues.links[len(issues.rows)] = links[uid]
-                if rows and track.identity:
-                    track.announced = True
-                    self._tracks.changed.add(uid)
-            issues.rows.extend(rows)
-            issues.tracks.extend([track] * len(rows))
-        return issues
+        columns, uids = self._tracks.columns, placed.uids
+        owners = columns.rows_of(uids)
+        numbers = self._numbers(uids, owners)
+        for row in np.flatnonzero(numbers == 0).tolist():
+            self._tracks[uids[row]].held.append(_kept(placed.arrivals[row]))
+            self._tracks.holding.add(uids[row])
+        said, ground, released = self._with_released(placed)
+        rows = np.arange(len(said))
+        if released:
+            uids, more = [*uids, *released], columns.rows_of(released)
+            owners, numbers = np.append(owners, more), np.append(numbers, self._numbers(released, more))
+            rows = np.lexsort((said.times_ns[said.heads], said.tracks, said.camera))  # as they all would have come
+        rows = rows[numbers[rows] > 0]
+        first: dict[int, int] = {}
+        for row in rows[~columns.announced[owners[rows]]].tolist():
+            first.setdefault(uids[row], row)
+        for uid in first:
+            if self._tracks[uid].identity:
+                self._tracks[uid].announced = True
+                self._tracks.changed.add(uid)
+        votes, attributes = columns.attributes, {}
+        if votes:
+            attributes = {row: votes[owner] for row, owner in enumerate(owners.tolist()) if owner in votes}
+        why = {row: links[uid] for uid, row in first.items() if uid in links}
+        return Issues(said, ground, rows, numbers, columns.identity[owners] == 0, why, attributes)
 
-    def _hold(self, track: LocalTrack, arrivals: Tracklets, rows: Sequence[int]) -> None:
-        track.held += [_kept(arrivals[row]) for row in rows]
-        if track.held:
-            self._tracks.holding.add(track.uid)
+    def _numbers(self, uids: Sequence[int], owners: Int64) -> Int64:
+        """Of tracks, with the rows that they have in the columns, the identity, or the guess; 0 if there is neither."""
+        numbers, guesses = self._tracks.columns.identity[owners], self._book.guesses
+        waiting = np.flatnonzero(numbers == 0)
+        numbers[waiting] = [guesses.get(uids[place], 0) for place in waiting.tolist()]
+        return numbers
 
-    def _with_held(
-        self, placed: Placed, tracks: Sequence[LocalTrack]
-    ) -> tuple[Tracklets, Float64, dict[int, list[int]]]:
-        """What has arrived and, after it, what these tracks held back; where that is on the ground; the rows, by uid.
+    def _with_released(self, placed: Placed) -> tuple[Tracklets, Float64, list[int]]:
+        """What has arrived and, after it, what was held back of tracks that have a number now, which hold it no longer.
 
-        The tracks hold it no longer.
+        With it where that is on the ground, and the uids of the tracks of what was held back.
         """
-        held = [(track, tracklet) for track in tracks for tracklet in track.held]
-        if not held:
-            return placed.arrivals, placed.ground, {}
-        earlier = Tracklets.of([tracklet for _, tracklet in held])
-        cameras, lengths = [track.camera for track, _ in held], earlier.lengths.tolist()
-        ground = np.concatenate([placed.ground, self._topology.feet_of(cameras, lengths, earlier.boxes).points])
-        rows: dict[int, list[int]] = {}
-        for row, (track, _) in enumerate(held, len(placed.arrivals)):
-            rows.setdefault(track.uid, []).append(row)
+        holding = sorted(self._tracks.holding)
+        known = self._numbers(holding, self._tracks.columns.rows_of(holding)) > 0
+        tracks = [self._tracks[holding[place]] for place in np.flatnonzero(known).tolist()]
+        if not tracks:
+            return placed.arrivals, placed.ground, []
+        released = [track.uid for track in tracks for _ in track.held]
+        earlier = Tracklets.of([tracklet for track in tracks for tracklet in track.held])
+        cameras = [earlier.cameras[number] for number in earlier.camera.tolist()]
+        feet = self._topology.feet_of(cameras, earlier.lengths.tolist(), earlier.boxes)
         for track in tracks:
             track.held = []
             self._tracks.holding.discard(track.uid)
             self._journal.drop(stored.held_key(track))
-        return Tracklets.joined([placed.arrivals.without_looks(), earlier]), ground, rows
+        said = Tracklets.joined([placed.arrivals.without_looks(), earlier])
+        return said, np.concatenate([placed.ground, feet.points]), released
 
 
 def _kept(tracklet: Tracklet) -> Tracklet:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mtmct.attributes import held
+from mtmct.attributes import Votes, held
 from mtmct.identities import IdentityBook, rounded
 from mtmct.records import TRACKS, Record
 from mtmct.topology import Float64
 from mtmct.tracklets import Tracklets
-from mtmct.tracks import LocalTrack
+from operators.records import Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,61 +39,61 @@ class Issues:
     """Tracklets about to be published.
 
     Attributes:
-        said: they are among these. ground: (P, 2) float64, where their points are, metres, NaN where unknown.
-        rows: (N) which of `said` are published, in order. tracks: (N) the track of each.
-        links: why its track was linked, by place in `rows`, once a track.
-        guesses: the number under which a track is published that waits for an identity, by its uid.
+        said: (S) tracklets. ground: (P, 2) float64, where their points are, metres, NaN where unknown.
+        rows: (N,) int64, which of `said` are published, in order.
+        numbers: (S,) int64, the identity of each, or the guess. guessed: (S,) bool, which it is.
+        links: by row of `said`, why its track was linked, once a track.
+        attributes: by row of `said`, what is known of its track.
     """
 
     said: Tracklets
     ground: Float64
-    rows: list[int]
-    tracks: list[LocalTrack]
-    links: dict[int, Link]
-    guesses: dict[int, int]
+    rows: Int64
+    numbers: Int64
+    guessed: NDArray[np.bool_]
+    links: Mapping[int, Link]
+    attributes: Mapping[int, Votes]
 
 
 def publish(issues: Issues, site: str, book: IdentityBook) -> list[Record]:
     """One record a tracklet, in the order given."""
-    if not issues.rows:
-        return []
-    said, links, guesses = issues.said, issues.links, issues.guesses
-    latest, times = said.times_ns.tolist(), (said.times_ns // 1000).tolist()
-    frames, points = said.frames.tolist(), _points(said, issues.ground)
-    bounds, ended, local, names = said.bounds.tolist(), said.ended.tolist(), said.tracks.tolist(), said.cameras
-    cameras, classes = (
-        [names[each] for each in said.camera.tolist()],
-        [said.classes[each] for each in said.cls.tolist()],
+    said, rows = issues.said, issues.rows
+    lows, highs = said.bounds[rows], said.bounds[rows + 1]
+    latest, cameras, classes = said.times_ns[highs - 1], said.cameras, said.classes
+    columns = (
+        *(rows, lows, highs, said.camera[rows], said.tracks[rows], said.cls[rows], issues.numbers[rows]),
+        *(said.times_ns[lows] // 1000, latest // 1000, said.ended[rows], issues.guessed[rows], latest),
     )
+    frames, points = said.frames.tolist(), _points(said, issues.ground)
     records = []
     known: dict[int, tuple[str, int]] = {}
-    for place, (row, track) in enumerate(zip(issues.rows, issues.tracks, strict=True)):
-        number = track.identity or guesses[track.uid]
+    for row, low, high, camera, track, cls, number, start, end, ended, guessed, time_ns in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
         if number not in known:
             known[number] = book.name(number), book[number].revision if number in book else 0
         name, revision = known[number]
-        low, high = bounds[row], bounds[row + 1]
         value = {
             "schema": "crosscam.tracks/1",
             "site": site,
-            "camera": cameras[row],
-            "track": local[row],
-            "class": classes[row],
+            "camera": cameras[camera],
+            "track": track,
+            "class": classes[cls],
             "identity": name,
             "number": number,
             "revision": revision,
-            "start": times[low],
-            "end": times[high - 1],
+            "start": start,
+            "end": end,
             "frames": frames[low:high],
             "points": points[low:high],
-            "link": _link(links[place], book) if place in links else None,
-            "ended": ended[row],
+            "link": _link(issues.links[row], book) if row in issues.links else None,
+            "ended": ended,
         }
-        if track.attributes and (attributes := held(track.attributes)):
+        if row in issues.attributes and (attributes := held(issues.attributes[row])):
             value["attributes"] = attributes
-        if not track.identity:
+        if guessed:
             value["provisional"] = True
-        records.append(Record(TRACKS, name, value, latest[high - 1]))
+        records.append(Record(TRACKS, name, value, time_ns))
     return records
 
 
