@@ -13,8 +13,7 @@ decomposition of image and mesh graphs by lifted multicuts", 2015):
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,15 +25,13 @@ from mtmct.identities import Identity, IdentityBook, Why
 from mtmct.movement import NEVER
 from mtmct.pull import attracted, contradicted, doubled, pulled
 from mtmct.questions import Question, Questions
-from mtmct.scores import Score, Scored
+from mtmct.second_look import SecondLook, looked_up
 from mtmct.settings import FusionSettings
 from mtmct.subjects import Subject
-from mtmct.topology import Float64
 from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import SECOND_NS, Int64
 
 _ONE_MOMENT_NS = 3 * SECOND_NS
-_NUMBER_BITS = 31  # of an identity's number beside that of another in one key
 _STRAYED_LOOKS, _ONE_LOOK_NS = 3, SECOND_NS  # fewer may be one who passed in front
 
 
@@ -53,34 +50,6 @@ class Misfit:
     contradiction: float
     term: str
     since_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """What those come to whom some tracks could be.
-
-    Attributes:
-        bounds: (T + 1,) where those of each track begin. numbers, totals: (P,) who, and the score of each.
-        pairs: (P,) which of those that were `scored` it is.
-    """
-
-    bounds: Int64
-    numbers: Int64
-    totals: Float64
-    pairs: Int64
-    scored: Scored
-
-    def best(self) -> Float64:
-        """(T,) the best score of each track, minus infinity where there is none."""
-        best = np.full(len(self.bounds) - 1, NEVER)
-        some = np.flatnonzero(np.diff(self.bounds))
-        if len(some):
-            best[some] = np.maximum.reduceat(self.totals, self.bounds[some])
-        return best
-
-    def score(self, place: int) -> Score:
-        """A score with its terms."""
-        return self.scored[int(self.pairs[place])]
 
 
 def at_one_time(misfits: Sequence[Misfit]) -> list[Misfit]:
@@ -103,7 +72,7 @@ def _within(track: LocalTrack, time_ns: int) -> bool:
 
 
 class Reviewer:
-    """Looks over the identities that this commit has touched."""
+    """Looks over the identities that this commit has touched; tracks are given by their rows in the columns."""
 
     def __init__(self, tracks: TrackMemory, book: IdentityBook, window: PairWindow, settings: FusionSettings) -> None:
         self._tracks = tracks
@@ -111,13 +80,11 @@ class Reviewer:
         self._window = window
         self._settings = settings
 
-    def misfits(self, touched: Iterable[int]) -> list[Misfit]:
-        """Tracks that cannot be what they are taken for, at most one of each conflicting pair, by uid."""
+    def misfits(self, touched: Int64) -> list[Misfit]:
+        """Tracks of these identities that cannot be what they are taken for, one of each conflicting pair, by uid."""
         found: dict[int, Misfit] = {}
         contradictions, doubtful = self._contradictions()
-        for number in touched:
-            if number not in doubtful:
-                continue
+        for number in touched[np.isin(touched, doubtful)].tolist():
             tracks = self._book.tracks_of(self._book[number])
             for one, other, said, term in self._conflicts(tracks, contradictions):
                 if one.uid not in found and other.uid not in found:
@@ -125,7 +92,7 @@ class Reviewer:
                     found[leaver.uid] = Misfit(leaver, said, term, self._went_over(leaver, tracks))
         return [found[uid] for uid in sorted(found)]
 
-    def _contradictions(self) -> tuple[dict[tuple[int, int], float], set[int]]:
+    def _contradictions(self) -> tuple[dict[tuple[int, int], float], Int64]:
         """What speaks against pairs of tracks of one identity that have lately stood too far apart, by their uids.
 
         And all identities with such a pair, or with two tracks of one camera at once.
@@ -140,7 +107,7 @@ class Reviewer:
         rows = columns.by_uid()[1]
         rows = rows[tracks.identity[rows] > 0]
         twice = doubled(tracks, rows[np.argsort(tracks.identity[rows], kind="stable")])
-        return said, {*owners[pairs[:, 0]].tolist(), *twice.tolist()}
+        return said, np.concatenate([owners[pairs[:, 0]], twice])
 
     def _owners(self) -> Int64:
         """The identities of all tracks in the window's table, 0 for none."""
@@ -190,11 +157,9 @@ class Reviewer:
         since = self._window.agreed_until(track.uid, others)
         return since if since is not None and _within(track, since) else None
 
-    def defectors(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
+    def defectors(self, live: Int64, judge: Judge) -> list[Misfit]:
         """Linked tracks whose positions follow another identity than their own, with which it cannot be merged."""
-        live = list(live)
-        pulled = self._pulled(live)
-        asked = [(track, best) for track in live if (best := pulled.get(track.uid)) is not None]
+        asked = self._pulled(live)
         found = []
         for (track, best), could_merge in zip(asked, self._could_merge(asked, judge), strict=True):
             if not could_merge:
@@ -207,17 +172,16 @@ class Reviewer:
                 found.append(Misfit(track, 0.0, "ground", since))
         return found
 
-    def strangers(self, live: Iterable[LocalTrack], judge: Judge) -> list[Misfit]:
+    def strangers(self, live: Int64, judge: Judge) -> list[Misfit]:
         """Linked tracks that look less like the rest of their identity than like a newcomer, now that more is seen.
 
         Asked whenever the pictures of a track have tripled, and at its end.
         """
         asked = []
-        for track in live:
-            if self._looked_up(track):
-                own = self._book[track.identity]
-                if own.uids != [track.uid] or own.past:
-                    asked.append((Subject.of_track(track), [own]))
+        for track in self._tracks.at(live[looked_up(self._tracks.columns, live)]):
+            own = self._book[track.identity]
+            if own.uids != [track.uid] or own.past:
+                asked.append((Subject.of_track(track), [own]))
         # Each is left out of its own identity: two of one identity would miss each other, so one pass for each of them.
         found = []
         for together in _one_of_each_identity(asked):
@@ -230,28 +194,28 @@ class Reviewer:
                     found.append(Misfit(subject.tracks[0], contradiction, "appearance"))
         return found
 
-    def taken_over(self, live: Iterable[LocalTrack]) -> list[Misfit]:
+    def taken_over(self, live: Int64) -> list[Misfit]:
         """Linked tracks that have not looked like themselves for some pictures: they went over to somebody else."""
-        found = []
-        for track in live:
-            since = track.strayed_ns + track.ahead_ns
-            lasting = track.strayed_looks >= _STRAYED_LOOKS and track.last_ns - track.strayed_ns > _ONE_LOOK_NS
-            if track.strayed_ns and lasting and _within(track, since):
-                found.append(Misfit(track, -self._settings.split_odds, "appearance", since))
-        return found
+        columns = self._tracks.columns
+        strayed_ns, last_ns = columns.strayed_ns[live], columns.last_ns[live]
+        lasting = (columns.strayed_looks[live] >= _STRAYED_LOOKS) & (last_ns - strayed_ns > _ONE_LOOK_NS)
+        within = (columns.start_ns[live] < strayed_ns) & (strayed_ns <= last_ns)
+        odds, found = -self._settings.split_odds, self._tracks.at(live[(strayed_ns != 0) & lasting & within])
+        return [Misfit(track, odds, "appearance", track.strayed_ns + track.ahead_ns) for track in found]
 
-    def _pulled(self, live: Sequence[LocalTrack]) -> dict[int, int]:
-        """Of some tracks those whose positions of the last seconds are another identity's, and of which, by uid."""
+    def _pulled(self, live: Int64) -> list[tuple[LocalTrack, int]]:
+        """Of some tracks those whose positions of the last seconds are another identity's, and of which."""
         table = self._window.table
         there = self._in_table(live)
         owners, odds = self._owners(), self._settings.move_odds
         places, numbers = pulled(table.heads, table.places, table.recent, owners, there, odds)
-        return dict(zip(table.names[places].tolist(), numbers.tolist(), strict=True))
+        best = dict(zip(table.names[places].tolist(), numbers.tolist(), strict=True))
+        asked = live[np.isin(self._tracks.columns.uid[live], table.names[places])]
+        return [(track, best[track.uid]) for track in self._tracks.at(asked)]
 
-    def _in_table(self, live: Sequence[LocalTrack]) -> Int64:
+    def _in_table(self, live: Int64) -> Int64:
         """The places of some tracks among those of which positions were compared, ascending."""
-        uids = np.sort(np.array([track.uid for track in live], np.int64))
-        return np.flatnonzero(np.isin(self._window.table.names, uids, assume_unique=True))
+        return np.flatnonzero(np.isin(self._window.table.names, self._tracks.columns.uid[live], assume_unique=True))
 
     def _could_merge(self, asked: Sequence[tuple[LocalTrack, int]], judge: Judge) -> list[bool]:
         whose = np.array([track.identity for track, _ in asked], np.int64)
@@ -262,8 +226,8 @@ class Reviewer:
 
     def mergers(
         self,
-        live: Sequence[LocalTrack],
-        parting: frozenset[int],
+        live: Int64,
+        parting: Int64,
         judge: Judge,
         candidates: Candidates,
         now_ns: int,
@@ -271,10 +235,10 @@ class Reviewer:
         """Pairs (younger, older) that are one, best first, and why; each identity appears in one pair at most.
 
         Looked at: identities whose tracks share positions, and against those that look alike young identities of which
-        more has been seen since they began, and all of which a track is over or about to be forgotten (`parting`, by
-        uid).
+        more has been seen since they began, and all of which a track is over or about to be forgotten (`parting`).
         """
-        found = self._by_position(live, judge, now_ns) + self._by_second_look(live, parting, judge, candidates, now_ns)
+        second = SecondLook(self._tracks, self._book, self._settings)
+        found = self._by_position(live, judge, now_ns) + second.mergers(live, parting, judge, candidates, now_ns)
         found.sort(key=lambda entry: (-entry[2].score, entry[0].number, entry[1].number))
         taken: set[int] = set()
         chosen = []
@@ -284,9 +248,7 @@ class Reviewer:
                 chosen.append((gone, survivor, why))
         return chosen
 
-    def _by_position(
-        self, live: Sequence[LocalTrack], judge: Judge, now_ns: int
-    ) -> list[tuple[Identity, Identity, Why]]:
+    def _by_position(self, live: Int64, judge: Judge, now_ns: int) -> list[tuple[Identity, Identity, Why]]:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
         table = self._window.table
         there = self._in_table(live)
@@ -307,79 +269,6 @@ class Reviewer:
             why = Why(score.total, score.terms, runner_up)
             found.append((self._book[int(younger[pair])], self._book[int(older[pair])], why))
         return found
-
-    def _by_second_look(
-        self,
-        live: Sequence[LocalTrack],
-        parting: frozenset[int],
-        judge: Judge,
-        candidates: Candidates,
-        now_ns: int,
-    ) -> list[tuple[Identity, Identity, Why]]:
-        young = now_ns - round(self._settings.second_look_s * SECOND_NS)
-        due = [track for track in live if self._looked_up(track) or (track.uid in parting and track.look_count)]
-        for track in due:
-            track.looked_at = track.offered
-            self._tracks.changed.add(track.uid)
-        ripe = [
-            track
-            for track in due
-            if (track.ended or self._book[track.identity].created_ns >= young)
-            and not (candidates.many and self._just_found(track, now_ns))
-        ]
-        candidates.look_up(ripe, linked=True)
-        compared = self._compared(ripe, candidates, judge)
-        promising = []
-        last = [track.uid in parting for track in ripe]
-        odds_of = np.where(last, self._settings.last_look_odds, self._settings.second_look_odds)
-        for row in np.flatnonzero(compared.best() > odds_of).tolist():
-            low, high = compared.bounds[row : row + 2].tolist()
-            totals = compared.totals[low:high]
-            order = np.argsort(-totals, kind="stable").tolist()
-            others = [self._book[number] for number in compared.numbers[low:high].tolist()]
-            best = compared.score(low + order[0])
-            promising.append(
-                (self._book[ripe[row].identity], others, totals.tolist(), best, float(odds_of[row]), order)
-            )
-        rests = judge.rivalries(
-            [
-                (others[order[0]].number, {others[row].number: totals[row] for row in order[1:] if totals[row] > NEVER})
-                for _, others, totals, _, _, order in promising
-            ]
-        )
-        found = []
-        for (subject, others, totals, best, odds, order), rest in zip(promising, rests, strict=True):
-            if best.total - math.log(1 + rest) > odds:
-                gone, survivor = sorted((subject, others[order[0]]), key=lambda identity: -identity.number)
-                second = order[1] if len(order) > 1 and totals[order[1]] != NEVER else None
-                runner_up = None if second is None else (others[second].number, totals[second])
-                found.append((gone, survivor, Why(best.total, best.terms, runner_up)))
-        return found
-
-    def _compared(self, ripe: Sequence[LocalTrack], candidates: Candidates, judge: Judge) -> _Compared:
-        """The identities of some tracks against whom each track could be otherwise."""
-        bounds, numbers = candidates.offered(ripe)
-        counts = np.diff(bounds)
-        owners = np.repeat(np.array([track.identity for track in ripe], np.int64), counts)
-        kept = owners != numbers
-        of_track = np.repeat(np.arange(len(ripe)), counts)[kept]
-        numbers, owners = numbers[kept], owners[kept]
-        # Several tracks of one identity may be looked at: what is asked of each of them is asked once.
-        keys, pair_of = np.unique((owners << _NUMBER_BITS) | numbers, return_inverse=True)
-        asked, others = keys >> _NUMBER_BITS, keys & ((1 << _NUMBER_BITS) - 1)
-        heads = np.flatnonzero(np.diff(asked, prepend=-1))
-        pairs_at = np.append(heads, len(keys))
-        scored = judge.scored(Questions.of_identities(asked[heads], pairs_at, others, self._book))
-        at = np.searchsorted(of_track, np.arange(len(ripe) + 1))
-        return _Compared(at, numbers, scored.totals[pair_of], pair_of, scored)
-
-    def _just_found(self, track: LocalTrack, now_ns: int) -> bool:
-        """Whether a track was given to an identity that was known before, by this very commit: then it was compared."""
-        return track.linked_ns == now_ns and self._book[track.identity].created_ns < now_ns
-
-    def _looked_up(self, track: LocalTrack) -> bool:
-        """Whether it is time for a second look: each time the number of pictures has tripled, and at the end."""
-        return (track.ended or track.looked_at * 3 < track.offered) and track.look_count > 0
 
 
 def _one_of_each_identity(asked: Sequence[Question]) -> list[list[Question]]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from mtmct import provisional
 from mtmct.arrivals import Placed
 from mtmct.assignment import Verdict, assign
@@ -23,7 +25,7 @@ from mtmct.publication import Link
 from mtmct.site_memory import SiteMemory
 from mtmct.tracks import LocalTrack, in_order
 from mtmct.travel_learning import learn
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Int64
 
 _HOPELESS = -2.0  # a new track whose best candidate scores below this need not wait for more evidence
 
@@ -84,9 +86,10 @@ class Decisions:
 
     def merge(self) -> None:
         """Join what is one; also at the last moment, as tracks are about to be forgotten."""
-        seen = dict.fromkeys([*self._placed.uids, *self._done])
-        parting = frozenset(self._memory.forgetting.parting(self._now_ns, flush=self._flush)).difference(seen)
-        live = [track for uid in [*seen, *sorted(parting)] if (track := self._tracks[uid]).identity]
+        seen = self._seen(self._done)
+        parting = self._memory.forgetting.parting(self._now_ns, flush=self._flush)
+        parting = parting[~np.isin(parting, seen)]
+        live = self._linked(np.concatenate([seen, parting]))
         mergers = self._reviewer().mergers(live, parting, self._judge(), self._candidates(), self._now_ns)
         for gone, survivor, why in mergers:
             grain_ns, ahead_ns = self._tracks.columns.longest_ns, self._memory.clocks.ahead_ns
@@ -98,18 +101,23 @@ class Decisions:
     def learn_travel(self) -> None:
         """Learn times between views from the tracks that have ended."""
         travel, topology = self._memory.travel, self._memory.topology
-        done = [t for t in self._tracks.tracks.values() if t.ended and t.identity and not t.travelled]
-        for track in done:
-            track.travelled = True
-            self._tracks.changed.add(track.uid)
-        done = [t for t in done if not topology.calibrated(t.camera) or travel.given(t.camera)]
+        columns, (uids, rows) = self._tracks.columns, self._tracks.columns.by_uid()
+        new = (columns.ended & (columns.identity > 0) & ~columns.travelled)[rows]
+        columns.travelled[rows[new]] = True
+        self._tracks.changed.update(uids[new].tolist())
+        done = [
+            track
+            for track in self._tracks.at(rows[new])
+            if not topology.calibrated(track.camera) or travel.given(track.camera)
+        ]
         if done:
             learn(travel, done, self._book, self._candidates(), self._judge())
 
     def guess(self) -> dict[int, Link]:
         """Guess who the tracks are that wait and have not been published yet; why, by uid."""
-        tracks = [self._tracks[uid] for uid in dict.fromkeys(self._placed.uids)]
-        waiting = [track for track in tracks if not track.identity and track.uid not in self._book.guesses]
+        seen = self._seen()
+        waiting = self._tracks.at(seen[self._tracks.columns.identity[seen] == 0])
+        waiting = [track for track in waiting if track.uid not in self._book.guesses]
         return provisional.guess(waiting, self._candidates(), self._judge(), self._book) if waiting else {}
 
     # --- who decides -------------------------------------------------------------------------------------------
@@ -132,18 +140,25 @@ class Decisions:
         parts = (self._tracks, self._book, memory.window, memory.filing.gallery)
         return Candidates(*parts, memory.topology, self._settings, self._now_ns, travel, self._found)
 
+    def _seen(self, more: Sequence[int] = ()) -> Int64:
+        """The tracks that this commit's tracklets are of, and `more` (uids), each once, in that order: their rows."""
+        rows = self._tracks.columns.rows_of([*self._placed.uids, *more])
+        _, first = np.unique(rows, return_index=True)
+        return rows[np.sort(first)]
+
+    def _linked(self, rows: Int64) -> Int64:
+        return rows[self._tracks.columns.identity[rows] > 0]
+
     # --- what is wrong -----------------------------------------------------------------------------------------
 
     def _misfits(self) -> list[Misfit]:
         """Linked tracks that do not belong where they are, by uid; of each the first reason found."""
-        live = [self._tracks[uid] for uid in dict.fromkeys(self._placed.uids)]
-        linked = [track for track in live if track.identity]
+        linked, numbers = self._linked(self._seen()), self._tracks.columns.identity
         reviewer, judge = self._reviewer(), self._judge()
         found = {item.track.uid: item for item in reviewer.defectors(linked, judge)}
-        seen_whole = [self._tracks[uid] for uid in dict.fromkeys([*(track.uid for track in live), *self._done])]
-        for item in reviewer.strangers([track for track in seen_whole if track.identity], judge):
+        for item in reviewer.strangers(self._linked(self._seen(self._done)), judge):
             found.setdefault(item.track.uid, item)
-        found |= {item.track.uid: item for item in reviewer.misfits(sorted({track.identity for track in linked}))}
+        found |= {item.track.uid: item for item in reviewer.misfits(np.unique(numbers[linked]))}
         found |= {item.track.uid: item for item in reviewer.taken_over(linked)}
         return at_one_time([found[uid] for uid in sorted(found)])
 

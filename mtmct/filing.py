@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct import state as stored
+from mtmct.columns import TrackColumns
 from mtmct.gallery import LARGE, Gallery
 from mtmct.settings import FusionSettings
 from mtmct.track_state import NOT_FILED
-from mtmct.tracks import LocalTrack, TrackMemory
-from operators.records import SECOND_NS, Float32
+from mtmct.tracks import TrackMemory
+from operators.records import SECOND_NS, Int64
 
 _SETTLED = 8  # embeddings after which a track's look is filed once more: the first few may have been poor
 
@@ -36,29 +38,32 @@ class Filing:
     ) -> None:
         """Put in what is due at this commit, in which the tracks `seen` were seen, and those `changed` have changed."""
         shard = self.gallery.shard_of(now_ns)
+        columns = memory.columns
         if shard == self._shard:
-            tracks = [memory[uid] for uid in sorted({*seen, *memory.changed})]
+            rows = columns.rows_of(sorted({*seen, *memory.changed}))
         else:
-            tracks = list(memory.tracks.values())
-        if shard != self._shard:
+            _, rows = columns.by_uid()
             self._held.clear()
         self._shard = shard
-        due, large = [], len(self.gallery) >= LARGE
-        for track in tracks:
-            enough = large and self._held[track.identity] >= self._limit
-            if track.identity and not enough and _is_due(track, shard):
-                due.append(track)
-                self._held[track.identity] += 1
-                track.filed_shard, track.filed_looks = shard, track.offered
-                memory.changed.add(track.uid)
-        for chunk, low in enumerate(range(0, len(due), stored.GALLERY_CHUNK)):
-            part = due[low : low + stored.GALLERY_CHUNK]
-            owners = np.array([track.identity for track in part], np.int64)
-            vectors: Float32 = np.stack([track.looks.heaviest for track in part])
+        rows = self._with_room(columns.identity, rows[_are_due(columns, rows, shard)])
+        columns.filed_shard[rows], columns.filed_looks[rows] = shard, columns.offered[rows]
+        memory.changed.update(columns.uid[rows].tolist())
+        for chunk, low in enumerate(range(0, len(rows), stored.GALLERY_CHUNK)):
+            part = rows[low : low + stored.GALLERY_CHUNK]
+            owners, vectors = columns.identity[part], columns.looks.heaviest(part)
             self.gallery.add(shard, owners, vectors)
             key = stored.gallery_key(shard, sequence, chunk)
             journal.put(key, stored.pack_gallery(owners, vectors, shard))
             self._keys.setdefault(shard, []).append(key)
+
+    def _with_room(self, identity: Int64, rows: Int64) -> Int64:
+        """Those of some tracks, in order, of whose identities not enough is held, and hold them."""
+        kept, large = [], len(self.gallery) >= LARGE
+        for row, number in zip(rows.tolist(), identity[rows].tolist(), strict=True):
+            if not large or self._held[number] < self._limit:
+                self._held[number] += 1
+                kept.append(row)
+        return np.array(kept, np.int64)
 
     def expire(self, now_ns: int, journal: stored.Journal) -> None:
         """Drop the shards that are too old, and their keys."""
@@ -78,7 +83,9 @@ class Filing:
             self._keys.setdefault(shard, []).append(key)
 
 
-def _is_due(track: LocalTrack, shard: int) -> bool:
-    if track.filed_shard == shard and not track.filed_looks < _SETTLED <= track.offered:
-        return False
-    return track.look_count > 0 and not (track.ended and track.filed_shard != NOT_FILED)
+def _are_due(columns: TrackColumns, rows: Int64, shard: int) -> NDArray[np.bool_]:
+    filed = columns.filed_shard[rows]
+    settled = (columns.filed_looks[rows] < _SETTLED) & (columns.offered[rows] >= _SETTLED)
+    over = columns.ended[rows] & (filed != NOT_FILED)
+    linked = (columns.identity[rows] > 0) & (columns.looks.counts[rows] > 0)
+    return np.asarray(linked & ~over & ((filed != shard) | settled))

@@ -12,7 +12,7 @@ from mtmct.keeping import Keeping
 from mtmct.settings import FusionSettings
 from mtmct.topology import Topology
 from mtmct.tracks import LocalTrack, TrackMemory
-from operators.records import SECOND_NS
+from operators.records import SECOND_NS, Int64
 
 _FOR_EVER = int(np.iinfo(np.int64).max)
 
@@ -44,15 +44,17 @@ class Forgetting:
         self._tracks, self._book, self._topology, self._settings = tracks, book, topology, settings
         self._expiry, self._album, self._keeping, self._journal = expiry, album, keeping, journal
 
-    def parting(self, now_ns: int, *, flush: bool) -> list[int]:
-        """The tracks that this commit will forget, where positions or times speak: looks alone would join too much."""
+    def parting(self, now_ns: int, *, flush: bool) -> Int64:
+        """The tracks that this commit will forget, where positions or times speak: looks alone would join too much.
+
+        Their rows in the columns, in order of first sight.
+        """
         old, silent = self._bounds(now_ns)
-        return [
-            track.uid
-            for track in self._tracks.linked_until(_FOR_EVER if flush else old, ended=False)
-            if (flush or track.ended or track.last_ns < silent)
-            and (self._settings.travel or self._topology.calibrated(track.camera))
-        ]
+        columns, rows = self._tracks.columns, self._tracks.linked_until(_FOR_EVER if flush else old, ended=False)
+        if not self._settings.travel:
+            calibrated = np.array([self._topology.calibrated(name) for name in columns.cameras], bool)
+            rows = rows[calibrated[columns.camera[rows]]]
+        return rows if flush else rows[columns.ended[rows] | (columns.last_ns[rows] < silent)]
 
     def forget(self, now_ns: int, *, flush: bool) -> None:
         """Forget tracks and close identities; `flush`: all of them, as nothing follows."""
@@ -61,7 +63,7 @@ class Forgetting:
         for track in self._tracks.silent_since(silent):
             track.ended = True
             self._keeping.stale_cameras.add(track.camera)
-        for track in self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush):
+        for track in self._tracks.at(self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush)):
             self._forget_track(track)
         guessed = set(self._book.guesses.values())
         self._expiry.note(sorted(self._book.changed))

@@ -232,20 +232,26 @@ class TrackMemory:
 
     def waiting(self) -> list[LocalTrack]:
         """Those without an identity, in order of first sight."""
-        return self._at(self.columns.identity == 0)
+        return self._where(self.columns.identity == 0)
 
     def silent_since(self, time_ns: int) -> list[LocalTrack]:
         """Those that have not ended, and were last seen before an event time."""
-        return self._at(~self.columns.ended & (self.columns.last_ns < time_ns))
+        return self._where(~self.columns.ended & (self.columns.last_ns < time_ns))
 
-    def linked_until(self, time_ns: int, *, ended: bool) -> list[LocalTrack]:
-        """Those with an identity that were last seen before an event time; `ended`: and have ended."""
-        columns = self.columns
-        return self._at((columns.identity > 0) & (columns.last_ns < time_ns) & (columns.ended | (not ended)))
+    def linked_until(self, time_ns: int, *, ended: bool) -> Int64:
+        """Rows of those with an identity that were last seen before an event time; `ended`: and have ended."""
+        columns, (_, rows) = self.columns, self.columns.by_uid()
+        chosen = (columns.identity > 0) & (columns.last_ns < time_ns) & (columns.ended | (not ended))
+        return rows[chosen[rows]]
 
-    def _at(self, chosen: NDArray[np.bool_]) -> list[LocalTrack]:
-        uids, rows = self.columns.by_uid()
-        return [self.tracks[uid] for uid in uids[chosen[rows]].tolist()]
+    def at(self, rows: Int64) -> list[LocalTrack]:
+        """The tracks in these rows."""
+        tracks = self.tracks
+        return [tracks[uid] for uid in self.columns.uid[rows].tolist()]
+
+    def _where(self, chosen: NDArray[np.bool_]) -> list[LocalTrack]:
+        _, rows = self.columns.by_uid()
+        return self.at(rows[chosen[rows]])
 
     def retime(self, camera: str, ahead_ns: int) -> None:
         """From now on the clock of a camera is taken to be so much ahead: its tracks move in time."""
