@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mtmct.attributes import Tally, Votes, add, held, together
 from mtmct.columns import TrackColumns, TrackTable
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.gates import Spot
+from mtmct.past import Member, Past
 from mtmct.people import PeopleColumns
 from mtmct.records import IDENTITIES, Record
 from mtmct.settings import FusionSettings
@@ -28,21 +29,6 @@ class Why:
     score: float
     terms: Terms
     runner_up: RunnerUp = None
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A local track of an identity that is no longer remembered in full.
-
-    `came` and `went`: where in the picture it began and ended, where times between views count.
-    """
-
-    camera: str
-    track: int
-    start_ns: int
-    end_ns: int
-    came: Spot | None = None
-    went: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +74,7 @@ class Identity:
     created_ns: int
     votes: dict[str, int] = field(default_factory=dict)
     uids: list[int] = field(default_factory=list)
-    past: list[Member] = field(default_factory=list)
+    past: Past = field(default_factory=Past)
     last_ns: int = 0
     looks: Exemplars = field(default_factory=Exemplars)
     impression: Impression = field(default_factory=Impression)
@@ -182,20 +168,16 @@ class IdentityBook:
     def latest(self, identity: Identity) -> tuple[str, int] | None:
         """Camera and id of the track seen last."""
         tracks = [(track.last_ns, track.name) for track in self.tracks_of(identity)]
-        past = [(member.end_ns, (member.camera, member.track)) for member in identity.past]
-        return max(tracks + past)[1] if tracks or past else None
-
-    def spans(self, identity: Identity) -> list[tuple[str, int, int]]:
-        """Camera, first and last event time of each of its tracks."""
-        past = [(member.camera, member.start_ns, member.end_ns) for member in identity.past]
-        return past + [(track.camera, track.start_ns, track.last_ns) for track in self.tracks_of(identity)]
+        past = identity.past.latest()
+        seen = tracks if past is None else [*tracks, past]
+        return max(seen)[1] if seen else None
 
     def has_room(self, identity: Identity, track: LocalTrack) -> bool:
         """Whether the track's camera shows nobody else of that identity while it shows the track."""
-        past = ((member.camera, member.start_ns, member.end_ns) for member in identity.past)
-        others = ((t.camera, t.start_ns, t.last_ns) for t in self.tracks_of(identity) if t is not track)
-        spans = (*past, *others)
-        return not any(camera == track.camera and track.overlaps(start, end) for camera, start, end in spans)
+        if identity.past.overlaps(track.camera, track.start_ns, track.last_ns):
+            return False
+        others = (other for other in self.tracks_of(identity) if other is not track)
+        return not any(one.camera == track.camera and track.overlaps(one.start_ns, one.last_ns) for one in others)
 
     # --- what can happen ---------------------------------------------------------------------------------------
 
@@ -243,7 +225,7 @@ class IdentityBook:
         for track in self.tracks_of(gone):
             self._assign(track, survivor, track.linked_ns)
         survivor.uids = sorted([*survivor.uids, *gone.uids])
-        survivor.past = sorted([*survivor.past, *gone.past], key=lambda member: (member.end_ns, member.camera))
+        survivor.past.join(gone.past)
         for name, count in gone.votes.items():
             survivor.votes[name] = survivor.votes.get(name, 0) + count
         add(survivor.attributes, gone.attributes)
@@ -289,14 +271,9 @@ class IdentityBook:
     def give_up(self, identity: Identity, moments: Sequence[Moment], why: Why, now_ns: int) -> None:
         """The ends of some tracks of an identity are nobody's; those of tracks in memory are the caller's to cut."""
         nobody, cls = Identity(self.reserve(), 0, now_ns), self.cls(identity)
-        cut = {(one.camera, one.track, one.start_ns): one.since_ns for one in moments if not one.uid}
-        identity.past = [
-            replace(member, end_ns=since - 1, went=None)
-            if (since := cut.get((member.camera, member.track, member.start_ns))) is not None
-            else member
-            for member in identity.past
-        ]
-        identity.past.sort(key=lambda member: (member.end_ns, member.camera))
+        identity.past.shorten(
+            {(one.camera, one.track, one.start_ns): one.since_ns - 1 for one in moments if not one.uid}
+        )
         identity.revision += 1
         self._touch(identity)
         for one in moments:
@@ -314,7 +291,7 @@ class IdentityBook:
             stay = track.stay
             spots = stay.came, stay.went
         identity.past.append(Member(track.camera, track.track, track.start_ns, track.last_ns, *spots))
-        del identity.past[: -self._settings.member_limit]
+        identity.past.keep_last(self._settings.member_limit)
         for name, count in track.votes.items():
             identity.votes[name] = identity.votes.get(name, 0) + count
         add(identity.attributes, track.attributes)
@@ -330,13 +307,7 @@ class IdentityBook:
     def retime(self, camera: str, later_ns: int) -> None:
         """What is remembered of a camera's earlier tracks moves in time."""
         for identity in self.identities.values():
-            if any(member.camera == camera for member in identity.past):
-                identity.past = [
-                    replace(member, start_ns=member.start_ns + later_ns, end_ns=member.end_ns + later_ns)
-                    if member.camera == camera
-                    else member
-                    for member in identity.past
-                ]
+            if identity.past.retime(camera, later_ns):
                 self._touch(identity)
 
     def close(self, identity: Identity, now_ns: int) -> None:
@@ -375,8 +346,7 @@ class IdentityBook:
             self.people.changed(identity.number)
 
     def _names(self, identity: Identity) -> list[tuple[str, int]]:
-        past = [(member.camera, member.track) for member in identity.past]
-        return past + [track.name for track in self.tracks_of(identity)]
+        return identity.past.names() + [track.name for track in self.tracks_of(identity)]
 
     def _say(
         self,
@@ -396,7 +366,7 @@ class IdentityBook:
             since_ns = part.since_ns or part.start_ns + part.ahead_ns
             span = since_ns // 1000, part.until_ns // 1000 or None
         name = self.name(identity.number)
-        cameras = {camera for camera, _, _ in self.spans(identity)} | {camera for camera, _ in tracks}
+        seen_by = {track.camera for track in self.tracks_of(identity)} | {camera for camera, _ in tracks}
         value = {
             "schema": "crosscam.identities/1",
             "site": self._site,
@@ -406,7 +376,7 @@ class IdentityBook:
             "event": event,
             "class": cls or self.cls(identity),
             "time": now_ns // 1000,
-            "cameras": sorted(cameras),
+            "cameras": sorted(seen_by.union(identity.past.cameras)),
             "tracks": [list(track) for track in dict.fromkeys(tracks)],
             "since": span[0],
             "until": span[1],

@@ -25,7 +25,7 @@ class _Pieces:
         self.held = 0
         self._room: dict[int, tuple[int, int]] = {}  # by slot: where, and how long it may be
 
-    def put(self, slot: int, parts: Sequence[Sequence[int]]) -> int:
+    def put(self, slot: int, parts: Sequence[Sequence[int]] | Int64) -> int:
         """Write a piece; where it begins."""
         length = len(parts[0])
         at, room = self._room.get(slot, (0, -1))
@@ -58,7 +58,7 @@ class PeopleColumns:
         self._slots: dict[int, int] = {}
         self._regrouped: set[int] = set()
         self._changed: set[int] = set()
-        self._rows, self._past = _Pieces(1), _Pieces(3)
+        self._rows, self._past = _Pieces(1), _Pieces(4)
         self._counts = np.zeros((6, 64), np.int64)  # number, cls, rows at, count, past at, count
         self._kept_count, self._weight = np.zeros(64, np.int64), np.zeros(64)
         self._kept, self._total = np.zeros((64, self._limit, 0), np.float32), np.zeros((64, 0), np.float32)
@@ -123,15 +123,15 @@ class PeopleColumns:
 
     def _fill(self, slot: int, identity: Identity) -> None:
         self._put_rows(slot, identity)
-        number = self._tracks.cameras.setdefault
-        past = [(number(one.camera, len(self._tracks.cameras)), one.start_ns, one.end_ns) for one in identity.past]
-        past.sort()
+        for name in identity.past.cameras:
+            self._tracks.cameras.setdefault(name, len(self._tracks.cameras))
+        past = identity.past.timetable(self._tracks.cameras)
         for name in identity.votes:
             self._tracks.number_of(name)
         self._counts[0, slot] = identity.number
         self._counts[1, slot] = self._tracks.class_of(identity.votes) if identity.votes else -2
-        self._counts[4, slot] = self._past.put(slot, list(zip(*past, strict=True)) or [(), (), ()])
-        self._counts[5, slot] = len(past)
+        self._counts[4, slot] = self._past.put(slot, past)
+        self._counts[5, slot] = past.shape[1]
         impression, looks = identity.impression, identity.looks
         dim = max(len(impression.total), looks.sums.shape[1] if len(looks) else 0)
         if dim:

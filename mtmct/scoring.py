@@ -174,22 +174,20 @@ def _long_ago(people: PeopleTable, beliefs: Beliefs, spans: Spans) -> LongAgo:
     reach = np.empty(count, np.int64)
     for one, slot in enumerate(spans.slot):
         end = at[one]
-        past_at = people.past_at[slot] if slot >= 0 else 0
-        begun, in_memory = spans.at[one], spans.at[one + 1] - spans.at[one]
-        for place in range(in_memory + (people.past_count[slot] if slot >= 0 else 0)):
-            if place < in_memory:
-                which, start, last = (
-                    spans.tracks[begun + place, CAMERA],
-                    spans.tracks[begun + place, START],
-                    spans.tracks[begun + place, LAST],
-                )
-            else:
-                past = past_at + place - in_memory
-                which, start, last = people.past_camera[past], people.past_start_ns[past], people.past_end_ns[past]
+        past_at, past_count = (people.past_at[slot], people.past_count[slot]) if slot >= 0 else (0, 0)
+        for place in range(past_at, past_at + past_count):
+            past = past_at + people.past_by_start[place]
+            which, start, last = people.past_camera[past], people.past_start_ns[past], people.past_end_ns[past]
+            if min(last, horizon) - start > least and beliefs.calibrated[which]:
+                camera[end], since[end], until[end] = which, start, min(last, horizon)
+                end += 1
+        # Tracks in memory mostly began later. From the last on, so that equals come in their order, before the past.
+        for place in range(spans.at[one + 1] - 1, spans.at[one] - 1, -1):
+            which, start, last = spans.tracks[place, CAMERA], spans.tracks[place, START], spans.tracks[place, LAST]
             if min(last, horizon) - start <= least or not beliefs.calibrated[which]:
                 continue
             before = end
-            while before > at[one] and since[before - 1] > start:
+            while before > at[one] and since[before - 1] >= start:
                 camera[before], since[before], until[before] = camera[before - 1], since[before - 1], until[before - 1]
                 before -= 1
             camera[before], since[before], until[before] = which, start, min(last, horizon)

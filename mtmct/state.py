@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from mtmct.coincidence import CommitPairs, PairRows
 from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, Impression
-from mtmct.identities import Identity, Member
+from mtmct.identities import Identity
+from mtmct.past import Past
 from mtmct.topology import Float64
 from mtmct.track_state import TrackState
 from mtmct.tracklets import Tracklet
@@ -286,7 +287,7 @@ def pack_identity(identity: Identity) -> bytes:
             "revision": identity.revision,
             "created": identity.created_ns,
             "votes": list(identity.votes.items()),
-            "past": [_pack_member(member) for member in identity.past],
+            "past": identity.past.stored(),
             "last": identity.last_ns,
             **pack_looks(identity.looks),
             "impression": identity.impression.total,
@@ -307,22 +308,12 @@ def unpack_identity(key: str, data: bytes) -> Identity:
         revision=value["revision"],
         created_ns=value["created"],
         votes=dict(value["votes"]),
-        past=[_unpack_member(*member) for member in value["past"]],
+        past=Past.restored(value["past"]),
         last_ns=value["last"],
         looks=looks,
         impression=Impression(value["impression"], value["told"]) if told else Impression().with_looks([looks]),
         attributes=value.get("attributes", {}),
     )
-
-
-def _pack_member(member: Member) -> list[Any]:
-    known = [member.camera, member.track, member.start_ns, member.end_ns]
-    return known if member.came is None and member.went is None else [*known, member.came, member.went]
-
-
-def _unpack_member(camera: str, track: int, start_ns: int, end_ns: int, came: Any = None, went: Any = None) -> Member:
-    spots = (None if spot is None else (spot[0], spot[1]) for spot in (came, went))
-    return Member(camera, track, start_ns, end_ns, *spots)
 
 
 def pack_looks(looks: Exemplars) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtmct.attributes import Votes, together
-from mtmct.identities import Identity, IdentityBook, Member
+from mtmct.identities import Identity, IdentityBook
 from mtmct.itinerary import Stay
+from mtmct.past import Member
 from mtmct.tracks import LocalTrack
 
 _REMEMBERED = 16  # stays of the past that may still be a step of a journey

@@ -160,7 +160,7 @@ def test_a_moment_long_past_is_given_up_as_well():
     book.said()
     book.merge(book[2], book[1], Why(3.0, {"hand_over": -2.9}), 90 * SECOND_NS)
     book.give_up(book[1], moments, Why(-2.9, {"hand_over": -2.9}), 90 * SECOND_NS)
-    spans = sorted((start, end) for name, start, end in book.spans(book[1]) if name == "a")
+    spans = sorted((one.start_ns, one.end_ns) for one in book[1].past if one.camera == "a")
     assert all(end < start for (_, end), (start, _) in pairwise(spans)), "nobody at once"
     _, split, retracted = [record.value for record in book.said()]
     # By the camera's own clock, as its tracklets are.
