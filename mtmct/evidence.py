@@ -85,15 +85,18 @@ class Judge:
         scored, bounds = self.scored(questions, without), questions.pairs_at.tolist()
         return [[scored[pair] for pair in range(low, high)] for low, high in pairwise(bounds)]
 
-    def scored(self, questions: Questions, without: frozenset[int] = frozenset()) -> Scored:
-        """The same without the terms, until somebody asks for them."""
+    def scored(self, questions: Questions, without: frozenset[int] = frozenset(), *, looks: bool = False) -> Scored:
+        """The same without the terms, until somebody asks for them.
+
+        `looks`: what these say is worked out even for those who are ruled out; it is in the columns then.
+        """
         if not len(questions.numbers):
             return nothing_scored()
         tracks, people, asked = self._asked(questions, without)
         table = self._window.table
         pairs = scoring.Pairs(table.names, table.heads, table.partners, table.llr, table.distance)
         totals, status, terms, steps, timed = judged(
-            tracks, people, pairs, self._believed(), self._allowance(), self._belief(), asked
+            tracks, people, pairs, self._believed(), self._allowance(), self._belief(), asked, looks
         )
         scored = Scored(totals, status, terms, steps)
         if timed or (self._population is not None and bool(self._population.votes)):
@@ -190,8 +193,7 @@ class Judge:
         """
         if NEVER not in scores:
             return scores
-        identity = self._book[best]
-        cls = self._book.cls(identity)
+        cls = self._book.cls(self._book[best])
         apart = [
             place
             for place, score in enumerate(scores)
@@ -199,12 +201,18 @@ class Judge:
         ]
         if not apart:
             return scores
-        looks = self.resemblances(self._what_is_left(identity, [others[place] for place in apart], without), without)
+        looks = self.alike(best, [others[place] for place in apart], without)
         prior = self._settings.returns - math.log(max(len(self._book), 1))
         found = list(scores)
-        for place, said in zip(apart, looks.tolist(), strict=True):
+        for place, said in zip(apart, looks, strict=True):
             found[place] = prior + said if math.isfinite(said) else NEVER
         return found
+
+    def alike(self, number: int, others: Sequence[int], without: frozenset[int]) -> list[float]:
+        """What the looks alone say for an identity being each of others, nats; NaN where none can be compared."""
+        questions = self._what_is_left(self._book[number], others, without)
+        said: list[float] = self.resemblances(questions, without).tolist()
+        return said
 
     def _what_is_left(self, identity: Identity, others: Sequence[int], without: frozenset[int]) -> Questions:
         """An identity without some of its tracks, and each of others."""

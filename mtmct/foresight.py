@@ -19,7 +19,7 @@ from mtmct.assignment import Answer
 from mtmct.association import Candidates
 from mtmct.evidence import NEGLIGIBLE, Judge
 from mtmct.questions import Questions, bounds_of
-from mtmct.terms import RULED_OUT, among_rivals, sum_of
+from mtmct.terms import APPEARANCE, RULED_OUT, among_rivals, sum_of
 from mtmct.tracks import LocalTrack
 from operators.records import Int64
 
@@ -31,13 +31,14 @@ class _Mutual(NamedTuple):
     """What one identity being another came to.
 
     Attributes:
-        total: the score, nats.
+        total: the score, nats. looks: what the looks alone say, NaN if nothing.
         version, other: of the one and the other identity.
         lasting: they stay apart whatever tracks the other one gains.
         counted: how many identities were known; -1 if that does not matter.
     """
 
     total: float
+    looks: float
     version: tuple[int, int]
     other: tuple[int, int]
     lasting: bool
@@ -101,6 +102,15 @@ class Foresight(Judge):
         missing = [(best, [other for other in others if not self._holds(best, other)]) for best, others in asked]
         self._score_mutual([(best, others) for best, others in missing if others], without)
         return [[known[best, other].total for other in others] for best, others in asked]
+
+    def alike(self, number: int, others: Sequence[int], without: frozenset[int]) -> list[float]:
+        """See `Judge.alike`."""
+        if without.isdisjoint(self._book[number].uids):
+            version, known = self._version(number), [self._mutual.get((number, other)) for other in others]
+            versions = [(version, self._version(other)) for other in others]
+            if versions == [None if one is None else (one.version, one.other) for one in known]:
+                return [one.looks for one in known if one is not None]
+        return super().alike(number, others, without)
 
     # --- pairs of a track and an identity ------------------------------------------------------------------------
 
@@ -233,9 +243,10 @@ class Foresight(Judge):
         pairs = [(best, other) for best, others in asked for other in others]
         numbers = np.array([other for _, other in pairs], np.int64)
         at = bounds_of([len(others) for _, others in asked])
-        scored = self.scored(Questions.of_identities(whose, at, numbers, self._book), without)
+        scored = self.scored(Questions.of_identities(whose, at, numbers, self._book), without, looks=True)
         lasting = (scored.status == RULED_OUT) & (len(self._book.columns.classes) == 1)
         counted = np.where(scored.depends_on_rivals(), self._counted, -1)
-        said = zip(pairs, scored.totals.tolist(), lasting.tolist(), counted.tolist(), strict=True)
-        for (best, other), total, lasts, count in said:
-            self._mutual[best, other] = _Mutual(total, self._version(best), self._version(other), lasts, count)
+        said = (scored.totals.tolist(), scored.terms[:, APPEARANCE].tolist())
+        columns = zip(pairs, *said, lasting.tolist(), counted.tolist(), strict=True)
+        for (best, other), total, looks, lasts, count in columns:
+            self._mutual[best, other] = _Mutual(total, looks, self._version(best), self._version(other), lasts, count)

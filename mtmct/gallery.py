@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,6 @@ class _Shard:
     cells: bool = False
     numbers: Int64 = field(default_factory=lambda: np.zeros(256, np.int64))
     count: int = 0
-    _left: tuple[Int64, Int64, Float32] | None = None  # who was left out last, and the rows and vectors of the others
 
     @property
     def owners(self) -> Int64:
@@ -35,30 +35,24 @@ class _Shard:
             self.numbers = np.concatenate([self.numbers, np.zeros_like(self.numbers)])
         self.numbers[self.count : self.count + len(owners)] = owners
         self.count += len(owners)
-        self._left = None
 
-    def search(self, queries: Float32, count: int, without: Int64 | None) -> tuple[Float32, Int64]:
-        """Cosines and rows of the vectors most like each query, (Q, up to `count`); row -1 where one is missing."""
-        count = min(count, self.count)
-        if without is None:
-            near, rows = self.index.search(queries, count)
-            return near, rows
-        if self.cells:
-            kept = np.flatnonzero(~np.isin(self.owners, without))
+    def search(self, queries: Float32, count: int, without: Int64 | None = None) -> tuple[Float32, Int64]:
+        """Cosines and owners of the vectors most like each query, (Q, up to `count`); nobody where one is missing."""
+        chosen = None
+        if without is not None:
             parameters: Any = faiss.SearchParametersIVF
-            chosen = parameters(nprobe=self.index.nprobe, sel=faiss.IDSelectorBatch(kept))
-            near, rows = self.index.search(queries, count, params=chosen)
-            return near, rows
-        # The flat index compares chosen vectors one by one; put together they are a product of matrices.
-        if self._left is None or self._left[0] is not without:
             kept = np.flatnonzero(~np.isin(self.owners, without))
-            every = faiss.rev_swig_ptr(self.index.get_xb(), self.count * queries.shape[1])
-            self._left = without, kept, every.reshape(self.count, -1)[kept]
-        _, kept, vectors = self._left
-        if not len(kept):
-            return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
-        near, places = faiss.knn(queries, vectors, min(count, len(kept)), metric=faiss.METRIC_INNER_PRODUCT)
-        return near, kept[places]
+            chosen = parameters(nprobe=self.index.nprobe, sel=faiss.IDSelectorBatch(kept))
+        near, rows = self.index.search(queries, min(count, self.count), params=chosen)
+        # Cells may hold fewer vectors than are asked for; FAISS marks those that are missing by row -1.
+        near[rows < 0] = -1.0
+        return near, np.where(rows < 0, _NOBODY, self.owners[rows])
+
+    def but_for(self, without: Int64) -> tuple[Float32, Int64]:
+        """The vectors of all others, and their owners."""
+        kept = np.flatnonzero(~np.isin(self.owners, without))
+        vectors = faiss.rev_swig_ptr(self.index.get_xb(), self.count * self.index.d).reshape(self.count, -1)
+        return vectors[kept], self.owners[kept]
 
 
 class Gallery:
@@ -89,6 +83,9 @@ class Gallery:
         self._shard_ns = shard_ns
         self._keep_ns = keep_ns
         self._shards: dict[int, _Shard] = {}
+        self._others: tuple[Int64, Float32, Int64] | None = (
+            None  # who was left out last; vectors and owners but for them
+        )
 
     def __len__(self) -> int:
         return sum(shard.count for shard in self._shards.values())
@@ -112,6 +109,7 @@ class Gallery:
         held = self._shards[shard]
         held.index.add(np.ascontiguousarray(vectors, np.float32))
         held.own(owners)
+        self._others = None
 
     def _divide(self, before: int) -> None:
         """Put the large shards before one that begins into cells."""
@@ -137,6 +135,7 @@ class Gallery:
         gone = [shard for shard in self.shards if (shard + 1) * self._shard_ns <= now_ns - self._keep_ns]
         for shard in gone:
             del self._shards[shard]
+            self._others = None
         return gone
 
     def search(self, queries: Float32, count: int, without: Int64 | None = None) -> tuple[Int64, Float32]:
@@ -150,16 +149,15 @@ class Gallery:
         Returns:
             owners (Q, count) int64, -1 where there are fewer, and cosines (Q, count) float32; best first.
         """
-        owners = np.full((len(queries), 0), _NOBODY, np.int64)
-        cosines = np.zeros((len(queries), 0), np.float32)
-        for key in self.shards:
-            shard = self._shards[key]
-            near, rows = shard.search(np.ascontiguousarray(queries, np.float32), count, without)
-            # Cells may hold fewer vectors than are asked for; FAISS marks those that are missing by row -1.
-            near[rows < 0] = -1.0
-            found = np.where(rows < 0, _NOBODY, shard.owners[rows])
-            owners = np.concatenate([owners, found], axis=1)
-            cosines = np.concatenate([cosines, near], axis=1)
+        queries = np.ascontiguousarray(queries, np.float32)
+        held = [self._shards[key] for key in self.shards]
+        if without is None:
+            found = [shard.search(queries, count) for shard in held]
+        else:
+            found = [shard.search(queries, count, without) for shard in held if shard.cells]
+            found.append(self._search_others([shard for shard in held if not shard.cells], queries, count, without))
+        none = np.zeros((len(queries), 0), np.float32), np.full((len(queries), 0), _NOBODY, np.int64)
+        cosines, owners = (np.concatenate(parts, axis=1) for parts in zip(none, *found, strict=True))
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
         owners, cosines = np.take_along_axis(owners, best, 1), np.take_along_axis(cosines, best, 1)
         missing = count - owners.shape[1]
@@ -167,3 +165,18 @@ class Gallery:
             owners = np.pad(owners, ((0, 0), (0, missing)), constant_values=_NOBODY)
             cosines = np.pad(cosines, ((0, 0), (0, missing)), constant_values=-1.0)
         return owners, cosines
+
+    def _search_others(
+        self, flat: Sequence[_Shard], queries: Float32, count: int, without: Int64
+    ) -> tuple[Float32, Int64]:
+        """See `_Shard.search`, of all flat shards: an index compares chosen vectors one by one, put together they are
+        a product of matrices."""
+        if self._others is None or self._others[0] is not without:
+            vectors, owners = zip(*(shard.but_for(without) for shard in flat), strict=True) if flat else ((), ())
+            none = np.zeros((0, queries.shape[1]), np.float32), np.zeros(0, np.int64)
+            self._others = without, np.concatenate([none[0], *vectors]), np.concatenate([none[1], *owners])
+        _, others, numbers = self._others
+        if not len(numbers):
+            return np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+        near, rows = faiss.knn(queries, others, min(count, len(numbers)), metric=faiss.METRIC_INNER_PRODUCT)
+        return near, numbers[rows]

@@ -49,8 +49,11 @@ def _judging(contents: str) -> Callable[..., Judged]:
         allowed: Allowance,
         belief: Belief,
         asked: Asked,
+        everybody: bool,
     ) -> Judged:
         """All that speaks for each pair, but for times between views and attributes.
+
+        What the looks say is worked out for all pairs (`everybody`), or only for those that are not ruled out.
 
         Returns:
             Totals, status, terms and steps of the pairs, see `mtmct.scoring.score` and `mtmct.terms.concluded`;
@@ -60,7 +63,7 @@ def _judging(contents: str) -> Callable[..., Judged]:
         compared = gather(tracks, people, asked)
         together = shared(people, compared, beliefs.llr, allowed, asked)
         status, said, steps = score(tracks, people, compared, beside, beliefs, asked, together)
-        looks = alike(tracks, people, compared, belief, asked, (status == SCORED) | (status == TIMED))
+        looks = alike(tracks, people, compared, belief, asked, everybody | (status == SCORED) | (status == TIMED))
         totals = concluded(status, said, steps, looks, asked.pairs_at, asked.rivals, beliefs.area)
         return totals, status, said, steps, bool(np.any(status == TIMED))
 
