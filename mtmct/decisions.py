@@ -142,7 +142,7 @@ class Decisions:
 
     def _seen(self, more: Sequence[int] = ()) -> Int64:
         """The tracks that this commit's tracklets are of, and `more` (uids), each once, in that order: their rows."""
-        rows = self._tracks.columns.rows_of([*self._placed.uids, *more])
+        rows = np.append(self._placed.rows, self._tracks.columns.rows_of(more))
         _, first = np.unique(rows, return_index=True)
         return rows[np.sort(first)]
 
@@ -178,11 +178,11 @@ class Decisions:
         if cuts:
             placed = self._placed
             self._memory.positions.cut(self._memory.sequence, self._now_ns, cuts)
-            parts = {uid: part for uid, part, _ in cuts}
-            placed.uids = [parts.get(uid, uid) for uid in placed.uids]
-            for place, uid in enumerate(placed.uids):
-                if uid in severed:
-                    self._tracks.look(self._tracks[uid], placed.arrivals, place, self._settings)
+            parts = {self._tracks[uid].row: self._tracks[part] for uid, part, _ in cuts}
+            places = np.flatnonzero(np.isin(placed.rows, list(parts)))
+            for place, row in zip(places.tolist(), placed.rows[places].tolist(), strict=True):
+                placed.rows[place] = parts[row].row
+                self._tracks.look(parts[row], placed.arrivals, place, self._settings)
         return severed, reviewed
 
     def _cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:

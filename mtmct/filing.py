@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +33,17 @@ class Filing:
         self._keys: dict[int, list[str]] = {}
         self._shard: int | None = None
 
-    def file(
-        self, memory: TrackMemory, seen: Collection[int], now_ns: int, sequence: int, journal: stored.Journal
-    ) -> None:
-        """Put in what is due at this commit, in which the tracks `seen` were seen, and those `changed` have changed."""
+    def file(self, memory: TrackMemory, seen: Int64, now_ns: int, sequence: int, journal: stored.Journal) -> None:
+        """Put in what is due at this commit, which has `seen` tracks (their rows), and in which others have changed."""
         shard = self.gallery.shard_of(now_ns)
         columns = memory.columns
+        _, rows = columns.by_uid()
         if shard == self._shard:
-            rows = columns.rows_of(sorted({*seen, *memory.changed}))
+            asked = np.zeros(len(columns.uid), bool)
+            asked[seen] = True
+            asked[columns.rows_of([*memory.changed])] = True
+            rows = rows[asked[rows]]
         else:
-            _, rows = columns.by_uid()
             self._held.clear()
         self._shard = shard
         rows = self._with_room(columns.identity, rows[_are_due(columns, rows, shard)])

@@ -70,7 +70,7 @@ class FusionEngine:
         # 1. Take in.
         intake = take_in(memory.erased.without(batches, journal), tracks, self._topology, self._site, memory.dim)
         memory.dim = intake.dim
-        placed, samples = tracks.take(intake.arrivals, self._topology, settings, memory.clocks.ahead_ns)
+        placed, samples = tracks.take(intake.arrivals, self._topology, settings, memory.clocks.ahead_ns, intake.rows)
         letters = [*intake.letters, *beyond_horizon(placed, self._topology, self._site)]
         book.people.tidy(book.identities)
         since_ns = memory.now_ns
@@ -94,7 +94,7 @@ class FusionEngine:
         said = publish(memory.outlet.issues(placed, links), self._site, book)
         # 5. Put clocks right, file looks, forget what is too old.
         memory.set_clocks({} if flush else memory.clocks.review(now_ns))
-        memory.filing.file(tracks, set(placed.uids), now_ns, memory.sequence, journal)
+        memory.filing.file(tracks, placed.rows, now_ns, memory.sequence, journal)
         memory.forgetting.forget(now_ns, flush=flush)
         silent = now_ns - round(settings.silence_s * SECOND_NS)
         memory.erased.forget(END_OF_TIME if flush else silent, journal)

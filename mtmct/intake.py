@@ -15,7 +15,7 @@ from mtmct.records import DEADLETTER, CameraBatch, Record
 from mtmct.topology import Float64, Topology
 from mtmct.tracklets import Tracklet, Tracklets
 from mtmct.tracks import TrackMemory
-from operators.records import Float32
+from operators.records import Float32, Int64
 
 _BEGINNING = -(2**62)
 
@@ -26,6 +26,7 @@ class Intake:
 
     Attributes:
         arrivals: every row usable and newer than what its track has had; looks at unit length.
+        rows: (T,) int64, the row of the track of each, -1 where that is new.
         passed: records that the batches brought along, events first.
         letters: dead letters of this commit.
         ended: camera and track of those that ended without another point.
@@ -33,6 +34,7 @@ class Intake:
     """
 
     arrivals: Tracklets
+    rows: Int64
     passed: list[Record]
     letters: list[Record]
     ended: list[tuple[str, int]]
@@ -63,11 +65,12 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topol
     except ValueError:  # what does not fit together is looked at one by one
         everything = [tracklet for tracklets in said for tracklet in tracklets]
         arrivals = Tracklets.of([kept for one in _in_order(everything) if (kept := check(one)) is not None])
+        rows = memory.rows_of(arrivals)
         ended = {(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended}
     else:
         ended = set(come.at(np.flatnonzero(come.ended)).names)
-        arrivals = _checked(_seen(come), check, memory, topology)
-    return Intake(arrivals, passed, check.letters, sorted(ended), check.dim)
+        arrivals, rows = _checked(_seen(come), check, memory, topology)
+    return Intake(arrivals, rows, passed, check.letters, sorted(ended), check.dim)
 
 
 def _in_order(tracklets: Sequence[Tracklet]) -> list[Tracklet]:
@@ -91,22 +94,28 @@ def _of_one_camera(come: Tracklets) -> NDArray[np.bool_]:
     return same
 
 
-def _checked(come: Tracklets, check: _Check, memory: TrackMemory, topology: Topology) -> Tracklets:
-    """What can be used of tracklets in order; only what is out of the ordinary is looked at singly."""
-    doubtful, units = _survey(come, memory, topology, check.dim)
+def _checked(come: Tracklets, check: _Check, memory: TrackMemory, topology: Topology) -> tuple[Tracklets, Int64]:
+    """What can be used of tracklets in order, and the rows of their tracks, -1 of new ones.
+
+    Only what is out of the ordinary is looked at singly.
+    """
+    rows = memory.rows_of(come)
+    heard_ns = np.where(rows >= 0, memory.columns.heard_ns[rows], _BEGINNING)
+    doubtful, units = _survey(come, heard_ns, topology, check.dim)
     if (~doubtful & (np.diff(come.look_bounds) > 0)).any():
         check.dim = units.shape[1]
     good = replace(come, looks=units)
     if not doubtful.any():
-        return good
+        return good, rows
     sound, unsure = np.flatnonzero(~doubtful), np.flatnonzero(doubtful)
     usable = {row: kept for row in unsure.tolist() if (kept := check(come[row])) is not None}
-    order = np.argsort([*sound.tolist(), *usable], kind="stable")
-    return Tracklets.joined([good.at(sound), Tracklets.of(usable.values())]).at(order)
+    left = np.array([*sound.tolist(), *usable], np.int64)
+    order = np.argsort(left, kind="stable")
+    return Tracklets.joined([good.at(sound), Tracklets.of(usable.values())]).at(order), rows[left[order]]
 
 
-def _survey(come: Tracklets, memory: TrackMemory, topology: Topology, dim: int) -> tuple[NDArray[np.bool_], Float32]:
-    """One pass over all tracklets, so that only what is out of the ordinary is looked at singly.
+def _survey(come: Tracklets, heard_ns: Int64, topology: Topology, dim: int) -> tuple[NDArray[np.bool_], Float32]:
+    """One pass over all tracklets, whose tracks were heard of last at these times by their cameras' own clocks.
 
     Returns:
         (T,) which tracklets have an empty or unfinite box, one outside of the picture, an unfinite score, times that do
@@ -122,7 +131,7 @@ def _survey(come: Tracklets, memory: TrackMemory, topology: Topology, dim: int) 
     sizes = np.array([_size(topology, camera) for camera in come.cameras])[np.repeat(come.camera, come.lengths)]
     sound = _sound_boxes(come.boxes) & _in_picture(come.boxes, sizes) & np.isfinite(come.scores)
     doubtful = ~np.logical_and.reduceat(sound & forward, heads)
-    doubtful |= come.times_ns[heads] <= memory.heard_ns(come, _BEGINNING)
+    doubtful |= come.times_ns[heads] <= heard_ns
     same = _of_one_camera(come) & (come.tracks[1:] == come.tracks[:-1])
     doubtful[1:] |= same
     doubtful[:-1] |= same

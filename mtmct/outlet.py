@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -34,22 +34,22 @@ class Outlet:
 
     def issues(self, placed: Placed, links: Mapping[int, Link]) -> Issues:
         """The tracklets that a commit publishes: of linked tracks, with why, and of guessed ones; others are held."""
-        columns, uids = self._tracks.columns, placed.uids
-        owners = columns.rows_of(uids)
-        numbers = self._numbers(uids, owners)
-        for row in np.flatnonzero(numbers == 0).tolist():
-            self._tracks[uids[row]].held.append(_kept(placed.arrivals[row]))
-            self._tracks.holding.add(uids[row])
+        columns, owners = self._tracks.columns, placed.rows
+        numbers = self._numbers(owners)
+        waiting = np.flatnonzero(numbers == 0)
+        for row, uid in zip(waiting.tolist(), columns.uid[owners[waiting]].tolist(), strict=True):
+            self._tracks[uid].held.append(_kept(placed.arrivals[row]))
+            self._tracks.holding.add(uid)
         said, ground, released = self._with_released(placed)
         rows = np.arange(len(said))
-        if released:
-            uids, more = [*uids, *released], columns.rows_of(released)
-            owners, numbers = np.append(owners, more), np.append(numbers, self._numbers(released, more))
+        if len(released):
+            owners, numbers = np.append(owners, released), np.append(numbers, self._numbers(released))
             rows = np.lexsort((said.times_ns[said.heads], said.tracks, said.camera))  # as they all would have come
         rows = rows[numbers[rows] > 0]
         first: dict[int, int] = {}
-        for row in rows[~columns.announced[owners[rows]]].tolist():
-            first.setdefault(uids[row], row)
+        newly = rows[~columns.announced[owners[rows]]]
+        for row, uid in zip(newly.tolist(), columns.uid[owners[newly]].tolist(), strict=True):
+            first.setdefault(uid, row)
         for uid in first:
             if self._tracks[uid].identity:
                 self._tracks[uid].announced = True
@@ -60,24 +60,25 @@ class Outlet:
         why = {row: links[uid] for uid, row in first.items() if uid in links}
         return Issues(said, ground, rows, numbers, columns.identity[owners] == 0, why, attributes)
 
-    def _numbers(self, uids: Sequence[int], owners: Int64) -> Int64:
-        """Of tracks, with the rows that they have in the columns, the identity, or the guess; 0 if there is neither."""
-        numbers, guesses = self._tracks.columns.identity[owners], self._book.guesses
+    def _numbers(self, owners: Int64) -> Int64:
+        """Of tracks, by their rows in the columns, the identity, or the guess; 0 where there is neither."""
+        columns, guesses = self._tracks.columns, self._book.guesses
+        numbers: Int64 = columns.identity[owners]
         waiting = np.flatnonzero(numbers == 0)
-        numbers[waiting] = [guesses.get(uids[place], 0) for place in waiting.tolist()]
+        numbers[waiting] = [guesses.get(uid, 0) for uid in columns.uid[owners[waiting]].tolist()]
         return numbers
 
-    def _with_released(self, placed: Placed) -> tuple[Tracklets, Float64, list[int]]:
+    def _with_released(self, placed: Placed) -> tuple[Tracklets, Float64, Int64]:
         """What has arrived and, after it, what was held back of tracks that have a number now, which hold it no longer.
 
-        With it where that is on the ground, and the uids of the tracks of what was held back.
+        With it where that is on the ground, and the rows of the tracks of what was held back.
         """
-        holding = sorted(self._tracks.holding)
-        known = self._numbers(holding, self._tracks.columns.rows_of(holding)) > 0
-        tracks = [self._tracks[holding[place]] for place in np.flatnonzero(known).tolist()]
+        holding = self._tracks.columns.rows_of(sorted(self._tracks.holding))
+        known = holding[self._numbers(holding) > 0]
+        tracks = [self._tracks[uid] for uid in self._tracks.columns.uid[known].tolist()]
+        released = np.repeat(known, [len(track.held) for track in tracks])
         if not tracks:
-            return placed.arrivals, placed.ground, []
-        released = [track.uid for track in tracks for _ in track.held]
+            return placed.arrivals, placed.ground, released
         earlier = Tracklets.of([tracklet for track in tracks for tracklet in track.held])
         cameras = [earlier.cameras[number] for number in earlier.camera.tolist()]
         feet = self._topology.feet_of(cameras, earlier.lengths.tolist(), earlier.boxes)

@@ -194,7 +194,7 @@ class TrackMemory:
         self.holding: set[int] = set()
         self.population = Population()
         self.columns = TrackColumns()
-        self._uids: dict[str, dict[int, int]] = {}  # by camera, then local track id
+        self._newest: dict[str, dict[int, int]] = {}  # row by camera, then local track id
 
     def __getitem__(self, uid: int) -> LocalTrack:
         return self.tracks[uid]
@@ -204,27 +204,27 @@ class TrackMemory:
 
     def find(self, camera: str, track: int) -> LocalTrack | None:
         """The track of this name, if it is remembered."""
-        uid = self._uids.get(camera, {}).get(track)
-        return None if uid is None else self.tracks[uid]
+        row = self._newest.get(camera, {}).get(track)
+        return None if row is None else self.tracks[int(self.columns.uid[row])]
 
-    def uids_of(self, said: Tracklets) -> list[int]:
-        """Of each tracklet the track that is remembered by its name; 0 where none is."""
-        by_camera = [self._uids.get(camera, {}) for camera in said.cameras]
+    def rows_of(self, said: Tracklets) -> Int64:
+        """(T,) of each tracklet the row of the track that is remembered by its name; -1 where none is."""
+        by_camera = [self._newest.get(camera, {}) for camera in said.cameras]
         names = zip(said.camera.tolist(), said.tracks.tolist(), strict=True)
-        return [by_camera[camera].get(track, 0) for camera, track in names]
+        return np.array([by_camera[camera].get(track, -1) for camera, track in names], np.int64)
 
     def put(self, *states: TrackState) -> None:
         """Remember tracks, in order of uid: new ones, or such as were stored."""
         self.columns.add(states)
         for state in states:
             self.tracks[state.uid] = LocalTrack(self.columns, state)
-            self._uids.setdefault(state.camera, {})[state.track] = state.uid
+            self._newest.setdefault(state.camera, {})[state.track] = self.columns.rows[state.uid]
 
     def forget(self, uid: int) -> None:
         """Drop a track; it will not be corrected any more."""
         track = self.tracks.pop(uid)
-        if self._uids[track.camera][track.track] == uid:
-            del self._uids[track.camera][track.track]
+        if self._newest[track.camera][track.track] == track.row:
+            del self._newest[track.camera][track.track]
         self.changed.discard(uid)
         self.holding.discard(uid)
         self.columns.forget(uid)
@@ -296,19 +296,12 @@ class TrackMemory:
         self.next_uid += 1
         track.last_ns = since_ns - track.ahead_ns - 1
         track.last, track.ended, track.until_ns = nowhere, True, since_ns
-        newest = self._uids[track.camera][track.track]
+        newest = self._newest[track.camera][track.track]
         self.put(rest)
-        if newest != track.uid:
-            self._uids[track.camera][track.track] = newest
+        if newest != track.row:
+            self._newest[track.camera][track.track] = newest
         self.changed |= {track.uid, rest.uid}
         return self.tracks[rest.uid]
-
-    def heard_ns(self, said: Tracklets, otherwise: int) -> Int64:
-        """(T,) when the track of each was heard of last, by its camera's own clock; `otherwise` if never."""
-        rows = self.columns.rows
-        places = np.array([rows.get(uid, -1) for uid in self.uids_of(said)], np.int64)
-        heard: Int64 = np.where(places >= 0, self.columns.heard_ns[places], otherwise)
-        return heard
 
     def shorten(self, track: LocalTrack, since_ns: int) -> None:
         """A track that has ended was over before an event time: from then on it had gone over to somebody else."""
@@ -322,15 +315,16 @@ class TrackMemory:
         topology: Topology,
         settings: FusionSettings,
         ahead_ns: Mapping[str, int] = MappingProxyType({}),
+        known: Int64 | None = None,
     ) -> tuple[Placed, Samples]:
         """Learn from tracklets, sorted by camera, track and time, already checked.
 
         `ahead_ns` says of which cameras the clocks are ahead and by how much; what is placed has the camera's times,
-        all else corrected ones.
+        all else corrected ones. `known`: the tracklets' `rows_of`, by who has asked for them already.
         """
         arrivals = Tracklets.of(said)
         if not len(arrivals):
-            return Placed(arrivals, [], np.zeros((0, 2))), no_samples()
+            return Placed(arrivals, np.zeros(0, np.int64), np.zeros((0, 2))), no_samples()
         times_ns = arrivals.times_ns
         if ahead_ns:
             ahead = np.array([ahead_ns.get(camera, 0) for camera in arrivals.cameras], np.int64)
@@ -338,32 +332,31 @@ class TrackMemory:
         fits = Fits(arrivals, times_ns, topology)
         longest = int((fits.last_ns - fits.start_ns).max())
         self.columns.longest_ns = max(self.columns.longest_ns, longest)
-        uids = self._tracks_of(arrivals, fits, topology, settings, ahead_ns)
-        numbers = np.array(uids, np.int64)
-        for turn in one_of_each(uids):
-            of = np.array(turn, np.int64)
-            rows = self.columns.rows_of(numbers[of].tolist())
-            changed = extend(self.columns, self.population, rows, arrivals, fits, of, settings)
-            self.changed.update(numbers[of[changed]].tolist())
-        return Placed(arrivals, uids, fits.ground), fits.samples(numbers, settings.slot_ns)
+        rows = self.rows_of(arrivals) if known is None else known
+        # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
+        over = (rows >= 0) & (self.columns.until_ns[rows] > 0)
+        fresh = np.flatnonzero(over | (rows < 0))
+        if len(fresh):
+            self._begin(arrivals, fresh, over, fits, topology, settings, ahead_ns)
+            rows[fresh] = self.rows_of(arrivals.at(fresh))
+        for of in one_of_each(rows):
+            changed = extend(self.columns, self.population, rows[of], arrivals, fits, of, settings)
+            self.changed.update(self.columns.uid[rows[of[changed]]].tolist())
+        return Placed(arrivals, rows, fits.ground), fits.samples(self.columns.uid[rows], settings.slot_ns)
 
-    def _tracks_of(
+    def _begin(
         self,
         arrivals: Tracklets,
+        fresh: Int64,
+        over: NDArray[np.bool_],
         fits: Fits,
         topology: Topology,
         settings: FusionSettings,
         ahead_ns: Mapping[str, int],
-    ) -> list[int]:
-        """The uids of the tracks that tracklets are of; those that begin with one are remembered from now on."""
-        known = self.uids_of(arrivals)
-        uids = np.array(known, np.int64)
-        old = np.flatnonzero(uids)
-        # One that was over, and gone over to somebody else by then, is somebody else's where it goes on.
-        over = np.zeros(len(uids), bool)
-        over[old] = self.columns.until_ns[self.columns.rows_of(uids[old].tolist())] > 0
+    ) -> None:
+        """Remember the tracks that `fresh` tracklets begin; the one before some of them is `over`."""
         begun: dict[tuple[str, int], TrackState] = {}
-        for place in np.flatnonzero(over | (uids == 0)).tolist():
+        for place in fresh.tolist():
             one = arrivals[place]
             name = one.camera, one.track
             if name not in begun:
@@ -384,11 +377,8 @@ class TrackMemory:
                     ahead_ns=ahead_ns.get(one.camera, 0),
                 )
                 self.next_uid += 1
-            known[place] = begun[name].uid
-        if begun:
-            self.put(*begun.values())
-            self.changed.update(state.uid for state in begun.values())
-        return known
+        self.put(*begun.values())
+        self.changed.update(state.uid for state in begun.values())
 
     def look(self, track: LocalTrack, arrivals: Tracklets, place: int, settings: FusionSettings) -> None:
         """Learn what a track looks like from the tracklet at a place, unless it no longer looks like itself."""
