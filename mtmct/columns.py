@@ -7,7 +7,7 @@ remembered, an identity its slot for as long as it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -160,9 +160,16 @@ class TrackColumns:
             self._by_uid = uids, np.fromiter(self.rows.values(), np.int64, len(self.rows))
         return self._by_uid
 
-    def rows_of(self, uids: Sequence[int]) -> Int64:
+    def rows_of(self, uids: Collection[int]) -> Int64:
         """(T,) the rows of tracks."""
         return np.fromiter(map(self.rows.__getitem__, uids), np.int64, len(uids))
+
+    def each_once(self, rows: Int64) -> Int64:
+        """These rows, each where it comes first."""
+        places, first = np.arange(len(rows)), np.empty(len(self.uid), np.int64)
+        first[rows[::-1]] = places[::-1]
+        kept: Int64 = rows[first[rows] == places]
+        return kept
 
     # --- classes ---------------------------------------------------------------------------------------------------
 

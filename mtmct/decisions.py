@@ -142,9 +142,8 @@ class Decisions:
 
     def _seen(self, more: Sequence[int] = ()) -> Int64:
         """The tracks that this commit's tracklets are of, and `more` (uids), each once, in that order: their rows."""
-        rows = np.append(self._placed.rows, self._tracks.columns.rows_of(more))
-        _, first = np.unique(rows, return_index=True)
-        return rows[np.sort(first)]
+        columns = self._tracks.columns
+        return columns.each_once(np.append(self._placed.rows, columns.rows_of(more)))
 
     def _linked(self, rows: Int64) -> Int64:
         return rows[self._tracks.columns.identity[rows] > 0]

@@ -25,9 +25,9 @@ class Expiry:
 
     def note(self, numbers: Iterable[int]) -> None:
         """Note when these identities were last seen; those that are not open are passed over."""
-        for number in numbers:
-            if number in self._book:
-                heappush(self._noted, (self._book.last_seen(self._book[number]), number))
+        known = [number for number in numbers if number in self._book]
+        for seen, number in zip(self._book.all_last_seen(known), known, strict=True):
+            heappush(self._noted, (seen, number))
 
     def unseen_since(self, time_ns: int) -> list[int]:
         """The open identities last seen before an event time, ascending; their notes are used up."""

@@ -41,7 +41,7 @@ class Filing:
         if shard == self._shard:
             asked = np.zeros(len(columns.uid), bool)
             asked[seen] = True
-            asked[columns.rows_of([*memory.changed])] = True
+            asked[columns.rows_of(memory.changed)] = True
             rows = rows[asked[rows]]
         else:
             self._held.clear()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
+
+import numpy as np
 
 from mtmct.attributes import Tally, Votes, add, held, together
 from mtmct.columns import TrackColumns, TrackTable
@@ -150,6 +153,18 @@ class IdentityBook:
     def last_seen(self, identity: Identity) -> int:
         """Event time of its last point."""
         return max([identity.last_ns, *(self._tracks[uid].last_ns for uid in identity.uids)])
+
+    def all_last_seen(self, numbers: Sequence[int]) -> list[int]:
+        """The same of many, by number."""
+        known = [self.identities[number] for number in numbers]
+        seen = np.array([one.last_ns for one in known], np.int64)
+        heads = np.array([0, *accumulate(len(one.uids) for one in known)], np.int64)
+        some = np.flatnonzero(np.diff(heads))
+        if len(some):
+            rows = self.columns.rows_of([uid for one in known for uid in one.uids])
+            seen[some] = np.maximum(seen[some], np.maximum.reduceat(self.columns.last_ns[rows], heads[some]))
+        last_ns: list[int] = seen.tolist()
+        return last_ns
 
     def cls(self, identity: Identity) -> str:
         """The class most of its points have."""

@@ -98,6 +98,44 @@ def learn(
 
 
 @_compiled
+def add_up(
+    sums: Float32,
+    weights: Float32,
+    counts: Int64,
+    rows: Int64,
+    total: Float32,
+    weight: Float32,
+    exact: Float64,
+    counted: Float64,
+) -> None:
+    """The sums of the looks of some tracks, one after the other as they lie.
+
+    Args:
+        sums, weights, counts: see `learn`; each track has a look at least.
+        rows: (T,) of the tracks.
+        total, weight: (N, D) and (N,) float32, the sums. exact, counted: the same in float64.
+    """
+    for row in rows:
+        weight[row], counted[row] = weights[row, 0], weights[row, 0]
+        for column in range(sums.shape[2]):
+            total[row, column] = exact[row, column] = sums[row, 0, column]
+        for look in range(1, counts[row]):
+            weight[row] += weights[row, look]
+            counted[row] += weights[row, look]
+            for column in range(sums.shape[2]):
+                total[row, column] += sums[row, look, column]
+                exact[row, column] += sums[row, look, column]
+
+
+@_compiled
+def divide(vectors: Float32, rows: Int64, by: Float32) -> None:
+    """Divide some rows of (N, D) vectors, each by a number of its own ((T,) float32), in place."""
+    for place, row in enumerate(rows):
+        for column in range(vectors.shape[1]):
+            vectors[row, column] /= by[place]
+
+
+@_compiled
 def _due(offered: int) -> bool:
     """Whether the embedding that is number `offered` (from 0) of a track is taken in: 0 to 4, 6, 8, 12, 16, 23, ...
 

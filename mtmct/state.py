@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from mtmct.topology import Float64
 from mtmct.track_state import TrackState
 from mtmct.tracklets import Tracklet
 from mtmct.tracks import LocalTrack
-from operators.records import Float32, Int64, StateError, pack, pieces, unpack
+from operators.records import Float32, Int64, StateError, pack, pack_each, pieces, unpack
 
 VERSION = 2
 PREFIX = "fusion/"
@@ -187,26 +187,26 @@ def pack_tracks(columns: TrackColumns, uids: Sequence[int]) -> Iterator[tuple[st
     rows, looks, names = columns.rows_of(uids), columns.looks, list(columns.cameras)
     cameras = [names[number] for number in columns.camera[rows].tolist()]
     begun = [getattr(columns, name)[rows].tolist() for name in ("track", "start_ns")]
-    firsts = _cut_up(columns.first[rows], np.full(len(rows), columns.first.shape[1]))
+    firsts = _seen_as_bytes(columns.first, rows, np.full(len(rows), columns.first.shape[1]))
     names = ["at_border", "since_ns", "until_ns", "identity", "linked_ns", "announced", "travelled"]
     linked = [getattr(columns, name)[rows].tolist() for name in names]
     ahead = (columns.heard_ns[rows] - columns.last_ns[rows]).tolist()
     attributes = [columns.attributes.get(row, {}) for row in rows.tolist()]
     names = ["strayed_ns", "strayed_looks", "filed_shard", "filed_looks", "looked_at"]
     looked = [getattr(columns, name)[rows].tolist() for name in names]
-    sums = _cut_up(looks.sums[rows], looks.counts[rows] * looks.sums.shape[2])
-    weights = _cut_up(looks.weights[rows], looks.counts[rows])
-    values = zip(uids, cameras, *begun, firsts, *linked, ahead, attributes, *looked, sums, weights, strict=True)
-    for value in values:
-        uid, camera, track, since_ns = value[0], value[1], value[2], value[6]
-        yield _track_key(uid, camera, track, since_ns), pack([VERSION, *value])
+    sums = _seen_as_bytes(looks.sums, rows, looks.counts[rows] * looks.sums.shape[2])
+    weights = _seen_as_bytes(looks.weights, rows, looks.counts[rows])
+    keys = map(_track_key, uids, cameras, begun[0], linked[1])
+    columned = (uids, cameras, *begun, firsts, *linked, ahead, attributes, *looked, sums, weights)
+    values = zip(repeat(VERSION, len(uids)), *columned, strict=True)
+    return zip(keys, pack_each(values), strict=True)
 
 
-def _cut_up(rows: NDArray[Any], counts: Int64) -> list[memoryview]:
-    """The bytes of the first `counts` numbers of each row."""
-    raw, row = memoryview(rows.tobytes()), rows.itemsize * math.prod(rows.shape[1:])
-    ends = (counts * rows.itemsize).tolist()
-    return [raw[place * row : place * row + length] for place, length in enumerate(ends)]
+def _seen_as_bytes(column: NDArray[Any], rows: Int64, counts: Int64) -> list[memoryview]:
+    """The first `counts` numbers of some rows, where they lie."""
+    raw, row = column.reshape(-1).view(np.uint8).data, column.itemsize * math.prod(column.shape[1:])
+    ends = (counts * column.itemsize).tolist()
+    return [raw[at * row : at * row + length] for at, length in zip(rows.tolist(), ends, strict=True)]
 
 
 def unpack_track(key: str, data: bytes) -> TrackState:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmct.exemplars import HALF_TOLD, Exemplars
-from mtmct.leaders import learn
+from mtmct.leaders import add_up, divide, learn
 from operators.records import Float32, Int64
 
 
@@ -94,20 +94,11 @@ class TrackLooks:
         rows = rows[self.counts[rows] > 0]
         if not len(rows):
             return
-        counts = self.counts[rows]
-        total, pictures = self.sums[rows, 0], self.weights[rows, 0]
-        exact, counted = total.astype(np.float64), pictures.astype(np.float64)
-        for place in range(1, int(counts.max())):
-            more = np.flatnonzero(counts > place)
-            sums, weights = self.sums[rows[more], place], self.weights[rows[more], place]
-            total[more] += sums
-            pictures[more] += weights
-            exact[more] += sums
-            counted[more] += weights
-        norms = np.sqrt(np.array([one.dot(one) for one in total], np.float32))
-        self.middle[rows] = total / np.maximum(norms, np.float32(1e-12))[:, None]
-        self.told[rows] = pictures / (pictures + np.float32(HALF_TOLD))
-        self.totals[rows], self.pictures[rows] = exact, counted
+        add_up(self.sums, self.weights, self.counts, rows, self.middle, self.told, self.totals, self.pictures)
+        totals = (self.middle[row] for row in rows.tolist())
+        norms = np.sqrt(np.array([total.dot(total) for total in totals], np.float32))
+        divide(self.middle, rows, np.maximum(norms, np.float32(1e-12)))
+        self.told[rows] /= self.told[rows] + np.float32(HALF_TOLD)
 
     def _room_for(self, looks: int) -> None:
         rows, room, dim = self.sums.shape
