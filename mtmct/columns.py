@@ -27,7 +27,7 @@ NUMBERS = (
     *("uid", "track", "identity", "start_ns", "last_ns", "points", "offered", "linked_ns", "since_ns", "until_ns"),
     *("filed_shard", "filed_looks", "looked_at", "strayed_ns", "strayed_looks"),
 )
-FLAGS = ("at_border", "ended", "announced", "travelled")
+FLAGS = ("at_border", "ended", "announced", "travelled", "settled")
 SIGHTS = {"first": 8, "last": 8, "velocity": 4}
 _DERIVED = ("camera", "heard_ns", "cls", "sole", "voted")
 
@@ -68,7 +68,7 @@ class TrackColumns:
         cameras, classes: numbers by name, in the order in which they were met.
         uid, camera, ... velocity: as in `TrackTable`.
         track, points, offered, linked_ns, since_ns, until_ns, filed_shard, filed_looks, looked_at, strayed_ns,
-            strayed_looks: (N,) int64, announced, travelled: (N,) bool, as in `TrackState`.
+            strayed_looks: (N,) int64, announced, travelled, settled: (N,) bool, as in `TrackState`.
         voted: (N,) int64, points of the class where there is only one.
         looks: what they look like.
         attributes: what they are like, by row, of those of which anything is known.
@@ -99,6 +99,7 @@ class TrackColumns:
     ended: NDArray[np.bool_]
     announced: NDArray[np.bool_]
     travelled: NDArray[np.bool_]
+    settled: NDArray[np.bool_]
     first: Float64
     last: Float64
     velocity: Float64

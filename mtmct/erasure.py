@@ -121,7 +121,7 @@ def _with_value(value: Mapping[str, Any], **changed: Any) -> bytes:
 
 
 def _count_points(state: Mapping[str, bytes], family: Sequence[TrackState]) -> None:
-    """Give tracks the fast-changing part of theirs: class votes, last point, whether they have ended."""
+    """Give tracks that go on the fast-changing part of theirs: class votes, last point, that they have not ended."""
     wanted = {track.uid: track for track in family}
     for key, data in _of(state, stored.CAMERA):
         value = stored.unpacked(key, data)
@@ -129,7 +129,7 @@ def _count_points(state: Mapping[str, bytes], family: Sequence[TrackState]) -> N
             if uid in wanted:
                 wanted[uid].votes = dict(value["votes"][row])
                 wanted[uid].last_ns = int(value["times"][row])
-                wanted[uid].ended = bool(value["counts"][row, 2])
+                wanted[uid].ended = stored.has_ended(value, row)
 
 
 def _tombstone(identity: Identity, family: Sequence[TrackState], site: str, now_ns: int) -> Record:

@@ -33,8 +33,13 @@ class Keeping:
     def write(self) -> None:
         """Write what this commit has changed."""
         journal, tracks, book = self._journal, self._tracks, self._book
-        for key, data in stored.pack_tracks(tracks.columns, sorted(tracks.changed)):
+        columns, (uids, rows) = tracks.columns, tracks.columns.by_uid()
+        over = uids[(columns.ended & ~columns.settled)[rows]].tolist()
+        changed = sorted({*tracks.changed, *over})
+        for key, data in stored.pack_tracks(columns, changed):
             journal.put(key, data)
+        rows = columns.rows_of(changed)
+        columns.settled[rows] = columns.ended[rows]
         tracks.changed.clear()
         for uid in sorted(tracks.holding):
             journal.put(stored.held_key(tracks[uid]), stored.pack_held(tracks[uid]))
@@ -53,17 +58,17 @@ class Keeping:
         provisional.write(book.guesses, journal)
 
     def _write_cameras(self) -> None:
-        """The fast-changing part of all tracks, from their columns."""
+        """The fast-changing part of all tracks that go on, from their columns."""
         columns = self._tracks.columns
         uids, rows = columns.by_uid()
         stale = np.array([name in self.stale_cameras for name in columns.cameras], bool)
-        said_again = stale[columns.camera[rows]]
+        said_again = stale[columns.camera[rows]] & ~columns.ended[rows]
         uids, rows = uids[said_again], rows[said_again]
         order = np.argsort(columns.camera[rows], kind="stable")
         uids, rows = uids[order], rows[order]
         cameras = columns.camera[rows]
         last_ns, sights, velocities = columns.last_ns[rows], columns.last[rows], columns.velocity[rows]
-        counts = np.stack([columns.points[rows], columns.offered[rows], columns.ended[rows]], axis=1)
+        counts = np.stack([columns.points[rows], columns.offered[rows]], axis=1)
         votes = columns.votes_of(rows)
         names = list(columns.cameras)
         heads = np.flatnonzero(np.diff(cameras, prepend=-1))

@@ -43,7 +43,7 @@ def extend(
     columns.velocity[rows] = halfway(columns.velocity[rows], fits.velocities[of], columns.points[rows] > 0)
     columns.heard_ns[rows] += last_ns - columns.last_ns[rows]
     columns.last_ns[rows], columns.last[rows] = last_ns, fits.ends[of]
-    columns.ended[rows] = arrivals.ended[of]
+    columns.ended[rows], columns.settled[rows] = arrivals.ended[of], False
     columns.points[rows] += lengths
     changed = np.zeros(len(rows), bool)
     for place, tracklet in enumerate(of.tolist() if arrivals.attributes else ()):

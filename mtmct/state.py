@@ -1,8 +1,8 @@
 """Fusion's memory as keys and bytes: what a commit writes, and what a restart reads.
 
     fusion/meta                            counters
-    fusion/camera/<camera>                 what changes with every point of the camera's tracks
-    fusion/track/<camera>/<track>          what a track is, where it began, what it looks like
+    fusion/camera/<camera>                 what changes with every point of the camera's tracks that go on
+    fusion/track/<camera>/<track>          what a track is, where it began, what it looks like; all of one that is over
     fusion/held/<camera>/<track>           tracklets that wait for an identity
     fusion/identity/<number>               members and looks
     fusion/pairs/<sequence>.<n>            one commit's simultaneous positions
@@ -159,7 +159,7 @@ def pack_cameras(
 ) -> list[bytes]:
     """The fast-changing part of the tracks of cameras, those of each in order of uid from bound to bound.
 
-    `counts`: points, looks offered, whether ended.
+    `counts`: points, looks offered.
     """
     columns = (pieces(column, bounds) for column in (uids, last_ns, counts, sights, velocities))
     cast = (votes[low:high] for low, high in pairwise(bounds))
@@ -174,13 +174,18 @@ def unpack_camera(key: str, data: bytes, tracks: Mapping[int, TrackState]) -> No
         track = tracks[uid]
         track.last_ns = int(value["times"][row])
         track.points, track.offered = (int(count) for count in value["counts"][row, :2])
-        track.ended = bool(value["counts"][row, 2])
+        track.ended, track.settled = has_ended(value, row), False
         track.last, track.velocity = value["sights"][row].copy(), value["velocities"][row].copy()
         track.votes = dict(value["votes"][row])
 
 
+def has_ended(value: Mapping[str, Any], row: int) -> bool:
+    """Whether a track in a camera's key has ended; those of ledgers begun before 2026-11-30 may have."""
+    return bool(value["counts"][row, 2:].any())
+
+
 def pack_tracks(columns: TrackColumns, uids: Sequence[int]) -> Iterator[tuple[str, bytes]]:
-    """The slow part of some tracks, and where each is kept.
+    """The slow part of some tracks, of those that have ended all, and where each is kept.
 
     Thousands change in a commit: each is a plain list, in the order in which it is read, of values from columns.
     """
@@ -198,8 +203,17 @@ def pack_tracks(columns: TrackColumns, uids: Sequence[int]) -> Iterator[tuple[st
     weights = _seen_as_bytes(looks.weights, rows, looks.counts[rows])
     keys = map(_track_key, uids, cameras, begun[0], linked[1])
     columned = (uids, cameras, *begun, firsts, *linked, ahead, attributes, *looked, sums, weights)
-    values = zip(repeat(VERSION, len(uids)), *columned, strict=True)
+    values = list(zip(repeat(VERSION, len(uids)), *columned, strict=True))
+    over = np.flatnonzero(columns.ended[rows])
+    for place, rest in zip(over.tolist(), _fast_parts(columns, rows[over]), strict=True):
+        values[place] = *values[place], *rest
     return zip(keys, pack_each(values), strict=True)
+
+
+def _fast_parts(columns: TrackColumns, rows: Int64) -> Iterator[tuple[Any, ...]]:
+    numbers = [getattr(columns, name)[rows].tolist() for name in ("last_ns", "points", "offered")]
+    sights = [[one.tobytes() for one in column[rows]] for column in (columns.last, columns.velocity)]
+    return zip(*numbers, *sights, columns.votes_of(rows), strict=True)
 
 
 def _seen_as_bytes(column: NDArray[Any], rows: Int64, counts: Int64) -> list[memoryview]:
@@ -210,7 +224,7 @@ def _seen_as_bytes(column: NDArray[Any], rows: Int64, counts: Int64) -> list[mem
 
 
 def unpack_track(key: str, data: bytes) -> TrackState:
-    """A track without its fast-changing part.
+    """A track, without its fast-changing part if it goes on.
 
     Raises:
         StateError: damaged, or written by another version.
@@ -220,10 +234,10 @@ def unpack_track(key: str, data: bytes) -> TrackState:
         raise _of_another_version(key)
     _, uid, camera, number, start_ns, first, at_border, since_ns, until_ns, *rest = value
     identity, linked_ns, announced, travelled, ahead_ns, attributes, *rest = rest
-    strayed_ns, strayed_looks, filed_shard, filed_looks, looked_at, sums, weights = rest
+    strayed_ns, strayed_looks, filed_shard, filed_looks, looked_at, sums, weights, *rest = rest
     worth = np.frombuffer(weights, np.float32).copy()
     begun = np.frombuffer(first, np.float64).copy()
-    return TrackState(
+    track = TrackState(
         uid=uid,
         camera=camera,
         track=number,
@@ -250,6 +264,11 @@ def unpack_track(key: str, data: bytes) -> TrackState:
         until_ns=until_ns,
         looks=Exemplars(np.frombuffer(sums, np.float32).reshape(len(worth), -1).copy(), worth) if sums else Exemplars(),
     )
+    if rest:
+        track.last_ns, track.points, track.offered, last, velocity, votes = rest
+        track.last, track.velocity = np.frombuffer(last).copy(), np.frombuffer(velocity).copy()
+        track.votes, track.ended, track.settled = dict(votes), True, True
+    return track
 
 
 def pack_held(track: LocalTrack) -> bytes:

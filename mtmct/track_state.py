@@ -41,6 +41,7 @@ class TrackState:
             the embeddings that say so.
         ahead_ns: by how much its camera's clock is taken to be ahead: `start_ns` and `last_ns` are that much less
             than the camera said, `since_ns` and `until_ns` are as it said.
+        settled: it is over and stored as it is, see `mtmct.state`.
         attributes: what it is like, in votes, see `mtmct.attributes`.
         held: tracklets that wait for an identity.
     """
@@ -71,6 +72,7 @@ class TrackState:
     strayed_ns: int = 0
     strayed_looks: int = 0
     ahead_ns: int = 0
+    settled: bool = False
     attributes: Tally = field(default_factory=dict)
     held: list[Tracklet] = field(default_factory=list)
 

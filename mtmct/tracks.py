@@ -77,7 +77,7 @@ class LocalTrack:
     identity, start_ns, points, offered, linked_ns = _Number(), _Number(), _Number(), _Number(), _Number()
     since_ns, until_ns, filed_shard, filed_looks, looked_at = _Number(), _Number(), _Number(), _Number(), _Number()
     strayed_ns, strayed_looks, heard_ns = _Number(), _Number(), _Number()
-    at_border, ended, announced, travelled = _Flag(), _Flag(), _Flag(), _Flag()
+    at_border, ended, announced, travelled, settled = _Flag(), _Flag(), _Flag(), _Flag(), _Flag()
     first, last, velocity = _Sight(), _Sight(), _Sight()
 
     def __init__(self, columns: TrackColumns, state: TrackState) -> None:
@@ -290,6 +290,7 @@ class TrackMemory:
             strayed_ns=0,
             strayed_looks=0,
             since_ns=since_ns,
+            settled=False,
             attributes={},
             held=[],
         )
