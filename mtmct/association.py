@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from mtmct.coincidence import PairWindow
-from mtmct.gallery import LARGE, Gallery
+from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.itinerary import Whereabouts
 from mtmct.movement import NEVER
@@ -70,7 +70,7 @@ class Candidates:
     @property
     def many(self) -> bool:
         """Whether so many looks are known that not all that could be compared is."""
-        return len(self._gallery) >= LARGE
+        return self._gallery.large
 
     def look_up(self, tracks: Sequence[LocalTrack], *, linked: bool = False) -> None:
         """Search the gallery for all these tracks in one go, and for who could have come to where they began.
@@ -107,7 +107,9 @@ class Candidates:
             return
         columns = self._tracks.columns
         looks = columns.looks.heaviest(columns.rows_of([track.uid for track in tracks]))
-        owners, _ = self._gallery.search(looks, 2 * self._settings.shortlist, without)
+        # Where looks are compared one by one, several of those found are of the same.
+        count = self._settings.shortlist if self.many else 2 * self._settings.shortlist
+        owners, _ = self._gallery.search(looks, count, without)
         self._found.alike[[self._places[track.uid] for track in tracks]] = self._known(owners)
 
     def _known(self, owners: Int64) -> Int64:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtmct import state as stored
 from mtmct.columns import TrackColumns
-from mtmct.gallery import LARGE, Gallery
+from mtmct.gallery import Gallery
 from mtmct.settings import FusionSettings
 from mtmct.track_state import NOT_FILED
 from mtmct.tracks import TrackMemory
@@ -59,7 +59,7 @@ class Filing:
 
     def _with_room(self, identity: Int64, rows: Int64) -> Int64:
         """Those of some tracks, in order, of whose identities not enough is held, and hold them."""
-        kept, large = [], len(self.gallery) >= LARGE
+        kept, large = [], self.gallery.large
         for row, number in zip(rows.tolist(), identity[rows].tolist(), strict=True):
             if not large or self._held[number] < self._limit:
                 self._held[number] += 1

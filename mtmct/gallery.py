@@ -11,8 +11,9 @@ import numpy as np
 
 from operators.records import Float32, Int64
 
-LARGE = 4096  # looks from which it pays to leave out beforehand who is in view, and to file no more than is needed
+LARGE = 4096  # looks from which a gallery is large
 _NOBODY = -1
+_NO_LOOK = 1e-6  # a sum of looks shorter than this says nothing: opposite ones
 _PRODUCT_FROM = 20 * 128
 _IVF_FROM = 10_000  # vectors of a shard from which cells pay for their training
 _PROBED = 16  # one in so many cells is looked into: tests/benchmarks/gallery_search.py
@@ -20,7 +21,9 @@ _TRAINED_ON = 32  # vectors a cell; more make training slower and the cells no b
 
 
 @dataclass(slots=True)
-class _Shard:
+class _Rows:
+    """Vectors that are searched, and whose they are."""
+
     index: Any
     cells: bool = False
     numbers: Int64 = field(default_factory=lambda: np.zeros(256, np.int64))
@@ -30,11 +33,29 @@ class _Shard:
     def owners(self) -> Int64:
         return self.numbers[: self.count]
 
-    def own(self, owners: Int64) -> None:
+    def add(self, owners: Int64, vectors: Float32) -> None:
+        self.index.add(np.ascontiguousarray(vectors, np.float32))
         while self.count + len(owners) > len(self.numbers):
             self.numbers = np.concatenate([self.numbers, np.zeros_like(self.numbers)])
         self.numbers[self.count : self.count + len(owners)] = owners
         self.count += len(owners)
+
+    def divide(self) -> None:
+        """Put them into cells, unless they are."""
+        if self.cells:
+            return
+        vectors = self.index.reconstruct_n(0, self.count)
+        cells = max(round(len(vectors) ** 0.5), 1)
+        index = faiss.IndexIVFFlat(
+            faiss.IndexFlatIP(vectors.shape[1]), vectors.shape[1], cells, faiss.METRIC_INNER_PRODUCT
+        )
+        index.cp.seed = 1234
+        # The first is below what FAISS asks for, or it would warn; the second bounds the time.
+        index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, _TRAINED_ON
+        index.nprobe = -(-cells // _PROBED)
+        index.train(vectors)
+        index.add(vectors)
+        self.index, self.cells = index, True
 
     def search(self, queries: Float32, count: int, without: Int64 | None = None) -> tuple[Float32, Int64]:
         """Cosines and owners of the vectors most like each query, (Q, up to `count`); nobody where one is missing."""
@@ -55,6 +76,33 @@ class _Shard:
         return vectors[kept], self.owners[kept]
 
 
+class _Shard:
+    """What was filed within one stretch of time: every look, and of everybody the mean of theirs."""
+
+    def __init__(self, dim: int) -> None:
+        self.looks = _Rows(faiss.IndexFlatIP(dim))
+        self._place: dict[int, int] = {}  # of whose looks the sum is, in order of filing
+        self._sums = np.zeros((256, dim), np.float32)
+        self._people: _Rows | None = None
+
+    def add(self, owners: Int64, vectors: Float32) -> None:
+        self.looks.add(owners, vectors)
+        places = [self._place.setdefault(number, len(self._place)) for number in owners.tolist()]
+        while len(self._place) > len(self._sums):
+            self._sums = np.concatenate([self._sums, np.zeros_like(self._sums)])
+        np.add.at(self._sums, places, vectors)
+        self._people = None
+
+    def people(self) -> _Rows:
+        """The mean look of everybody, at unit length."""
+        if self._people is None:
+            sums = self._sums[: len(self._place)]
+            self._people = _Rows(faiss.IndexFlatIP(sums.shape[1]))
+            means = sums / np.maximum(np.linalg.norm(sums, axis=1), _NO_LOOK)[:, None]
+            self._people.add(np.fromiter(self._place, np.int64, len(self._place)), means)
+        return self._people
+
+
 class Gallery:
     """Embeddings of identities, searchable by inner product, forgotten by event time.
 
@@ -62,16 +110,20 @@ class Gallery:
     they were added, and a whole shard goes once all of it is too old. Vectors of an identity that has ended by
     other means (merged, erased) stay until then and are to be ignored by the caller.
 
+    In a large gallery, of `LARGE` looks and more, a query is compared with the mean of everybody's looks in each shard
+    rather than with every look: up to eight times fewer, and a shortlist has room for as many more people.
+
     FAISS gives a shortlist only. Its sums depend on the shape of the batch in the last bit, so callers score the
     shortlist again from the exemplars, in a fixed order.
 
     Args:
         shard_ns: event time that one shard covers.
         keep_ns: how long a vector is found at the least.
-        kind: `flat` compares with every vector. `ivf` divides a large shard that is complete into cells (an inverted
-            file) and looks into a sixteenth of them: faster, and some of the alike are missed. The cells come from a
-            seeded training on the shard's own vectors in the order of filing, so a restored gallery has the same.
-        ivf_from: vectors from which a shard is large.
+        kind: `flat` compares with every vector. `ivf` divides the vectors of a shard that is complete, where they are
+            many, into cells (an inverted file) and looks into a sixteenth of them: faster, and some of the alike are
+            missed. The cells come from a seeded training on the shard's own vectors in the order of filing, so a
+            restored gallery has the same.
+        ivf_from: vectors from which those of a shard are many.
     """
 
     def __init__(self, shard_ns: int, keep_ns: int, kind: str = "flat", ivf_from: int = _IVF_FROM) -> None:
@@ -83,12 +135,16 @@ class Gallery:
         self._shard_ns = shard_ns
         self._keep_ns = keep_ns
         self._shards: dict[int, _Shard] = {}
-        self._others: tuple[Int64, Float32, Int64] | None = (
-            None  # who was left out last; vectors and owners but for them
-        )
+        # Who was left out last; vectors and owners but for them.
+        self._others: tuple[Int64, Float32, Int64] | None = None
 
     def __len__(self) -> int:
-        return sum(shard.count for shard in self._shards.values())
+        return sum(shard.looks.count for shard in self._shards.values())
+
+    @property
+    def large(self) -> bool:
+        """Whether so many looks are known that it pays to compare with no more than is needed."""
+        return len(self) >= LARGE
 
     @property
     def shards(self) -> tuple[int, ...]:
@@ -104,31 +160,9 @@ class Gallery:
         if len(owners) == 0:
             return
         if shard not in self._shards:
-            self._divide(before=shard)
-            self._shards[shard] = _Shard(faiss.IndexFlatIP(vectors.shape[1]))
-        held = self._shards[shard]
-        held.index.add(np.ascontiguousarray(vectors, np.float32))
-        held.own(owners)
+            self._shards[shard] = _Shard(vectors.shape[1])
+        self._shards[shard].add(owners, vectors)
         self._others = None
-
-    def _divide(self, before: int) -> None:
-        """Put the large shards before one that begins into cells."""
-        for key in self.shards:
-            held = self._shards[key]
-            if self._ivf_from is None or held.cells or key >= before or held.count < self._ivf_from:
-                continue
-            vectors = held.index.reconstruct_n(0, held.count)
-            cells = max(round(len(vectors) ** 0.5), 1)
-            index = faiss.IndexIVFFlat(
-                faiss.IndexFlatIP(vectors.shape[1]), vectors.shape[1], cells, faiss.METRIC_INNER_PRODUCT
-            )
-            index.cp.seed = 1234
-            # The first is below what FAISS asks for, or it would warn; the second bounds the time.
-            index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, _TRAINED_ON
-            index.nprobe = -(-cells // _PROBED)
-            index.train(vectors)
-            index.add(vectors)
-            held.index, held.cells = index, True
 
     def expire(self, now_ns: int) -> list[int]:
         """Drop the shards whose last vector is older than is kept; which ones."""
@@ -150,12 +184,12 @@ class Gallery:
             owners (Q, count) int64, -1 where there are fewer, and cosines (Q, count) float32; best first.
         """
         queries = np.ascontiguousarray(queries, np.float32)
-        held = [self._shards[key] for key in self.shards]
+        held = self._searched()
         if without is None:
-            found = [shard.search(queries, count) for shard in held]
+            found = [rows.search(queries, count) for rows in held]
         else:
-            found = [shard.search(queries, count, without) for shard in held if shard.cells]
-            found.append(self._search_others([shard for shard in held if not shard.cells], queries, count, without))
+            found = [rows.search(queries, count, without) for rows in held if rows.cells]
+            found.append(self._search_others([rows for rows in held if not rows.cells], queries, count, without))
         none = np.zeros((len(queries), 0), np.float32), np.full((len(queries), 0), _NOBODY, np.int64)
         cosines, owners = (np.concatenate(parts, axis=1) for parts in zip(none, *found, strict=True))
         best = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
@@ -166,13 +200,22 @@ class Gallery:
             cosines = np.pad(cosines, ((0, 0), (0, missing)), constant_values=-1.0)
         return owners, cosines
 
+    def _searched(self) -> list[_Rows]:
+        """What is compared with, oldest first; in cells where it is many and complete."""
+        large = self.large
+        held = [self._shards[key].people() if large else self._shards[key].looks for key in self.shards]
+        for rows in held[:-1]:
+            if self._ivf_from is not None and rows.count >= self._ivf_from:
+                rows.divide()
+        return held
+
     def _search_others(
-        self, flat: Sequence[_Shard], queries: Float32, count: int, without: Int64
+        self, flat: Sequence[_Rows], queries: Float32, count: int, without: Int64
     ) -> tuple[Float32, Int64]:
-        """See `_Shard.search`, of all flat shards: an index compares chosen vectors one by one, put together they are
+        """See `_Rows.search`, of all that are flat: an index compares chosen vectors one by one, put together they are
         a product of matrices."""
         if self._others is None or self._others[0] is not without:
-            vectors, owners = zip(*(shard.but_for(without) for shard in flat), strict=True) if flat else ((), ())
+            vectors, owners = zip(*(rows.but_for(without) for rows in flat), strict=True) if flat else ((), ())
             none = np.zeros((0, queries.shape[1]), np.float32), np.zeros(0, np.int64)
             self._others = without, np.concatenate([none[0], *vectors]), np.concatenate([none[1], *owners])
         _, others, numbers = self._others

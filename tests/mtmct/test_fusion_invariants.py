@@ -110,8 +110,7 @@ def test_exclusive_complete_monotone_and_restartable(steps, provisional):
 @given(scenes())
 def test_it_all_holds_where_the_gallery_is_large(steps):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtmct.association.LARGE", 2)
-        patch.setattr("mtmct.filing.LARGE", 2)
+        patch.setattr("mtmct.gallery.LARGE", 2)
         holds(lambda: engine(exemplars=1), steps, len(steps) // 2)
 
 

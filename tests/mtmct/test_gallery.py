@@ -159,6 +159,36 @@ def test_cells_with_too_few_vectors_are_marked():
     assert (np.diff(cosines[0]) <= 0).all()
 
 
+def test_a_large_gallery_finds_everybody_once_a_shard_by_their_mean_look(monkeypatch):
+    monkeypatch.setattr("mtmct.gallery.LARGE", 6)
+    gallery = Gallery(10, 100)
+    gallery.add(0, np.array([1, 1, 2, 1]), np.stack([X, unit(1, 0.4, 0), Z, unit(1, -0.4, 0)]))
+    assert gallery.search(X[None], 4)[0].tolist() == [[1, 1, 1, 2]], "not large yet: every look counts"
+    gallery.add(1, np.array([2, 1]), np.stack([Y, unit(1, 1, 0)]))
+    owners, cosines = gallery.search(X[None], 4)
+    assert owners.tolist() == [[1, 1, 2, 2]]
+    assert cosines[0].tolist() == pytest.approx([1, 0.5**0.5, 0, 0])
+    assert gallery.search(X[None], 4, without=np.array([1]))[0].tolist() == [[2, 2, -1, -1]]
+    gallery.add(1, np.array([2]), unit(2, -1, 0)[None])
+    assert gallery.search(X[None], 2)[1][0].tolist() == pytest.approx([1, 2 / 5**0.5 / (2 - 2 / 5**0.5) ** 0.5])
+
+
+def test_the_people_of_a_large_shard_are_put_into_cells_once_it_is_complete(monkeypatch):
+    monkeypatch.setattr("mtmct.gallery.LARGE", 1000)
+    queries = crowd(40, 9)
+
+    def means(kind: str) -> Gallery:
+        gallery = Gallery(10, 100, kind, ivf_from=40)
+        for shard in range(2):
+            gallery.add(shard, np.arange(800) % 40, crowd(800, shard))
+        return gallery
+
+    exact, _ = means("flat").search(queries, 2)
+    assert exact.tolist() == [[person, person] for person in range(40)], "everybody, in both shards"
+    found, _ = means("ivf").search(queries, 2)
+    assert (found[:, 0] == np.arange(40)).all() and not np.array_equal(found, exact)
+
+
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
 def test_who_is_left_out_is_not_found_and_takes_nobody_elses_place(kind):
     looks = np.random.default_rng(0).normal(size=(200, 16)).astype(np.float32)
