@@ -17,7 +17,7 @@ from mtmct.attributes import Tally
 from mtmct.exemplars import Exemplars
 from mtmct.topology import Float64
 from mtmct.track_looks import TrackLooks, doubled
-from mtmct.track_state import TrackState, most_voted
+from mtmct.track_state import NOT_FILED, TrackState, most_voted
 from operators.records import Float32, Int64
 
 MIXED = -1  # class of a track or an identity that has points of several
@@ -132,19 +132,27 @@ class TrackColumns:
         """Remember more tracks, in order of uid."""
         if not states:
             return
-        rows = np.array([self._row(state.uid) for state in states], np.int64)
+        rows = self.new([state.uid for state in states])
         for name in (*NUMBERS, *FLAGS, *SIGHTS):
             getattr(self, name)[rows] = [getattr(state, name) for state in states]
-        self.camera[rows] = [self.cameras.setdefault(state.camera, len(self.cameras)) for state in states]
+        self.camera[rows] = [self.camera_number(state.camera) for state in states]
         self.heard_ns[rows] = [state.last_ns + state.ahead_ns for state in states]
-        self.looks.clear(rows)
         for row, state in zip(rows.tolist(), states, strict=True):
             self.set_votes(row, state.votes)
             if state.attributes:
                 self.attributes[row] = state.attributes
             if len(state.looks):
                 self.set_looks(row, state.looks)
+
+    def new(self, uids: Sequence[int]) -> Int64:
+        """Rows for more tracks, ascending uids, of which nothing is known yet."""
+        rows = np.array([self._row(uid) for uid in uids], np.int64)
+        for name in (*NUMBERS, *FLAGS, *SIGHTS, *_DERIVED):
+            getattr(self, name)[rows] = 0
+        self.uid[rows], self.filed_shard[rows] = uids, NOT_FILED
+        self.looks.clear(rows)
         self._by_uid = None
+        return rows
 
     def forget(self, uid: int) -> None:
         """A track is no longer remembered."""
@@ -214,6 +222,10 @@ class TrackColumns:
         if len(votes) != 1:
             return MIXED
         return self.number_of(next(iter(votes)))
+
+    def camera_number(self, camera: str) -> int:
+        """The number of a camera."""
+        return self.cameras.setdefault(camera, len(self.cameras))
 
     def number_of(self, cls: str) -> int:
         """The number of a class."""

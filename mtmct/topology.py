@@ -175,7 +175,7 @@ class Topology:
         sigma_u = np.where(cut_at_the_side, np.maximum(sigma_u, 0.3 * widths), sigma_u)
         return sigma_u, sigma_v
 
-    def at_border(self, camera: str, box: Float32, margin: float) -> bool:
+    def at_border(self, camera: str, box: Sequence[float] | Float32, margin: float) -> bool:
         """Whether a box lies within `margin` (a part of the picture's size) of an edge; True if the size is unknown."""
         geometry = self._cameras.get(camera)
         if geometry is None or geometry.picture_size is None:

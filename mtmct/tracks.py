@@ -80,10 +80,10 @@ class LocalTrack:
     at_border, ended, announced, travelled, settled = _Flag(), _Flag(), _Flag(), _Flag(), _Flag()
     first, last, velocity = _Sight(), _Sight(), _Sight()
 
-    def __init__(self, columns: TrackColumns, state: TrackState) -> None:
-        self.columns, self.row = columns, columns.rows[state.uid]
-        self.uid, self.camera, self.track = state.uid, state.camera, state.track
-        self.held = state.held
+    def __init__(self, columns: TrackColumns, uid: int, camera: str, track: int, held: Sequence[Tracklet] = ()) -> None:
+        self.columns, self.row = columns, columns.rows[uid]
+        self.uid, self.camera, self.track = uid, camera, track
+        self.held = list(held)
 
     @property
     def name(self) -> tuple[str, int]:
@@ -217,8 +217,11 @@ class TrackMemory:
         """Remember tracks, in order of uid: new ones, or such as were stored."""
         self.columns.add(states)
         for state in states:
-            self.tracks[state.uid] = LocalTrack(self.columns, state)
-            self._newest.setdefault(state.camera, {})[state.track] = self.columns.rows[state.uid]
+            self._remember(LocalTrack(self.columns, state.uid, state.camera, state.track, state.held))
+
+    def _remember(self, track: LocalTrack) -> None:
+        self.tracks[track.uid] = track
+        self._newest.setdefault(track.camera, {})[track.track] = track.row
 
     def forget(self, uid: int) -> None:
         """Drop a track; it will not be corrected any more."""
@@ -356,30 +359,27 @@ class TrackMemory:
         ahead_ns: Mapping[str, int],
     ) -> None:
         """Remember the tracks that `fresh` tracklets begin; the one before some of them is `over`."""
-        begun: dict[tuple[str, int], TrackState] = {}
-        for place in fresh.tolist():
-            one = arrivals[place]
-            name = one.camera, one.track
-            if name not in begun:
-                start_ns, first = int(fits.start_ns[place]), fits.beginnings[place]
-                begun[name] = TrackState(
-                    uid=self.next_uid,
-                    camera=one.camera,
-                    track=one.track,
-                    votes={one.cls: 0},
-                    start_ns=start_ns,
-                    last_ns=start_ns,
-                    points=0,
-                    first=first,
-                    last=first,
-                    velocity=np.zeros(SIGHTS["velocity"]),
-                    at_border=topology.at_border(one.camera, one.boxes[0], settings.border),
-                    since_ns=int(one.times_ns[0]) if over[place] else 0,
-                    ahead_ns=ahead_ns.get(one.camera, 0),
-                )
-                self.next_uid += 1
-        self.put(*begun.values())
-        self.changed.update(state.uid for state in begun.values())
+        # Of several pieces of one track, which come one after the other, the first begins it.
+        camera, track = arrivals.camera[fresh], arrivals.tracks[fresh]
+        of = fresh[np.append(True, (camera[1:] != camera[:-1]) | (track[1:] != track[:-1]))]
+        cameras = [arrivals.cameras[number] for number in arrivals.camera[of].tolist()]
+        columns, heads, tracks = self.columns, arrivals.heads[of], arrivals.tracks[of]
+        uids = range(self.next_uid, self.next_uid + len(of))
+        self.next_uid += len(of)
+        rows = columns.new(uids)
+        columns.camera[rows] = [columns.camera_number(camera) for camera in cameras]
+        columns.track[rows] = tracks
+        columns.sole[rows] = [columns.number_of(arrivals.classes[cls]) for cls in arrivals.cls[of].tolist()]
+        columns.cls[rows] = columns.sole[rows]
+        columns.start_ns[rows] = columns.last_ns[rows] = fits.start_ns[of]
+        columns.heard_ns[rows] = fits.start_ns[of] + [ahead_ns.get(camera, 0) for camera in cameras]
+        columns.since_ns[rows] = np.where(over[of], arrivals.times_ns[heads], 0)
+        columns.first[rows] = columns.last[rows] = fits.beginnings[of]
+        seen = zip(cameras, arrivals.boxes[heads].tolist(), strict=True)
+        columns.at_border[rows] = [topology.at_border(camera, box, settings.border) for camera, box in seen]
+        for name in zip(uids, cameras, tracks.tolist(), strict=True):
+            self._remember(LocalTrack(columns, *name))
+        self.changed.update(uids)
 
     def look(self, track: LocalTrack, arrivals: Tracklets, place: int, settings: FusionSettings) -> None:
         """Learn what a track looks like from the tracklet at a place, unless it no longer looks like itself."""
