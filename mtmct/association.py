@@ -185,10 +185,10 @@ class Candidates:
             return
         columns = self._tracks.columns
         table = columns.table()
-        rows = np.array([columns.rows[track.uid] for track in tracks], np.int64)
-        speeds = np.array([self._settings.motion(track.cls).max_speed for track in tracks])
-        near = within_reach(self._left, table, rows, speeds, self._settings)
         uids = [track.uid for track in tracks]
+        rows = columns.rows_of(uids)
+        speeds = np.array([self._settings.motion(name).max_speed for name in columns.classes])[table.cls[rows]]
+        near = within_reach(self._left, table, rows, speeds, self._settings)
         partners, bounds = self._window.partners_of(uids)
         known, of_known = columns.by_uid()
         places = np.minimum(known.searchsorted(partners), len(known) - 1)

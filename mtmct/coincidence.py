@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -40,14 +39,10 @@ class PairRows:
     def __len__(self) -> int:
         return len(self.slots)
 
-    @cached_property
-    def keys(self) -> Int64:
-        """(R,) int64, ascending: the two uids of each pair as one number."""
-        return pair_keys(self.pairs)
-
-    def said(self, wanted: Int64) -> float:
-        """The sum of what is said of those of some pairs (keys, ascending) that are there, nats."""
-        return float(pair_sums.said(self.keys, self.llr, wanted))
+    @property
+    def lying(self) -> pair_sums.Rows:
+        """The same as columns."""
+        return pair_sums.Rows.of(self.pairs, self.slots, self.llr, self.distance)
 
     def at(self, rows: NDArray[np.intp]) -> PairRows:
         """Some of the rows, in order."""
@@ -76,9 +71,9 @@ def pair_keys(pairs: Int64) -> Int64:
 
 
 def _with(uid: int, partners: Sequence[int]) -> Int64:
-    """Keys of the pairs of a track and others, ascending."""
+    """The pairs of a track and others, ascending."""
     others = np.array(sorted(set(partners)), np.int64)
-    return pair_keys(np.stack([np.minimum(others, uid), np.maximum(others, uid)], axis=1))
+    return np.stack([np.minimum(others, uid), np.maximum(others, uid)], axis=1)
 
 
 def no_rows() -> PairRows:
@@ -226,6 +221,7 @@ class PairWindow:
     settings: FusionSettings
     commits: deque[CommitPairs] = field(default_factory=deque)
     _table: PairTable | None = None
+    _laid: pair_sums.Lying | None = None
 
     @property
     def table(self) -> PairTable:
@@ -264,11 +260,12 @@ class PairWindow:
     def add(self, commit: CommitPairs) -> None:
         """Append a commit's rows."""
         self.commits.append(commit)
-        self._table = None
+        self._table = self._laid = None
 
     def revise(self, commit: CommitPairs, rows: PairRows) -> None:
         """Other rows in the place of a commit's."""
-        commit.rows, self._table = rows, None
+        commit.rows = rows
+        self._table = self._laid = None
 
     def expire(self, now_ns: int) -> list[int]:
         """Drop the commits that have left the window; their sequence numbers."""
@@ -276,7 +273,7 @@ class PairWindow:
         dropped = []
         while self.commits and self.commits[0].time_ns <= horizon:
             dropped.append(self.commits.popleft().sequence)
-            self._table = None
+            self._table = self._laid = None
         return dropped
 
     def agreed_until(self, uid: int, partners: Sequence[int]) -> int | None:
@@ -284,12 +281,9 @@ class PairWindow:
 
         None if they never agreed in the window.
         """
-        changed = None
-        wanted = _with(uid, partners)
-        for commit in self.commits:
-            if commit.rows.said(wanted) > 0:
-                changed = commit.time_ns
-        return changed
+        said = self._lying.said(_with(uid, partners))
+        agreed = [commit.time_ns for commit, one in zip(self.commits, said, strict=True) if one > 0]
+        return agreed[-1] if agreed else None
 
     def agreed_since(self, uid: int, partners: Sequence[int]) -> int | None:
         """Since when the positions of a track have agreed with some of `partners`, having disagreed before.
@@ -297,12 +291,11 @@ class PairWindow:
         None if they never disagreed in the window, or do not agree now.
         """
         since = None
-        wanted = _with(uid, partners)
-        for commit in reversed(self.commits):
-            said = commit.rows.said(wanted)
-            if said < 0:
+        said = self._lying.said(_with(uid, partners))
+        for commit, one in zip(reversed(self.commits), reversed(said), strict=True):
+            if one < 0:
                 return since
-            if said > 0:
+            if one > 0:
                 since = commit.since_ns
         return None
 
@@ -317,23 +310,27 @@ class PairWindow:
             if len(moved) and len(commit.rows):
                 old, new = np.ascontiguousarray(moved.T)
                 commit.rows = commit.rows.handed_over(old, new) or commit.rows
+        self._laid = None
         if self._table is not None:
             self._table = self._sum_again(self._table, np.unique([cut[:2] for cut in cuts]))
 
     def _summed(self, of: Int64 | None = None) -> _Sums:
         """What all commits say of each pair; `of`: only of pairs in which one of these tracks (uids) is."""
-        kept = [(commit.time_ns, commit.rows) for commit in self.commits if len(commit.rows)]
+        lying = self._lying
         if of is not None:
-            kept = [(time_ns, rows.at(pair_sums.touching(rows.pairs, of))) for time_ns, rows in kept]
-        if not any(len(rows) for _, rows in kept):
+            touched = [commit.rows.at(pair_sums.touching(commit.rows.pairs, of)) for commit in self.commits]
+            lying = pair_sums.Lying.of([rows.lying for rows in touched])
+        if not lying.lengths.any():
             return _NOTHING
         now = self.commits[-1].time_ns
-        sums = pair_sums.sums_of(
-            [pair_sums.Rows.of(rows.pairs, rows.slots, rows.llr, rows.distance) for _, rows in kept],
-            np.array([time_ns > now - _RECENT_NS for time_ns, _ in kept]),
-            self.settings.slot_s / self.settings.decorrelation_s,
-        )
-        return _Sums(*sums)
+        late = np.array([commit.time_ns > now - _RECENT_NS for commit in self.commits])
+        return _Sums(*lying.sums(late, self.settings.slot_s / self.settings.decorrelation_s))
+
+    @property
+    def _lying(self) -> pair_sums.Lying:
+        if self._laid is None:
+            self._laid = pair_sums.Lying.of([commit.rows.lying for commit in self.commits])
+        return self._laid
 
     def _sum_again(self, table: PairTable, uids: Int64) -> PairTable:
         """Bring a table up to date of which the rows of a few tracks have changed, ascending."""

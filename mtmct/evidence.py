@@ -242,10 +242,15 @@ class Judge:
     def _asked(self, questions: Questions, without: frozenset[int]) -> tuple[TrackTable, PeopleTable, Asked]:
         """The questions by rows and slots, and the columns in which these are."""
         book, whose = self._book, questions.whose
-        slots, mine = book.slots(questions.numbers), np.full(len(whose), -1, np.int64)
+        slots, mine = questions.slots, np.full(len(whose), -1, np.int64)
+        if slots is None:
+            slots = book.slots(questions.numbers)
+        else:
+            book.catch_up()
         known = whose.nonzero()[0]
         if len(known):
             mine[known] = book.slots(whose[known])
+        rivals = self._rivals.of(questions.rows_at, questions.rows) if questions.rivals is None else questions.rivals
         # Only now: looks that only identities have may have widened the tracks' columns.
         tracks, people = book.track_table(), book.people.table()
         asked = Asked(
@@ -253,7 +258,7 @@ class Judge:
             questions.rows,
             mine,
             self._classes_of(tracks, questions),
-            self._rivals.of(questions.rows_at, questions.rows),
+            rivals,
             questions.pairs_at,
             slots,
             self._classes(tracks, people, slots, questions),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mtmct.assignment import Answer
 from mtmct.association import Candidates
 from mtmct.evidence import NEGLIGIBLE, Judge
-from mtmct.questions import Questions, bounds_of
+from mtmct.questions import Questions, bounds_of, pieces
 from mtmct.terms import APPEARANCE, RULED_OUT, among_rivals, sum_of
 from mtmct.tracks import LocalTrack
 from operators.records import Int64
@@ -63,7 +63,7 @@ class Foresight(Judge):
         self._again: dict[int, int] = {}  # how many tracks count as part of an identity that did not, by its number
         self._seen, self._shrunk = len(book.touched), len(book.shrunk)  # so much of what the book says was looked at
         self._lost: set[int] = set()  # identities that have lost a track since
-        self._rows = np.array([book.columns.rows[track.uid] for track in tracks], np.int64)
+        self._rows = book.columns.rows_of([track.uid for track in tracks])
         self._at, self._numbers = candidates.all_of(tracks)
         self._subjects = np.repeat(np.arange(len(tracks)), np.diff(self._at))
         self._keys = (self._subjects << _NUMBER_BITS) | self._numbers
@@ -74,9 +74,13 @@ class Foresight(Judge):
         ordered = self._numbers[self._order]
         heads = np.flatnonzero(np.diff(ordered, prepend=-1))
         self._spans = dict(zip(ordered[heads].tolist(), pairwise([*heads.tolist(), len(ordered)]), strict=True))
-        self._pairs = self.scored(Questions.of_tracks(self._rows, self._at, self._numbers), without)
-        self._stale = np.zeros(len(self._numbers), bool)
+        self._slots = book.slots(self._numbers)
         self._counted = self._rivals.recount()
+        self._among = self._rivals.of(np.arange(len(tracks) + 1), self._rows)
+        self._pairs = self.scored(
+            Questions.of_tracks(self._rows, self._at, self._numbers, self._slots, self._among), without
+        )
+        self._stale = np.zeros(len(self._numbers), bool)
         self._mutual: dict[tuple[int, int], _Mutual] = {}
         self._score_mutual(self._likely_rivals(), without)
 
@@ -178,11 +182,14 @@ class Foresight(Judge):
         if foreseen + count > len(self._numbers):
             more = foreseen + 2 * count - len(self._numbers)
             self._pairs = self._pairs.longer(more)
-            self._numbers = np.concatenate([self._numbers, np.zeros(more, np.int64)])
-            self._subjects = np.concatenate([self._subjects, np.zeros(more, np.int64)])
+            room = np.zeros(more, np.int64)
+            self._numbers, self._slots, self._subjects = (
+                np.concatenate([column, room]) for column in (self._numbers, self._slots, self._subjects)
+            )
             self._stale = np.concatenate([self._stale, np.zeros(more, bool)])
         places = np.arange(foreseen, foreseen + count)
-        self._numbers[places], self._subjects[places], self._stale[places] = numbers, subjects, True
+        self._numbers[places], self._slots[places] = numbers, self._book.slots(numbers)
+        self._subjects[places], self._stale[places] = subjects, True
         return places
 
     def _refresh(self, stale: Int64, high: int, without: frozenset[int]) -> None:
@@ -192,11 +199,9 @@ class Foresight(Judge):
         soon = soon[[number in self._book for number in self._numbers[soon].tolist()]] if len(soon) else soon
         places = np.concatenate([stale, soon])
         places = places[np.argsort(self._subjects[places], kind="stable")]
-        subjects = self._subjects[places]
-        heads = np.flatnonzero(np.diff(subjects, prepend=-1))
-        questions = Questions.of_tracks(
-            self._rows[subjects[heads]], np.append(heads, len(places)), self._numbers[places]
-        )
+        heads, subjects = pieces(self._subjects[places])
+        columns = self._numbers[places], self._slots[places], self._among[subjects]
+        questions = Questions.of_tracks(self._rows[subjects], heads, *columns)
         self._pairs.put(places, self.scored(questions, without))
         self._stale[places] = False
 
@@ -204,8 +209,8 @@ class Foresight(Judge):
         """There are more identities by now, or fewer: put that into what was scored."""
         pairs, count = self._pairs, len(self._keys)
         status, terms, steps = pairs.status[:count], pairs.terms[:count], pairs.steps[:count]
-        rivals = self._rivals.of(np.arange(len(self._rows) + 1), self._rows)
-        among_rivals(status, terms, steps, self._at, rivals, self._settings.area_per_person_m2)
+        self._among = self._rivals.of(np.arange(len(self._rows) + 1), self._rows)
+        among_rivals(status, terms, steps, self._at, self._among, self._settings.area_per_person_m2)
         pairs.totals[:count] = np.round(sum_of(status, terms), 6)
         self._stale[list(pairs.others)] = True
 

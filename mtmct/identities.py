@@ -147,8 +147,12 @@ class IdentityBook:
 
     def slots(self, numbers: Int64) -> Int64:
         """(N,) where open identities stand in `people`, up to date."""
-        self.track_table()
+        self.catch_up()
         return self.people.slots(numbers, self.identities)
+
+    def catch_up(self) -> None:
+        """Bring `people` up to date with those of them who have changed."""
+        self.people.catch_up(self.identities)
 
     def last_seen(self, identity: Identity) -> int:
         """Event time of its last point."""

@@ -71,14 +71,36 @@ class Rows(NamedTuple):
         )
 
 
-def sums_of(
-    commits: Sequence[Rows], late: NDArray[np.bool_], share: float
-) -> tuple[Int64, Int64, Float64, Float64, Float64]:
-    """As `summed`, which finds the rows by where they lie: joined they would be copied, tens of megabytes a commit."""
-    columns = np.array([[array.ctypes.data for array in rows] for rows in commits], np.int64)
-    found: tuple[Int64, Int64, Float64, Float64, Float64]
-    found = summed(columns, np.array([len(rows.slots) for rows in commits], np.int64), late, share)
-    return found
+class Lying(NamedTuple):
+    """The rows of some commits by where they lie: joined they would be copied, tens of megabytes a commit.
+
+    Attributes:
+        commits: the rows, which must live as long as they are read.
+        columns: (C, 4) int64, addresses: of each commit's rows the pairs, (R, 2) int64, uids, the lower first,
+            ascending; slots, (R,) int64, llr and distance, (R,) float64.
+        lengths: (C,) int64, how many rows each commit has.
+    """
+
+    commits: Sequence[Rows]
+    columns: Int64
+    lengths: Int64
+
+    @classmethod
+    def of(cls, commits: Sequence[Rows]) -> Lying:
+        """These rows."""
+        columns = [[array.ctypes.data for array in rows] for rows in commits]
+        lengths = [len(rows.slots) for rows in commits]
+        return cls(commits, np.array(columns, np.int64).reshape(-1, 4), np.array(lengths, np.int64))
+
+    def sums(self, late: NDArray[np.bool_], share: float) -> tuple[Int64, Int64, Float64, Float64, Float64]:
+        """See `summed`."""
+        found: tuple[Int64, Int64, Float64, Float64, Float64] = summed(self.columns, self.lengths, late, share)
+        return found
+
+    def said(self, wanted: Int64) -> list[float]:
+        """The sum of what each commit says of those of some pairs ((K, 2) uids, ascending) that are there, nats."""
+        found: list[float] = said(self.columns, self.lengths, wanted).tolist()
+        return found
 
 
 @_compiled
@@ -88,9 +110,7 @@ def summed(
     """The rows of several commits as one row a pair.
 
     Args:
-        columns: (C, 4) addresses, of each commit's rows: the pairs, (R, 2) int64, uids, the lower first, ascending;
-            of them slots, (R,) int64, llr and distance, (R,) float64.
-        lengths: (C,) how many rows each commit has. late: (C,) which commits are of the last seconds.
+        columns, lengths: see `Lying`. late: (C,) which commits are of the last seconds.
         share: what a slot is of an independent observation: errors closer in time are one error.
 
     Returns:
@@ -228,21 +248,24 @@ def both_ways(places: Int64, tracks: int, llr: Float64, recent: Float64, distanc
 
 
 @_compiled
-def said(keys: Int64, llr: Float64, wanted: Int64) -> float:
-    """The sum of `llr` over those of some keys that are wanted; both ascending."""
-    total = 0.0
-    low = 0
-    for key in wanted:
-        high = len(keys)
-        while low < high:
-            middle = (low + high) >> 1
-            if keys[middle] < key:
-                low = middle + 1
-            else:
-                high = middle
-        if low < len(keys) and keys[low] == key:
-            total += llr[low]
-    return total
+def said(columns: Int64, lengths: Int64, wanted: Int64) -> Float64:
+    """See `Lying.said`."""
+    totals = np.zeros(len(lengths))
+    for commit in range(len(lengths)):
+        pairs = numba.carray(_memory(columns[commit, 0]), (lengths[commit], 2), np.int64)
+        llr = numba.carray(_memory(columns[commit, 2]), lengths[commit], np.float64)
+        low = 0
+        for pair in range(len(wanted)):
+            one, other, high = wanted[pair, 0], wanted[pair, 1], len(pairs)
+            while low < high:
+                middle = (low + high) >> 1
+                if pairs[middle, 0] < one or (pairs[middle, 0] == one and pairs[middle, 1] < other):
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < len(pairs) and pairs[low, 0] == one and pairs[low, 1] == other:
+                totals[commit] += llr[low]
+    return totals
 
 
 @_compiled

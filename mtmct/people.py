@@ -78,9 +78,7 @@ class PeopleColumns:
         self._changed.add(number)
 
     def slots(self, numbers: Int64, identities: Mapping[int, Identity]) -> Int64:
-        """(N,) where open identities stand, by number, up to date. The columns of their tracks have to be, too."""
-        if self._changed or self._regrouped:
-            self._catch_up(identities)
+        """(N,) where open identities stand, by number: those that were asked for before as of `catch_up`."""
         slots, wanted = self._slots, numbers.tolist()
         for number in sorted(set(wanted).difference(slots)):
             self._take_in(identities[number])
@@ -93,7 +91,10 @@ class PeopleColumns:
         places = np.arange(bounds[-1]) + np.repeat(self._counts[2, slots] - bounds[:-1], counts)
         return bounds, self._rows.columns[0][places]
 
-    def _catch_up(self, identities: Mapping[int, Identity]) -> None:
+    def catch_up(self, identities: Mapping[int, Identity]) -> None:
+        """Bring those that have changed up to date."""
+        if not self._changed and not self._regrouped:
+            return
         known = self._slots
         for number in sorted(self._changed):
             if number in known and number in identities:

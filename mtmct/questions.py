@@ -23,6 +23,7 @@ class Questions:
         rows_at: (S + 1,) and rows: the rows of each subject's tracks in memory, in order of first sight.
         whose: (S,) number of the identity that the subject is, with its past; 0 for a track alone.
         pairs_at: (S + 1,) and numbers: the identities asked about.
+        slots, rivals: where these stand (`mtmct.people`), and how many each subject could be, if that is known already.
     """
 
     rows_at: Int64
@@ -30,6 +31,8 @@ class Questions:
     whose: Int64
     pairs_at: Int64
     numbers: Int64
+    slots: Int64 | None = None
+    rivals: Int64 | None = None
 
     def __len__(self) -> int:
         return len(self.whose)
@@ -48,9 +51,12 @@ class Questions:
         )
 
     @classmethod
-    def of_tracks(cls, rows: Int64, pairs_at: Int64, numbers: Int64) -> Questions:
+    def of_tracks(
+        cls, rows: Int64, pairs_at: Int64, numbers: Int64, slots: Int64 | None = None, rivals: Int64 | None = None
+    ) -> Questions:
         """Tracks alone, by their rows."""
-        return cls(np.arange(len(rows) + 1), rows, np.zeros(len(rows), np.int64), pairs_at, numbers)
+        alone = np.zeros(len(rows), np.int64)
+        return cls(np.arange(len(rows) + 1), rows, alone, pairs_at, numbers, slots, rivals)
 
     @classmethod
     def of_identities(cls, whose: Int64, pairs_at: Int64, numbers: Int64, book: IdentityBook) -> Questions:
@@ -68,3 +74,10 @@ class Questions:
 def bounds_of(counts: Sequence[int]) -> Int64:
     """(N + 1,) where pieces of these lengths begin, one after the other, and the last one ends."""
     return np.array([0, *accumulate(counts)], np.int64)
+
+
+def pieces(ordered: Int64) -> tuple[Int64, Int64]:
+    """(N + 1,) where the pieces of equal numbers begin and the last one ends, and (N,) these numbers."""
+    heads = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    bounds = np.concatenate([[0], heads, [len(ordered)]]) if len(ordered) else np.zeros(1, np.int64)
+    return bounds, ordered[bounds[:-1]]

@@ -31,10 +31,10 @@ class Score:
     @property
     def terms(self) -> dict[str, float]:
         """The terms by name."""
-        if isinstance(self._terms, dict):
-            return self._terms
-        said = zip(TERMS, self._terms.tolist(), strict=True)
-        return {name: term for name, term in said if not math.isnan(term)}
+        if not isinstance(self._terms, dict):
+            said = zip(TERMS, self._terms.tolist(), strict=True)
+            self._terms = {name: term for name, term in said if not math.isnan(term)}
+        return self._terms
 
 
 FORBIDDEN = Score(NEVER, {})
