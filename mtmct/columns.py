@@ -30,6 +30,7 @@ NUMBERS = (
 FLAGS = ("at_border", "ended", "announced", "travelled", "settled")
 SIGHTS = {"first": 8, "last": 8, "velocity": 4}
 _DERIVED = ("camera", "heard_ns", "cls", "sole", "voted")
+_MARKS = (*FLAGS, "changed")
 
 
 class TrackTable(NamedTuple):
@@ -70,6 +71,7 @@ class TrackColumns:
         track, points, offered, linked_ns, since_ns, until_ns, filed_shard, filed_looks, looked_at, strayed_ns,
             strayed_looks: (N,) int64, announced, travelled, settled: (N,) bool, as in `TrackState`.
         voted: (N,) int64, points of the class where there is only one.
+        changed: (N,) bool, of which something has changed in this commit that does not change with every point.
         looks: what they look like.
         attributes: what they are like, by row, of those of which anything is known.
         longest_ns: the longest tracklet that has been taken in.
@@ -100,6 +102,7 @@ class TrackColumns:
     announced: NDArray[np.bool_]
     travelled: NDArray[np.bool_]
     settled: NDArray[np.bool_]
+    changed: NDArray[np.bool_]
     first: Float64
     last: Float64
     velocity: Float64
@@ -114,10 +117,11 @@ class TrackColumns:
         self._mixed: dict[int, dict[str, int]] = {}  # by row: votes for several classes
         self._free: list[int] = []
         self._used = 0
-        self._by_uid: tuple[Int64, Int64] | None = None
+        self._by_uid = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._some_gone = False
         for name in (*NUMBERS, *_DERIVED):
             setattr(self, name, np.zeros(_FIRST_ROWS, np.int64))
-        for name in FLAGS:
+        for name in _MARKS:
             setattr(self, name, np.zeros(_FIRST_ROWS, bool))
         for name, width in SIGHTS.items():
             setattr(self, name, np.zeros((_FIRST_ROWS, width)))
@@ -147,11 +151,12 @@ class TrackColumns:
     def new(self, uids: Sequence[int]) -> Int64:
         """Rows for more tracks, ascending uids, of which nothing is known yet."""
         rows = np.array([self._row(uid) for uid in uids], np.int64)
-        for name in (*NUMBERS, *FLAGS, *SIGHTS, *_DERIVED):
+        for name in (*NUMBERS, *_MARKS, *SIGHTS, *_DERIVED):
             getattr(self, name)[rows] = 0
         self.uid[rows], self.filed_shard[rows] = uids, NOT_FILED
         self.looks.clear(rows)
-        self._by_uid = None
+        known, before = self.by_uid()
+        self._by_uid = np.append(known, self.uid[rows]), np.append(before, rows)
         return rows
 
     def forget(self, uid: int) -> None:
@@ -160,13 +165,14 @@ class TrackColumns:
         self._free.append(row)
         self._mixed.pop(row, None)
         self.attributes.pop(row, None)
-        self._by_uid = None
+        self.uid[row], self._some_gone = 0, True
 
     def by_uid(self) -> tuple[Int64, Int64]:
         """The uids of all tracks, ascending, and their rows."""
-        if self._by_uid is None:
-            uids = np.fromiter(self.rows.keys(), np.int64, len(self.rows))
-            self._by_uid = uids, np.fromiter(self.rows.values(), np.int64, len(self.rows))
+        if self._some_gone:
+            uids, rows = self._by_uid
+            known = self.uid[rows] == uids
+            self._by_uid, self._some_gone = (uids[known], rows[known]), False
         return self._by_uid
 
     def rows_of(self, uids: Collection[int]) -> Int64:
@@ -258,7 +264,7 @@ class TrackColumns:
         return row
 
     def _grow(self) -> None:
-        for name in (*NUMBERS, *_DERIVED, *FLAGS, *SIGHTS):
+        for name in (*NUMBERS, *_DERIVED, *_MARKS, *SIGHTS):
             setattr(self, name, doubled(getattr(self, name)))
         self.looks.grow()
         self._table = self._tabled()

@@ -101,13 +101,12 @@ class Decisions:
     def learn_travel(self) -> None:
         """Learn times between views from the tracks that have ended."""
         travel, topology = self._memory.travel, self._memory.topology
-        columns, (uids, rows) = self._tracks.columns, self._tracks.columns.by_uid()
-        new = (columns.ended & (columns.identity > 0) & ~columns.travelled)[rows]
-        columns.travelled[rows[new]] = True
-        self._tracks.changed.update(uids[new].tolist())
+        columns, (_, rows) = self._tracks.columns, self._tracks.columns.by_uid()
+        new = rows[(columns.ended & (columns.identity > 0) & ~columns.travelled)[rows]]
+        columns.travelled[new] = columns.changed[new] = True
         done = [
             track
-            for track in self._tracks.at(rows[new])
+            for track in self._tracks.at(new)
             if not topology.calibrated(track.camera) or travel.given(track.camera)
         ]
         if done:

@@ -25,7 +25,7 @@ class Expiry:
 
     def note(self, numbers: Iterable[int]) -> None:
         """Note when these identities were last seen; those that are not open are passed over."""
-        known = [number for number in numbers if number in self._book]
+        known = sorted(number for number in numbers if number in self._book)
         for seen, number in zip(self._book.all_last_seen(known), known, strict=True):
             heappush(self._noted, (seen, number))
 

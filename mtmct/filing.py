@@ -39,16 +39,15 @@ class Filing:
         columns = memory.columns
         _, rows = columns.by_uid()
         if shard == self._shard:
-            asked = np.zeros(len(columns.uid), bool)
+            asked = columns.changed.copy()
             asked[seen] = True
-            asked[columns.rows_of(memory.changed)] = True
             rows = rows[asked[rows]]
         else:
             self._held.clear()
         self._shard = shard
         rows = self._with_room(columns.identity, rows[_are_due(columns, rows, shard)])
         columns.filed_shard[rows], columns.filed_looks[rows] = shard, columns.offered[rows]
-        memory.changed.update(columns.uid[rows].tolist())
+        columns.changed[rows] = True
         for chunk, low in enumerate(range(0, len(rows), stored.GALLERY_CHUNK)):
             part = rows[low : low + stored.GALLERY_CHUNK]
             owners, vectors = columns.identity[part], columns.looks.heaviest(part)

@@ -66,7 +66,7 @@ class Forgetting:
         for track in self._tracks.at(self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush)):
             self._forget_track(track)
         guessed = set(self._book.guesses.values())
-        self._expiry.note(sorted(self._book.changed))
+        self._expiry.note(self._book.changed)
         unseen = sorted(self._book.identities) if flush else self._expiry.unseen_since(now_ns - settings.max_gap_ns)
         for number in unseen:
             identity = self._book[number]

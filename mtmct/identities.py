@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import Int64
 
 Terms = Mapping[str, float]
+_NO_NUMBER = int(np.iinfo(np.int64).max)  # a number that no identity ever has
 RunnerUp = tuple[int, float] | None  # the next best identity and its score
 
 
@@ -159,14 +159,13 @@ class IdentityBook:
         return max([identity.last_ns, *(self._tracks[uid].last_ns for uid in identity.uids)])
 
     def all_last_seen(self, numbers: Sequence[int]) -> list[int]:
-        """The same of many, by number."""
-        known = [self.identities[number] for number in numbers]
-        seen = np.array([one.last_ns for one in known], np.int64)
-        heads = np.array([0, *accumulate(len(one.uids) for one in known)], np.int64)
-        some = np.flatnonzero(np.diff(heads))
-        if len(some):
-            rows = self.columns.rows_of([uid for one in known for uid in one.uids])
-            seen[some] = np.maximum(seen[some], np.maximum.reduceat(self.columns.last_ns[rows], heads[some]))
+        """The same of many, by number, ascending."""
+        seen = np.array([self.identities[number].last_ns for number in numbers], np.int64)
+        columns, (_, rows) = self.columns, self.columns.by_uid()
+        known, owners = np.array([*numbers, _NO_NUMBER], np.int64), columns.identity[rows]
+        places = np.searchsorted(known, owners)
+        mine = known[places] == owners
+        np.maximum.at(seen, places[mine], columns.last_ns[rows[mine]])
         last_ns: list[int] = seen.tolist()
         return last_ns
 
@@ -185,11 +184,15 @@ class IdentityBook:
         return together([identity.attributes, *(track.attributes for track in self.tracks_of(identity))])
 
     def latest(self, identity: Identity) -> tuple[str, int] | None:
-        """Camera and id of the track seen last."""
-        tracks = [(track.last_ns, track.name) for track in self.tracks_of(identity)]
-        past = identity.past.latest()
-        seen = tracks if past is None else [*tracks, past]
-        return max(seen)[1] if seen else None
+        """Camera and id of the track seen last; of equals the last by name."""
+        last_ns, rows = self.columns.last_ns, self.columns.rows
+        ends = {uid: last_ns.item(rows[uid]) for uid in identity.uids}
+        latest = max(ends.values(), default=None)
+        past = identity.past.latest(latest)
+        if latest is None or (past is not None and past[0] > latest):
+            return None if past is None else past[1]
+        names = [self._tracks[uid].name for uid, end in ends.items() if end == latest]
+        return max(names if past is None else [*names, past[1]])
 
     def has_room(self, identity: Identity, track: LocalTrack) -> bool:
         """Whether the track's camera shows nobody else of that identity while it shows the track."""
@@ -348,7 +351,7 @@ class IdentityBook:
         track.identity = identity.number
         track.linked_ns = linked_ns
         track.filed_shard = NOT_FILED  # the gallery holds it under its former identity, if at all
-        self._tracks.changed.add(track.uid)
+        self.columns.changed[track.row] = True
 
     def _regroup(self, *identities: Identity) -> None:
         """Identities have tracks in memory that they did not have, or no longer; nothing else of them has changed."""

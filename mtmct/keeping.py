@@ -33,14 +33,11 @@ class Keeping:
     def write(self) -> None:
         """Write what this commit has changed."""
         journal, tracks, book = self._journal, self._tracks, self._book
-        columns, (uids, rows) = tracks.columns, tracks.columns.by_uid()
-        over = uids[(columns.ended & ~columns.settled)[rows]].tolist()
-        changed = sorted({*tracks.changed, *over})
-        for key, data in stored.pack_tracks(columns, changed):
+        columns, (_, rows) = tracks.columns, tracks.columns.by_uid()
+        rows = rows[(columns.changed | (columns.ended & ~columns.settled))[rows]]
+        for key, data in stored.pack_tracks(columns, rows):
             journal.put(key, data)
-        rows = columns.rows_of(changed)
-        columns.settled[rows] = columns.ended[rows]
-        tracks.changed.clear()
+        columns.settled[rows], columns.changed[rows] = columns.ended[rows], False
         for uid in sorted(tracks.holding):
             journal.put(stored.held_key(tracks[uid]), stored.pack_held(tracks[uid]))
         self._write_cameras()

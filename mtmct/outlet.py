@@ -53,7 +53,7 @@ class Outlet:
         for uid in first:
             if self._tracks[uid].identity:
                 self._tracks[uid].announced = True
-                self._tracks.changed.add(uid)
+                columns.changed[self._tracks[uid].row] = True
         votes, attributes = columns.attributes, {}
         if votes:
             attributes = {row: votes[owner] for row, owner in enumerate(owners.tolist()) if owner in votes}

@@ -89,12 +89,14 @@ class Past(Sequence[Member]):
         camera, track = self._columns[: _TRACK + 1, : self._count].tolist()
         return [(names[number], one) for number, one in zip(camera, track, strict=True)]
 
-    def latest(self) -> tuple[int, tuple[str, int]] | None:
-        """End, camera and track of the one seen last; of equals the last by name."""
+    def latest(self, since_ns: int | None = None) -> tuple[int, tuple[str, int]] | None:
+        """End, camera and track of the one seen last, if not before `since_ns`; of equals the last by name."""
         if not self._count:
             return None
         ends = self._columns[_END, : self._count]
         last = int(ends.max())
+        if since_ns is not None and last < since_ns:
+            return None
         return last, max((one.camera, one.track) for one in self._members(np.flatnonzero(ends == last).tolist()))
 
     def overlaps(self, camera: str, start_ns: int, end_ns: int) -> bool:

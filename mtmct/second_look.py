@@ -68,7 +68,7 @@ class SecondLook:
         leaves = np.isin(live, parting) & (columns.looks.counts[live] > 0)
         due = live[looked_up(columns, live) | leaves]
         columns.looked_at[due] = columns.offered[due]
-        self._tracks.changed.update(columns.uid[due].tolist())
+        columns.changed[due] = True
         created_ns = np.array([self._book[number].created_ns for number in columns.identity[due].tolist()], np.int64)
         ready = columns.ended[due] | (created_ns >= young)
         if candidates.many:

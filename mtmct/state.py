@@ -184,12 +184,12 @@ def has_ended(value: Mapping[str, Any], row: int) -> bool:
     return bool(value["counts"][row, 2:].any())
 
 
-def pack_tracks(columns: TrackColumns, uids: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+def pack_tracks(columns: TrackColumns, rows: Int64) -> Iterator[tuple[str, bytes]]:
     """The slow part of some tracks, of those that have ended all, and where each is kept.
 
     Thousands change in a commit: each is a plain list, in the order in which it is read, of values from columns.
     """
-    rows, looks, names = columns.rows_of(uids), columns.looks, list(columns.cameras)
+    uids, looks, names = columns.uid[rows].tolist(), columns.looks, list(columns.cameras)
     cameras = [names[number] for number in columns.camera[rows].tolist()]
     begun = [getattr(columns, name)[rows].tolist() for name in ("track", "start_ns")]
     firsts = _seen_as_bytes(columns.first, rows, np.full(len(rows), columns.first.shape[1]))

@@ -183,14 +183,12 @@ class TrackMemory:
 
     Attributes:
         columns: what is known of them.
-        changed: uids of those of which something has changed that does not change with every point.
         holding: uids of the tracks that hold tracklets back.
     """
 
     def __init__(self) -> None:
         self.tracks: dict[int, LocalTrack] = {}
         self.next_uid = 1
-        self.changed: set[int] = set()
         self.holding: set[int] = set()
         self.population = Population()
         self.columns = TrackColumns()
@@ -228,7 +226,6 @@ class TrackMemory:
         track = self.tracks.pop(uid)
         if self._newest[track.camera][track.track] == track.row:
             del self._newest[track.camera][track.track]
-        self.changed.discard(uid)
         self.holding.discard(uid)
         self.columns.forget(uid)
         del track.columns  # its row will be another's
@@ -259,14 +256,13 @@ class TrackMemory:
     def retime(self, camera: str, ahead_ns: int) -> None:
         """From now on the clock of a camera is taken to be so much ahead: its tracks move in time."""
         columns = self.columns
-        uids, rows = columns.by_uid()
-        mine = columns.camera[rows] == columns.cameras.get(camera, -1)
-        uids, rows = uids[mine], rows[mine]
+        _, rows = columns.by_uid()
+        rows = rows[columns.camera[rows] == columns.cameras.get(camera, -1)]
         later = columns.heard_ns[rows] - columns.last_ns[rows] - ahead_ns
         columns.start_ns[rows] += later
         columns.last_ns[rows] += later
         columns.strayed_ns[rows] += np.where(columns.strayed_ns[rows] != 0, later, 0)
-        self.changed.update(uids.tolist())
+        columns.changed[rows] = True
 
     def cut(self, track: LocalTrack, since_ns: int) -> LocalTrack:
         """From `since_ns` on the local track is somebody else: that part becomes a track of its own, without identity.
@@ -304,14 +300,14 @@ class TrackMemory:
         self.put(rest)
         if newest != track.row:
             self._newest[track.camera][track.track] = newest
-        self.changed |= {track.uid, rest.uid}
+        self.columns.changed[[track.row, self.tracks[rest.uid].row]] = True
         return self.tracks[rest.uid]
 
     def shorten(self, track: LocalTrack, since_ns: int) -> None:
         """A track that has ended was over before an event time: from then on it had gone over to somebody else."""
         track.last_ns = since_ns - 1
         track.last, track.until_ns = np.full_like(track.last, np.nan), since_ns + track.ahead_ns
-        self.changed.add(track.uid)
+        self.columns.changed[track.row] = True
 
     def take(
         self,
@@ -345,7 +341,7 @@ class TrackMemory:
             rows[fresh] = self.rows_of(arrivals.at(fresh))
         for of in one_of_each(rows):
             changed = extend(self.columns, self.population, rows[of], arrivals, fits, of, settings)
-            self.changed.update(self.columns.uid[rows[of[changed]]].tolist())
+            self.columns.changed[rows[of[changed]]] = True
         return Placed(arrivals, rows, fits.ground), fits.samples(self.columns.uid[rows], settings.slot_ns)
 
     def _begin(
@@ -379,15 +375,14 @@ class TrackMemory:
         columns.at_border[rows] = [topology.at_border(camera, box, settings.border) for camera, box in seen]
         for name in zip(uids, cameras, tracks.tolist(), strict=True):
             self._remember(LocalTrack(columns, *name))
-        self.changed.update(uids)
+        columns.changed[rows] = True
 
     def look(self, track: LocalTrack, arrivals: Tracklets, place: int, settings: FusionSettings) -> None:
         """Learn what a track looks like from the tracklet at a place, unless it no longer looks like itself."""
         of = np.array([place], np.int64)
         if arrivals.look_bounds[place + 1] > arrivals.look_bounds[place]:
             starts, row = arrivals.times_ns[arrivals.heads[of]], np.array([track.row])
-            if look(self.columns, row, arrivals, starts, of, settings)[0]:
-                self.changed.add(track.uid)
+            self.columns.changed[row] |= look(self.columns, row, arrivals, starts, of, settings)
 
 
 def in_order(tracks: Iterable[LocalTrack]) -> list[LocalTrack]:

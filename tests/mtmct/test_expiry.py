@@ -78,3 +78,19 @@ def test_it_is_the_same_as_looking_at_everybody(ends, data):
         for number in due:
             people.book.close(people.book[number], now)
         people.commit()
+
+
+def test_the_track_seen_last_may_be_forgotten_already_and_of_equals_is_the_last_by_name():
+    people = People([10, 30, 20])
+    for number in (2, 3):
+        people.book.merge(people.book[number], people.book[1], WHY, 30)
+    one = people.book[1]
+    assert people.book.latest(one) == ("a", 2)
+    people.book.forget(people.memory[2])
+    people.memory.forget(2)
+    assert people.book.latest(one) == ("a", 2), "as its identity remembers"
+    people.memory[3].last_ns = 30
+    assert people.book.latest(one) == ("a", 3)
+    people.memory[1].last_ns = 31
+    assert people.book.latest(one) == ("a", 1)
+    assert people.book.all_last_seen([1]) == [people.book.last_seen(one)] == [31]
