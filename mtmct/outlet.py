@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from mtmct.arrivals import Placed
 from mtmct.identities import IdentityBook
 from mtmct.publication import Issues, Link
 from mtmct.topology import Float64, Topology
-from mtmct.tracklets import Tracklet, Tracklets
+from mtmct.tracklets import Tracklets
 from mtmct.tracks import TrackMemory
 from operators.records import Int64
 
@@ -37,8 +36,10 @@ class Outlet:
         columns, owners = self._tracks.columns, placed.rows
         numbers = self._numbers(owners)
         waiting = np.flatnonzero(numbers == 0)
-        for row, uid in zip(waiting.tolist(), columns.uid[owners[waiting]].tolist(), strict=True):
-            self._tracks[uid].held.append(_kept(placed.arrivals[row]))
+        # Columns of their own, so that what is held keeps no commit alive; its looks are in the track's already.
+        held = placed.arrivals.at(waiting).without_looks()
+        for uid, tracklet in zip(columns.uid[owners[waiting]].tolist(), held, strict=True):
+            self._tracks[uid].held.append(tracklet)
             self._tracks.holding.add(uid)
         said, ground, released = self._with_released(placed)
         rows = np.arange(len(said))
@@ -88,9 +89,3 @@ class Outlet:
             self._journal.drop(stored.held_key(track))
         said = Tracklets.joined([placed.arrivals.without_looks(), earlier])
         return said, np.concatenate([placed.ground, feet.points]), released
-
-
-def _kept(tracklet: Tracklet) -> Tracklet:
-    """One that keeps no other alive, and has no looks: those are in the track's already."""
-    columns = {name: getattr(tracklet, name).copy() for name in ("frames", "times_ns", "boxes", "scores")}
-    return replace(tracklet, **columns, embeddings=None, qualities=np.zeros(0, np.float32))

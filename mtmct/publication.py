@@ -58,43 +58,56 @@ class Issues:
 def publish(issues: Issues, site: str, book: IdentityBook) -> list[Record]:
     """One record a tracklet, in the order given."""
     said, rows = issues.said, issues.rows
+    numbers, who = np.unique(issues.numbers[rows], return_inverse=True)
+    told = [(book.name(number), number, book[number].revision if number in book else 0) for number in numbers.tolist()]
     lows, highs = said.bounds[rows], said.bounds[rows + 1]
     latest, cameras, classes = said.times_ns[highs - 1], said.cameras, said.classes
     columns = (
-        *(rows, lows, highs, said.camera[rows], said.tracks[rows], said.cls[rows], issues.numbers[rows]),
-        *(said.times_ns[lows] // 1000, latest // 1000, said.ended[rows], issues.guessed[rows], latest),
+        *(who, said.camera[rows], said.tracks[rows], said.cls[rows], said.ended[rows]),
+        *(lows, highs, said.times_ns[lows] // 1000, latest // 1000),
     )
     frames, points = said.frames.tolist(), _points(said, issues.ground)
-    records = []
-    known: dict[int, tuple[str, int]] = {}
-    for row, low, high, camera, track, cls, number, start, end, ended, guessed, time_ns in zip(
+    values: list[dict[str, Any]] = []
+    for one, camera, track, cls, ended, low, high, start, end in zip(
         *(column.tolist() for column in columns), strict=True
     ):
-        if number not in known:
-            known[number] = book.name(number), book[number].revision if number in book else 0
-        name, revision = known[number]
-        value = {
-            "schema": "crosscam.tracks/1",
-            "site": site,
-            "camera": cameras[camera],
-            "track": track,
-            "class": classes[cls],
-            "identity": name,
-            "number": number,
-            "revision": revision,
-            "start": start,
-            "end": end,
-            "frames": frames[low:high],
-            "points": points[low:high],
-            "link": _link(issues.links[row], book) if row in issues.links else None,
-            "ended": ended,
-        }
-        if row in issues.attributes and (attributes := held(issues.attributes[row])):
-            value["attributes"] = attributes
-        if guessed:
-            value["provisional"] = True
-        records.append(Record(TRACKS, name, value, time_ns))
-    return records
+        name, number, revision = told[one]
+        values.append(
+            {
+                "schema": "crosscam.tracks/1",
+                "site": site,
+                "camera": cameras[camera],
+                "track": track,
+                "class": classes[cls],
+                "identity": name,
+                "number": number,
+                "revision": revision,
+                "start": start,
+                "end": end,
+                "frames": frames[low:high],
+                "points": points[low:high],
+                "link": None,
+                "ended": ended,
+            }
+        )
+    _add_what_few_have(values, issues, book)
+    return [
+        Record(TRACKS, value["identity"], value, time_ns)
+        for value, time_ns in zip(values, latest.tolist(), strict=True)
+    ]
+
+
+def _add_what_few_have(values: list[dict[str, Any]], issues: Issues, book: IdentityBook) -> None:
+    """Why a track was linked, what it is like, and that it is a guess."""
+    places = np.full(len(issues.said), -1)
+    places[issues.rows] = np.arange(len(values))
+    for place, link in zip(places[list(issues.links)].tolist(), issues.links.values(), strict=True):
+        values[place]["link"] = _link(link, book)
+    for place, votes in zip(places[list(issues.attributes)].tolist(), issues.attributes.values(), strict=True):
+        if place >= 0 and (attributes := held(votes)):
+            values[place]["attributes"] = attributes
+    for place in np.flatnonzero(issues.guessed[issues.rows]).tolist():
+        values[place]["provisional"] = True
 
 
 def _points(said: Tracklets, ground: Float64) -> list[list[float | None]]:
