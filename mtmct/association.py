@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmct.coincidence import PairWindow
 from mtmct.gallery import Gallery
 from mtmct.identities import Identity, IdentityBook
 from mtmct.itinerary import Whereabouts
 from mtmct.movement import NEVER
+from mtmct.questions import pieces
 from mtmct.reach import latest_of_each, recently_left, within_reach
 from mtmct.settings import FusionSettings
 from mtmct.shortlist import Found, first_known, offered
@@ -53,14 +54,15 @@ class Candidates:
         self._gallery = gallery
         self._settings = settings
         self._now_ns = now_ns
-        self._topology = topology
-        self._places: dict[int, int] = {}  # in what was found, by uid
         none = np.zeros((0, settings.shortlist), np.int64)
         self._found = Found(none, none, np.zeros(0, np.int64), np.zeros(1, np.int64))
-        self._calibrated: dict[str, bool] = {}
         self._new: list[LocalTrack] = []
         self._new_placed: list[LocalTrack] = []
         table, columns = tracks.columns.table(), tracks.columns
+        self._place = np.full(len(table.uid), -1)  # in what was found, by row
+        self._calibrated = np.array([topology.calibrated(name) for name in columns.cameras], bool)  # by camera
+        given = [travel is not None and travel.given(name) for name in columns.cameras]
+        self._timed = (~self._calibrated & (travel is not None)) | np.array(given, bool)
         latest = latest_of_each(table, columns.by_uid()[1])
         self._left = recently_left(table, latest, now_ns - round(2 * settings.position_memory_s * SECOND_NS))
         now_seen = (table.heard_ns[latest] > now_ns - 2 * SECOND_NS) & ~table.ended[latest]
@@ -78,39 +80,35 @@ class Candidates:
         Where they are `linked` and the gallery is large, it is searched once for each identity: for the track of which
         most was seen, unless an earlier decision has looked for one of them.
         """
-        self._reach([track for track in tracks if track.uid not in self._places])
-        seen = [track for track in tracks if track.look_count]
+        rows, columns = _rows(tracks), self._tracks.columns
+        self._reach(rows)
+        rows = rows[columns.looks.counts[rows] > 0]
         if not self.many:
-            self._look_up(seen, None)
+            self._look_up(rows, None)
             return
-        chosen: dict[tuple[bool, int], LocalTrack] = {}
-        keys = [(self._known_here(track), track.identity if linked else -track.uid) for track in seen]
-        before = {} if self._before is None else self._before._places
-        for key, track in zip(keys, seen, strict=True):
-            known = chosen.get(key)
-            if known is None or (track.uid in before, track.offered) > (known.uid in before, known.offered):
-                chosen[key] = track
-        anew = [(key, track) for key, track in chosen.items() if track.uid not in before]
-        self._look_up([track for (placed, _), track in anew if not placed], None)
+        known, earlier = self._known_here(rows), self._before
+        before = np.zeros(len(rows), bool) if earlier is None else earlier._place[rows] >= 0
+        keys = 2 * (columns.identity[rows] if linked else columns.uid[rows]) + known
+        chosen, of_each = _best_of_each(keys, before, columns.offered[rows])
+        anew = chosen[~before[chosen]]
+        self._look_up(rows[anew[~known[anew]]], None)
         # Nobody in view elsewhere is asked about, see `all_of`; so do not look at their many looks either.
-        self._look_up([track for (placed, _), track in anew if placed], self._left_out)
-        if self._before is not None:
-            found = [track.uid for track in chosen.values() if track.uid in before]
-            owners = self._before._found.alike[[before[uid] for uid in found]]
-            self._found.alike[[self._places[uid] for uid in found]] = self._known(owners)
-        if len(chosen) < len(seen):
-            places = [self._places[track.uid] for track in seen]
-            self._found.alike[places] = self._found.alike[[self._places[chosen[key].uid] for key in keys]]
+        self._look_up(rows[anew[known[anew]]], self._left_out)
+        places, alike = self._place[rows], self._found.alike
+        if earlier is not None:
+            found = chosen[before[chosen]]
+            alike[places[found]] = self._known(earlier._found.alike[earlier._place[rows[found]]])
+        if len(chosen) < len(rows):
+            alike[places] = alike[places[chosen[of_each]]]
 
-    def _look_up(self, tracks: Sequence[LocalTrack], without: Int64 | None) -> None:
-        if not tracks or not len(self._gallery):
+    def _look_up(self, rows: Int64, without: Int64 | None) -> None:
+        if not len(rows) or not len(self._gallery):
             return
-        columns = self._tracks.columns
-        looks = columns.looks.heaviest(columns.rows_of([track.uid for track in tracks]))
+        looks = self._tracks.columns.looks.heaviest(rows)
         # Where looks are compared one by one, several of those found are of the same.
         count = self._settings.shortlist if self.many else 2 * self._settings.shortlist
         owners, _ = self._gallery.search(looks, count, without)
-        self._found.alike[[self._places[track.uid] for track in tracks]] = self._known(owners)
+        self._found.alike[self._place[rows]] = self._known(owners)
 
     def _known(self, owners: Int64) -> Int64:
         """Of each row of numbers the first that are open identities, each once."""
@@ -137,22 +135,34 @@ class Candidates:
 
     def offered(self, tracks: Sequence[LocalTrack]) -> tuple[Int64, Int64]:
         """The same, and among them some who are no longer open."""
-        self._reach([track for track in tracks if track.uid not in self._places])
-        places = np.array([self._places[track.uid] for track in tracks], np.int64)
-        placed = np.array([self._placed_now(track) for track in tracks], bool)
-        owners = self._tracks.columns.identity
-        more = [self._new_ones(track) | self._on_the_way(track) for track in tracks]
-        more_at = np.array([0, *accumulate(map(len, more))], np.int64)
-        numbers = np.array([number for one in more for number in one], np.int64)
-        found: tuple[Int64, Int64] = offered(self._found, places, placed, owners, self._in_view, numbers, more_at)
+        rows, columns = _rows(tracks), self._tracks.columns
+        self._reach(rows)
+        # Where others are says nothing of whose a track was that is over.
+        placed = self._calibrated[columns.camera[rows]] & ~columns.ended[rows]
+        more_at, more = self._more(tracks, rows)
+        found: tuple[Int64, Int64] = offered(
+            self._found, self._place[rows], placed, columns.identity, self._in_view, more, more_at
+        )
         return found
+
+    def _more(self, tracks: Sequence[LocalTrack], rows: Int64) -> tuple[Int64, Int64]:
+        """(T + 1,) where those begin whom each track could be, having begun in this commit or being on the way."""
+        new = bool(self._new or self._new_placed)
+        asked = self._timed[self._tracks.columns.camera[rows]] | new
+        found = [
+            sorted(self._new_ones(tracks[place]) | self._on_the_way(tracks[place]))
+            for place in np.flatnonzero(asked).tolist()
+        ]
+        counts = np.zeros(len(rows) + 1, np.int64)
+        counts[1:][asked] = [len(numbers) for numbers in found]
+        return np.cumsum(counts), np.array([number for numbers in found for number in numbers], np.int64)
 
     def beside(self, tracks: Sequence[LocalTrack]) -> tuple[Int64, Int64]:
         """(T + 1,) where the rows of the tracks beside each of some tracks begin, and these, -1 for one forgotten.
 
         Who could be a track changes only with the identities of these, and when somebody new is `added`.
         """
-        places = np.array([self._places[track.uid] for track in tracks], np.int64)
+        places = self._place[_rows(tracks)]
         lows, bounds = self._found.bounds[places], np.zeros(len(tracks) + 1, np.int64)
         np.cumsum(self._found.bounds[places + 1] - lows, out=bounds[1:])
         rows = self._found.beside[np.arange(bounds[-1]) + np.repeat(lows - bounds[:-1], np.diff(bounds))]
@@ -162,43 +172,38 @@ class Candidates:
         """Whether any have been added that a track could be; positions find those of calibrated cameras anyway."""
         return bool(self._new) or (bool(self._new_placed) and not self._placed(track))
 
-    def _placed_now(self, track: LocalTrack) -> bool:
-        """Whether it is known where a track is now: where others are says nothing of whose one was that is over."""
-        return not track.ended and self._placed(track)
-
-    def _known_here(self, track: LocalTrack) -> bool:
-        """Whether who is in view elsewhere can be left out of a large gallery: but for a glimpse that is over."""
-        if track.ended and self._placed(track):
-            identity = self._book.identities.get(track.identity)
-            return identity is not None and (len(identity.uids) > 1 or bool(identity.past))
-        return self._placed(track)
+    def _known_here(self, rows: Int64) -> NDArray[np.bool_]:
+        """Of which who is in view elsewhere can be left out of a large gallery: but for a glimpse that is over."""
+        columns = self._tracks.columns
+        placed: NDArray[np.bool_] = self._calibrated[columns.camera[rows]]
+        over = np.flatnonzero(placed & columns.ended[rows])
+        whose = map(self._book.identities.get, columns.identity[rows[over]].tolist())
+        placed[over] = [one is not None and (len(one.uids) > 1 or bool(one.past)) for one in whose]
+        return placed
 
     def _placed(self, track: LocalTrack) -> bool:
-        known = self._calibrated.get(track.camera)
-        if known is None:
-            known = self._calibrated[track.camera] = self._topology.calibrated(track.camera)
-        return known
+        return bool(self._calibrated[self._tracks.columns.camera[track.row]])
 
-    def _reach(self, tracks: Sequence[LocalTrack]) -> None:
-        """Note who could have come to where these tracks began, and whose tracks have stood near them."""
-        if not tracks:
+    def _reach(self, rows: Int64) -> None:
+        """Note who could have come to where tracks began, and whose tracks have stood near them, if not noted yet."""
+        rows = rows[self._place[rows] < 0]
+        if not len(rows):
             return
         columns = self._tracks.columns
         table = columns.table()
-        uids = [track.uid for track in tracks]
-        rows = columns.rows_of(uids)
         speeds = np.array([self._settings.motion(name).max_speed for name in columns.classes])[table.cls[rows]]
         near = within_reach(self._left, table, rows, speeds, self._settings)
-        partners, bounds = self._window.partners_of(uids)
+        partners, bounds = self._window.partners_of(table.uid[rows])
         known, of_known = columns.by_uid()
         places = np.minimum(known.searchsorted(partners), len(known) - 1)
         beside = np.where(known[places] == partners, of_known[places], -1)
-        self._places.update(zip(uids, range(len(self._places), len(self._places) + len(uids)), strict=True))
-        self._found = self._found.and_then(Found(np.zeros_like(near), near, beside, np.array(bounds, np.int64)))
+        begun = len(self._found.near)
+        self._place[rows] = np.arange(begun, begun + len(rows))
+        self._found = self._found.and_then(Found(np.zeros_like(near), near, beside, bounds))
 
     def _on_the_way(self, track: LocalTrack) -> set[int]:
         """Identities likeliest to come into the view of the track's camera when it did."""
-        if self._travel is None or (self._placed(track) and not self._travel.given(track.camera)):
+        if self._travel is None or not self._timed[self._tracks.columns.camera[track.row]]:
             return set()
         if self._latest is None:
             self._latest = self._seen_last(self._travel)
@@ -226,3 +231,22 @@ class Candidates:
         cosines = np.stack([other.looks.heaviest for other in seen]) @ track.looks.heaviest
         best = np.argsort(-cosines, kind="stable")[: self._settings.shortlist]
         return {seen[row].identity for row in best.tolist()}
+
+
+def _rows(tracks: Sequence[LocalTrack]) -> Int64:
+    return np.array([track.row for track in tracks], np.int64)
+
+
+def _best_of_each(keys: Int64, before: NDArray[np.bool_], offered: Int64) -> tuple[Int64, Int64]:
+    """Of each key one place, in the order in which the keys come; and of each place which of these is of its key.
+
+    One that was found before, if any; else that of which most was offered; of equals the first.
+    """
+    order = np.lexsort((-offered, ~before, keys))
+    bounds, _ = pieces(keys[order])
+    heads = bounds[:-1]
+    turn = np.argsort(np.minimum.reduceat(order, heads)) if len(heads) else heads
+    rank, of_each = np.empty(len(heads), np.int64), np.empty(len(keys), np.int64)
+    rank[turn] = np.arange(len(heads))
+    of_each[order] = np.repeat(rank, np.diff(bounds))
+    return order[heads][turn], of_each

@@ -244,18 +244,17 @@ class PairWindow:
         partners: list[int] = self.table.partners[low:high].tolist()
         return partners
 
-    def partners_of(self, uids: Sequence[int]) -> tuple[Int64, list[int]]:
+    def partners_of(self, uids: Int64) -> tuple[Int64, Int64]:
         """The same of several tracks: uids one after the other, and where those of each track begin, and all end."""
         table = self.table
         if not len(table.names):
-            return table.partners, [0] * (len(uids) + 1)
-        wanted = np.array(uids, np.int64)
-        places = np.minimum(table.names.searchsorted(wanted), len(table.names) - 1)
+            return table.partners, np.zeros(len(uids) + 1, np.int64)
+        places = np.minimum(table.names.searchsorted(uids), len(table.names) - 1)
         lows = table.heads[places]
-        counts = np.where(table.names[places] == wanted, table.heads[places + 1] - lows, 0)
+        counts = np.where(table.names[places] == uids, table.heads[places + 1] - lows, 0)
         bounds = np.concatenate([[0], np.cumsum(counts)])
         rows = np.arange(bounds[-1]) + np.repeat(lows - bounds[:-1], counts)
-        return table.partners[rows], bounds.tolist()
+        return table.partners[rows], bounds
 
     def add(self, commit: CommitPairs) -> None:
         """Append a commit's rows."""
