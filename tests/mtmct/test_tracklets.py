@@ -88,6 +88,17 @@ def test_a_batch_is_the_same_after_it_has_travelled_and_a_fraction_of_the_bytes(
     assert len(sent) < 2 * content < len(pickle.dumps(plain, protocol=5))
 
 
+@pytest.mark.parametrize("change", [{}, {"boxes": np.ones((10, 4))}, {"times_ns": np.arange(10, dtype=np.int32)}])
+def test_a_batch_of_any_tracklets_travels_and_what_it_says_is_the_same(change):
+    pieces = [replace(a_few()[0], **change), *a_few()[1:]] if change else []
+    columns = Tracklets.of(pieces)
+    again = pickle.loads(pickle.dumps(columns))
+    assert all_same(again, list(columns)) and again.cameras == columns.cameras
+    joined = Tracklets.joined([again, again])
+    assert all_same(joined, [*columns, *columns])
+    assert joined.boxes.flags.writeable, "in arrays of their own"
+
+
 @pytest.mark.parametrize(
     "odd",
     [
