@@ -24,6 +24,7 @@ from mtmct.positions import fill
 from mtmct.provisional import GUESSES, pack_guesses, read_guesses
 from mtmct.records import IDENTITIES, CameraBatch, Record
 from mtmct.settings import FusionSettings
+from mtmct.stored_tracks import has_ended, unpack_track
 from mtmct.track_state import NOT_FILED, TrackState
 from mtmct.tracklets import names_of, those_at
 from operators.records import SECOND_NS, CrosscamError, Float32, Int64
@@ -76,7 +77,7 @@ def erase(
     if not 1 <= number < meta["number"]:
         raise ErasureError(f"site {site} has no identity number {number}: numbers run from 1 to {meta['number'] - 1}")
     changes: dict[str, bytes | None] = {}
-    tracks = {key: stored.unpack_track(key, data) for key, data in _of(state, stored.TRACK)}
+    tracks = {key: unpack_track(key, data) for key, data in _of(state, stored.TRACK)}
     identities = {key: stored.unpack_identity(key, data) for key, data in _of(state, stored.IDENTITY)}
     guesses = read_guesses(state)
     mine = {key: track for key, track in tracks.items() if number in (track.identity, guesses.get(track.uid))}
@@ -129,7 +130,7 @@ def _count_points(state: Mapping[str, bytes], family: Sequence[TrackState]) -> N
             if uid in wanted:
                 wanted[uid].votes = dict(value["votes"][row])
                 wanted[uid].last_ns = int(value["times"][row])
-                wanted[uid].ended = stored.has_ended(value, row)
+                wanted[uid].ended = has_ended(value, row)
 
 
 def _tombstone(identity: Identity, family: Sequence[TrackState], site: str, now_ns: int) -> Record:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from mtmct.attributes import Tally, Votes, add, held, together
 from mtmct.columns import TrackColumns, TrackTable
 from mtmct.exemplars import Exemplars, Impression
@@ -21,7 +19,6 @@ from mtmct.tracks import LocalTrack, TrackMemory
 from operators.records import Int64
 
 Terms = Mapping[str, float]
-_NO_NUMBER = int(np.iinfo(np.int64).max)  # a number that no identity ever has
 RunnerUp = tuple[int, float] | None  # the next best identity and its score
 
 
@@ -157,17 +154,6 @@ class IdentityBook:
     def last_seen(self, identity: Identity) -> int:
         """Event time of its last point."""
         return max([identity.last_ns, *(self._tracks[uid].last_ns for uid in identity.uids)])
-
-    def all_last_seen(self, numbers: Sequence[int]) -> list[int]:
-        """The same of many, by number, ascending."""
-        seen = np.array([self.identities[number].last_ns for number in numbers], np.int64)
-        columns, (_, rows) = self.columns, self.columns.by_uid()
-        known, owners = np.array([*numbers, _NO_NUMBER], np.int64), columns.identity[rows]
-        places = np.searchsorted(known, owners)
-        mine = known[places] == owners
-        np.maximum.at(seen, places[mine], columns.last_ns[rows[mine]])
-        last_ns: list[int] = seen.tolist()
-        return last_ns
 
     def cls(self, identity: Identity) -> str:
         """The class most of its points have."""

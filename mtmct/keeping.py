@@ -10,6 +10,7 @@ from mtmct import provisional
 from mtmct import state as stored
 from mtmct.attributes import Population
 from mtmct.identities import IdentityBook
+from mtmct.stored_tracks import pack_cameras, pack_tracks, unpack_camera, unpack_track
 from mtmct.tracks import TrackMemory
 
 
@@ -35,7 +36,7 @@ class Keeping:
         journal, tracks, book = self._journal, self._tracks, self._book
         columns, (_, rows) = tracks.columns, tracks.columns.by_uid()
         rows = rows[(columns.changed | (columns.ended & ~columns.settled))[rows]]
-        for key, data in stored.pack_tracks(columns, rows):
+        for key, data in pack_tracks(columns, rows):
             journal.put(key, data)
         columns.settled[rows], columns.changed[rows] = columns.ended[rows], False
         for uid in sorted(tracks.holding):
@@ -70,7 +71,7 @@ class Keeping:
         names = list(columns.cameras)
         heads = np.flatnonzero(np.diff(cameras, prepend=-1))
         bounds = [*heads.tolist(), len(rows)]
-        values = stored.pack_cameras(bounds, uids, last_ns, counts, sights, velocities, votes)
+        values = pack_cameras(bounds, uids, last_ns, counts, sights, velocities, votes)
         said = {names[number]: value for number, value in zip(cameras[heads].tolist(), values, strict=True)}
         for camera in sorted(self.stale_cameras):
             if camera in said:
@@ -93,10 +94,10 @@ class Keeping:
         book.guesses = provisional.read_guesses(state)
         identities = [stored.unpack_identity(key, data) for key, data in of(stored.IDENTITY)]
         book.identities = {one.number: one for one in sorted(identities, key=lambda one: one.number)}
-        unpacked = [stored.unpack_track(key, data) for key, data in of(stored.TRACK)]
+        unpacked = [unpack_track(key, data) for key, data in of(stored.TRACK)]
         known = {track.uid: track for track in sorted(unpacked, key=lambda track: track.uid)}
         for key, data in of(stored.CAMERA):
-            stored.unpack_camera(key, data, known)
+            unpack_camera(key, data, known)
         tracks.put(*known.values())
         for track in known.values():
             if track.identity:

@@ -35,12 +35,14 @@ def take_in(sums: Float32, weights: Float32, vectors: Float32, worths: Float32, 
     # Loops, not array expressions: as fast here, and compiled in a fraction of the time.
     count, dim = len(weights), vectors.shape[1]
     room = max(count, limit) + 1
-    kept, held = np.zeros((room, dim), np.float32), np.zeros(room, np.float32)
+    kept, held, products = np.zeros((room, dim), np.float32), np.zeros(room, np.float32), np.zeros((room, room))
     for look in range(count):
         _add(kept[look], sums[look], np.float32(1.0))
         held[look] = weights[look]
+    for look in range(count):
+        _multiply(kept, look, count, products)
     for row in range(len(vectors)):
-        count = _take(kept, held, count, vectors[row], worths[row], limit)
+        count = _take(kept, held, products, count, vectors[row], worths[row], limit)
     return kept[:count], held[:count]
 
 
@@ -72,7 +74,7 @@ def learn(
         (T,) whether looks have changed.
     """
     dim, room = vectors.shape[1], sums.shape[1] + 1
-    kept, held = np.zeros((room, dim), np.float32), np.zeros(room, np.float32)
+    kept, held, products = np.zeros((room, dim), np.float32), np.zeros(room, np.float32), np.zeros((room, room))
     changed = np.zeros(len(rows), np.bool_)
     for place in range(len(rows)):
         row = rows[place]
@@ -87,7 +89,9 @@ def learn(
                     held[look] = weights[row, look] if known else np.float32(0.0)
                     for column in range(dim):
                         kept[look, column] = sums[row, look, column] if known else np.float32(0.0)
-            count = _take(kept, held, count, vectors[at], worths[at], limit)
+                for look in range(count):
+                    _multiply(kept, look, count, products)
+            count = _take(kept, held, products, count, vectors[at], worths[at], limit)
         if changed[place]:
             counts[row] = count
             for look in range(count):
@@ -147,20 +151,30 @@ def _due(offered: int) -> bool:
 
 
 @_compiled
-def _take(kept: Float32, held: Float32, count: int, vector: Float32, worth: np.float32, limit: int) -> int:
-    """One embedding into looks of which the first `count` are in use and the others 0; how many are in use then."""
+def _take(
+    kept: Float32, held: Float32, products: Float64, count: int, vector: Float32, worth: np.float32, limit: int
+) -> int:
+    """One embedding into looks of which the first `count` are in use and the others 0; how many are in use then.
+
+    `products`: (R, R) float64, of all that are in use with each other; kept up with them.
+    """
+    _add(kept[count], vector, np.float32(1.0))
+    _multiply(kept, count, count + 1, products)
     nearest, best = -1, np.float32(-2.0)
     for look in range(count):
-        cosine = _cosine(kept[look], vector)
+        cosine = _cosine(products, look, count)
         if cosine > best:
             nearest, best = look, cosine
+    for column in range(len(vector)):
+        kept[count, column] = np.float32(0.0)
     if best < np.float32(SAME_LOOK):
         nearest = count
         count += 1
     _add(kept[nearest], vector, worth)
     held[nearest] += worth
+    _multiply(kept, nearest, count, products)
     if count > limit:
-        first, second = _most_alike(kept, count)
+        first, second = _most_alike(products, count)
         _add(kept[first], kept[second], np.float32(1.0))
         held[first] += held[second]
         count -= 1
@@ -168,6 +182,13 @@ def _take(kept: Float32, held: Float32, count: int, vector: Float32, worth: np.f
             held[look] = held[look + 1] if look < count else np.float32(0.0)
             for column in range(kept.shape[1]):
                 kept[look, column] = kept[look + 1, column] if look < count else np.float32(0.0)
+        for look in range(second, count):
+            for other in range(count + 1):
+                products[look, other] = products[look + 1, other]
+        for look in range(second, count):
+            for other in range(count):
+                products[other, look] = products[other, look + 1]
+        _multiply(kept, first, count, products)
     return count
 
 
@@ -178,22 +199,36 @@ def _add(to: Float32, vector: Float32, times: np.float32) -> None:
 
 
 @_compiled
-def _cosine(one: Float32, other: Float32) -> np.float32:
-    """The cosine of a sum and a vector that need not be of unit length either."""
-    product, square, other_square = 0.0, 0.0, 0.0
-    for column in range(len(one)):
-        product += one[column] * other[column]
-        square += one[column] * one[column]
-        other_square += other[column] * other[column]
-    return np.float32(product / max(math.sqrt(square * other_square), 1e-12))
+def _multiply(vectors: Float32, one: int, count: int, products: Float64) -> None:
+    """The products of a vector with the first `count`: four at a time, as each sum waits for what it adds up."""
+    for low in range(0, count, 4):
+        second, third, fourth = min(low + 1, count - 1), min(low + 2, count - 1), min(low + 3, count - 1)
+        a, b, c, d = 0.0, 0.0, 0.0, 0.0
+        for column in range(vectors.shape[1]):
+            number = vectors[one, column]
+            a += number * vectors[low, column]
+            b += number * vectors[second, column]
+            c += number * vectors[third, column]
+            d += number * vectors[fourth, column]
+        products[one, fourth] = products[fourth, one] = d
+        products[one, third] = products[third, one] = c
+        products[one, second] = products[second, one] = b
+        products[one, low] = products[low, one] = a
 
 
 @_compiled
-def _most_alike(sums: Float32, count: int) -> tuple[int, int]:
+def _cosine(products: Float64, one: int, other: int) -> np.float32:
+    """The cosine of two of which these are the products, need they not be of unit length."""
+    squares = products[one, one] * products[other, other]
+    return np.float32(products[one, other] / max(math.sqrt(squares), 1e-12))
+
+
+@_compiled
+def _most_alike(products: Float64, count: int) -> tuple[int, int]:
     first, second, best = 0, 1, np.float32(-2.0)
     for one in range(count - 1):
         for other in range(one + 1, count):
-            cosine = _cosine(sums[one], sums[other])
+            cosine = _cosine(products, one, other)
             if cosine > best:
                 first, second, best = one, other, cosine
     return first, second

@@ -12,6 +12,7 @@ from mtmct import state as stored
 from mtmct.album import CLOSED, unpack_closed
 from mtmct.exemplars import Exemplars
 from mtmct.settings import AppearanceCalibration
+from mtmct.stored_tracks import unpack_track
 from operators.records import CrosscamError, Float32, Int64
 
 
@@ -183,7 +184,7 @@ def _page(key: str, data: bytes) -> _Page | None:
         closed = unpack_closed(key, data)
         return _Page(data, closed.number, closed.looks)
     if key.startswith(stored.TRACK):
-        track = stored.unpack_track(key, data)
+        track = unpack_track(key, data)
         return _Page(data, track.identity, track.looks) if track.identity else None
     return None
 

@@ -18,24 +18,19 @@ Keys are small and most are written once, so a commit writes what it changed and
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, repeat
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmct.coincidence import CommitPairs, PairRows
-from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars, Impression
 from mtmct.identities import Identity
 from mtmct.past import Past
-from mtmct.topology import Float64
 from mtmct.track_state import TrackState
 from mtmct.tracklets import Tracklet
 from mtmct.tracks import LocalTrack
-from operators.records import Float32, Int64, StateError, pack, pack_each, pieces, unpack
+from operators.records import Float32, Int64, StateError, pack, unpack
 
 VERSION = 2
 PREFIX = "fusion/"
@@ -85,10 +80,11 @@ def camera_key(camera: str) -> str:
 
 def track_key(track: LocalTrack) -> str:
     """Where the slow part of a track is kept; a track that was cut has a key for each of its parts."""
-    return _track_key(track.uid, track.camera, track.track, track.since_ns)
+    return key_of_track(track.uid, track.camera, track.track, track.since_ns)
 
 
-def _track_key(uid: int, camera: str, track: int, since_ns: int) -> str:
+def key_of_track(uid: int, camera: str, track: int, since_ns: int) -> str:
+    """The same of a track of which these are known."""
     part = f"@{uid}" if since_ns else ""
     return f"{TRACK}{camera}/{track}{part}"
 
@@ -137,138 +133,16 @@ def unpacked(key: str, data: bytes) -> dict[str, Any]:
     """
     value = unpack(data)
     if not isinstance(value, dict) or value.get("version") != VERSION:
-        raise _of_another_version(key)
+        raise of_another_version(key)
     return value
 
 
-def _of_another_version(key: str) -> StateError:
+def of_another_version(key: str) -> StateError:
+    """What to say of a key that is not as this build writes it."""
     return StateError(f"{key} was written by another version of fusion; use that build, or start a new ledger")
 
 
 # --- tracks ----------------------------------------------------------------------------------------------------
-
-
-def pack_cameras(
-    bounds: Sequence[int],
-    uids: Int64,
-    last_ns: Int64,
-    counts: Int64,
-    sights: Float64,
-    velocities: Float64,
-    votes: Sequence[Sequence[tuple[str, int]]],
-) -> list[bytes]:
-    """The fast-changing part of the tracks of cameras, those of each in order of uid from bound to bound.
-
-    `counts`: points, looks offered.
-    """
-    columns = (pieces(column, bounds) for column in (uids, last_ns, counts, sights, velocities))
-    cast = (votes[low:high] for low, high in pairwise(bounds))
-    names = ("uids", "times", "counts", "sights", "velocities", "votes")
-    return [packed(dict(zip(names, parts, strict=True))) for parts in zip(*columns, cast, strict=True)]
-
-
-def unpack_camera(key: str, data: bytes, tracks: Mapping[int, TrackState]) -> None:
-    """Bring a camera's tracks (by uid) up to date."""
-    value = unpacked(key, data)
-    for row, uid in enumerate(value["uids"].tolist()):
-        track = tracks[uid]
-        track.last_ns = int(value["times"][row])
-        track.points, track.offered = (int(count) for count in value["counts"][row, :2])
-        track.ended, track.settled = has_ended(value, row), False
-        track.last, track.velocity = value["sights"][row].copy(), value["velocities"][row].copy()
-        track.votes = dict(value["votes"][row])
-
-
-def has_ended(value: Mapping[str, Any], row: int) -> bool:
-    """Whether a track in a camera's key has ended; those of ledgers begun before 2026-11-30 may have."""
-    return bool(value["counts"][row, 2:].any())
-
-
-def pack_tracks(columns: TrackColumns, rows: Int64) -> Iterator[tuple[str, bytes]]:
-    """The slow part of some tracks, of those that have ended all, and where each is kept.
-
-    Thousands change in a commit: each is a plain list, in the order in which it is read, of values from columns.
-    """
-    uids, looks, names = columns.uid[rows].tolist(), columns.looks, list(columns.cameras)
-    cameras = [names[number] for number in columns.camera[rows].tolist()]
-    begun = [getattr(columns, name)[rows].tolist() for name in ("track", "start_ns")]
-    firsts = _seen_as_bytes(columns.first, rows, np.full(len(rows), columns.first.shape[1]))
-    names = ["at_border", "since_ns", "until_ns", "identity", "linked_ns", "announced", "travelled"]
-    linked = [getattr(columns, name)[rows].tolist() for name in names]
-    ahead = (columns.heard_ns[rows] - columns.last_ns[rows]).tolist()
-    attributes = [columns.attributes.get(row, {}) for row in rows.tolist()]
-    names = ["strayed_ns", "strayed_looks", "filed_shard", "filed_looks", "looked_at"]
-    looked = [getattr(columns, name)[rows].tolist() for name in names]
-    sums = _seen_as_bytes(looks.sums, rows, looks.counts[rows] * looks.sums.shape[2])
-    weights = _seen_as_bytes(looks.weights, rows, looks.counts[rows])
-    keys = map(_track_key, uids, cameras, begun[0], linked[1])
-    columned = (uids, cameras, *begun, firsts, *linked, ahead, attributes, *looked, sums, weights)
-    values = list(zip(repeat(VERSION, len(uids)), *columned, strict=True))
-    over = np.flatnonzero(columns.ended[rows])
-    for place, rest in zip(over.tolist(), _fast_parts(columns, rows[over]), strict=True):
-        values[place] = *values[place], *rest
-    return zip(keys, pack_each(values), strict=True)
-
-
-def _fast_parts(columns: TrackColumns, rows: Int64) -> Iterator[tuple[Any, ...]]:
-    numbers = [getattr(columns, name)[rows].tolist() for name in ("last_ns", "points", "offered")]
-    sights = [[one.tobytes() for one in column[rows]] for column in (columns.last, columns.velocity)]
-    return zip(*numbers, *sights, columns.votes_of(rows), strict=True)
-
-
-def _seen_as_bytes(column: NDArray[Any], rows: Int64, counts: Int64) -> list[memoryview]:
-    """The first `counts` numbers of some rows, where they lie."""
-    raw, row = column.reshape(-1).view(np.uint8).data, column.itemsize * math.prod(column.shape[1:])
-    ends = (counts * column.itemsize).tolist()
-    return [raw[at * row : at * row + length] for at, length in zip(rows.tolist(), ends, strict=True)]
-
-
-def unpack_track(key: str, data: bytes) -> TrackState:
-    """A track, without its fast-changing part if it goes on.
-
-    Raises:
-        StateError: damaged, or written by another version.
-    """
-    value = unpack(data)
-    if not isinstance(value, list) or not value or value[0] != VERSION:
-        raise _of_another_version(key)
-    _, uid, camera, number, start_ns, first, at_border, since_ns, until_ns, *rest = value
-    identity, linked_ns, announced, travelled, ahead_ns, attributes, *rest = rest
-    strayed_ns, strayed_looks, filed_shard, filed_looks, looked_at, sums, weights, *rest = rest
-    worth = np.frombuffer(weights, np.float32).copy()
-    begun = np.frombuffer(first, np.float64).copy()
-    track = TrackState(
-        uid=uid,
-        camera=camera,
-        track=number,
-        votes={},
-        start_ns=start_ns,
-        last_ns=start_ns,
-        points=0,
-        first=begun,
-        last=begun.copy(),
-        velocity=np.zeros(4),
-        at_border=at_border,
-        identity=identity,
-        linked_ns=linked_ns,
-        announced=announced,
-        travelled=travelled,
-        ahead_ns=ahead_ns,
-        attributes=attributes,
-        strayed_ns=strayed_ns,
-        strayed_looks=strayed_looks,
-        filed_shard=filed_shard,
-        filed_looks=filed_looks,
-        looked_at=looked_at,
-        since_ns=since_ns,
-        until_ns=until_ns,
-        looks=Exemplars(np.frombuffer(sums, np.float32).reshape(len(worth), -1).copy(), worth) if sums else Exemplars(),
-    )
-    if rest:
-        track.last_ns, track.points, track.offered, last, velocity, votes = rest
-        track.last, track.velocity = np.frombuffer(last).copy(), np.frombuffer(velocity).copy()
-        track.votes, track.ended, track.settled = dict(votes), True, True
-    return track
 
 
 def pack_held(track: LocalTrack) -> bytes:

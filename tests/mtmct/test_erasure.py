@@ -11,6 +11,7 @@ from mtmct.erasure import ERASED, ErasureError
 from mtmct.exemplars import Exemplars
 from mtmct.fusion import FusionEngine
 from mtmct.search import search
+from mtmct.stored_tracks import unpack_track
 from operators.records import SECOND_NS
 
 ORIGINS = {"a": (0.0, 0.0), "b": (10.0, 0.0)}
@@ -53,7 +54,7 @@ def embeddings(state: dict[str, bytes]) -> list[np.ndarray]:
         if key.startswith(stored.GALLERY):
             found += list(stored.unpack_gallery(key, data)[2])
         elif key.startswith(stored.TRACK):
-            found += list(stored.unpack_track(key, data).looks.vectors)
+            found += list(unpack_track(key, data).looks.vectors)
         elif key.startswith((stored.IDENTITY, CLOSED)):
             value = stored.unpacked(key, data)
             found += list(Exemplars(value["sums"], value["weights"]).vectors)
@@ -66,7 +67,7 @@ def test_nothing_that_is_stored_holds_the_embeddings_any_more():
     kept = [vector for vector in embeddings(before) if vector @ look(1) > 0.9]
     assert len(kept) >= 3, "the gallery and both tracks have them"
     secrets = {vector.tobytes() for vector in kept} | {look(1).tobytes()}
-    tracks = [stored.unpack_track(key, data) for key, data in before.items() if key.startswith(stored.TRACK)]
+    tracks = [unpack_track(key, data) for key, data in before.items() if key.startswith(stored.TRACK)]
     sums = [track.looks.sums for track in tracks]
     secrets |= {row.tobytes() for each in sums for row in each if row @ look(1) > 0.9 * np.linalg.norm(row)}
     assert any(secret in data for secret in secrets for data in before.values()), "bytes can be found as they are"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as example
 from hypothesis import strategies as st
 
-from mtmct.expiry import Expiry
+from mtmct.expiry import Expiry, last_seen
 from mtmct.identities import IdentityBook, Why
 from mtmct.settings import FusionSettings
 from mtmct.track_state import TrackState
@@ -93,4 +93,4 @@ def test_the_track_seen_last_may_be_forgotten_already_and_of_equals_is_the_last_
     assert people.book.latest(one) == ("a", 3)
     people.memory[1].last_ns = 31
     assert people.book.latest(one) == ("a", 1)
-    assert people.book.all_last_seen([1]) == [people.book.last_seen(one)] == [31]
+    assert last_seen(people.book, [1]) == [people.book.last_seen(one)] == [31]

@@ -8,6 +8,7 @@ from fusion_scenes import camera, play, records, script, straight, topology
 from mtmct import state as stored
 from mtmct.corrections import IdentityResolver
 from mtmct.fusion import FusionEngine
+from mtmct.stored_tracks import unpack_track
 from operators.records import SECOND_NS
 
 ORIGINS = {"a": (0.0, 0.0), "b": (0.0, 0.0), "c": (0.0, 0.0)}
@@ -101,7 +102,7 @@ def test_who_is_erased_after_a_cut_leaves_no_positions_and_no_cut():
     engine.erase(2, at * SECOND_NS)
     after = engine.snapshot()
     assert not any(key.startswith(stored.CUTS) for key in after)
-    left = {stored.unpack_track(key, data).uid for key, data in after.items() if key.startswith(stored.TRACK)}
+    left = {unpack_track(key, data).uid for key, data in after.items() if key.startswith(stored.TRACK)}
     pairs = stored.unpack_pairs([(key, data) for key, data in after.items() if key.startswith(stored.PAIRS)])
     assert len(pairs) > 3
     assert {uid for commit in pairs for uid in commit.rows.pairs.ravel().tolist()} <= left

@@ -7,6 +7,8 @@ from fusion_scenes import camera, crowd, play, topology
 
 from mtmct import state as stored
 from mtmct.fusion import FusionEngine
+from mtmct.stored_tracks import unpack_track
+from mtmct.track_state import TrackState
 
 STEPS = crowd({"b": 0.0, "c": 0.0})
 
@@ -22,8 +24,8 @@ def halfway() -> dict[str, bytes]:
     return before.snapshot()
 
 
-def tracks(state: dict[str, bytes]) -> dict[str, stored.TrackState]:
-    return {key: stored.unpack_track(key, data) for key, data in state.items() if key.startswith(stored.TRACK)}
+def tracks(state: dict[str, bytes]) -> dict[str, TrackState]:
+    return {key: unpack_track(key, data) for key, data in state.items() if key.startswith(stored.TRACK)}
 
 
 def test_a_track_that_is_over_is_not_written_again_with_every_commit_of_its_camera():
@@ -42,7 +44,7 @@ def uids_of(state: dict[str, bytes], key: str) -> list[int]:
 def as_it_was(state: dict[str, bytes]) -> dict[str, bytes]:
     """The same as a build wrote it that kept all tracks of a camera together."""
     old = dict(state)
-    by_camera: dict[str, list[stored.TrackState]] = {}
+    by_camera: dict[str, list[TrackState]] = {}
     for key, track in tracks(state).items():
         by_camera.setdefault(track.camera, [])
         if track.settled:
