@@ -283,6 +283,7 @@ class PeopleTable(NamedTuple):
         past_at, past_count: its tracks that are no longer in memory, likewise in the next three, by camera.
         past_camera, past_start_ns, past_end_ns: int64.
         past_by_start: the order of these by start, counted from `past_at`.
+        past_reach: in that order, the latest end so far.
         kept_count: (S,) int64. kept: (S, E, D) float32, single looks of past tracks, L2-normalised.
         weight: (S,) float64. total: (S, D) float32: impression of past tracks.
     """
@@ -298,6 +299,7 @@ class PeopleTable(NamedTuple):
     past_start_ns: Int64
     past_end_ns: Int64
     past_by_start: Int64
+    past_reach: Int64
     kept_count: Int64
     kept: Float32
     weight: Float64

@@ -16,11 +16,12 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from mtmct import columns, exclusion, likeness, scoring, spans, terms
+from mtmct import columns, exclusion, likeness, long_ago, scoring, spans, terms
 from mtmct.columns import PeopleTable, TrackTable
 from mtmct.exclusion import Allowance, shared
 from mtmct.likeness import Belief
 from mtmct.likeness import likeness as alike
+from mtmct.long_ago import were_apart
 from mtmct.scoring import Beliefs, Pairs, score
 from mtmct.spans import Asked, gather
 from mtmct.terms import SCORED, TIMED, concluded
@@ -32,7 +33,7 @@ Judged = tuple[Float64, Int64, Float64, Float64, bool]
 
 
 def _contents() -> str:
-    files = [str(module.__file__) for module in (columns, exclusion, likeness, scoring, spans, terms)]
+    files = [str(module.__file__) for module in (columns, exclusion, likeness, long_ago, scoring, spans, terms)]
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
@@ -62,7 +63,9 @@ def _judging(contents: str) -> Callable[..., Judged]:
         contents  # noqa: B018
         compared = gather(tracks, people, asked)
         together = shared(people, compared, beliefs.llr, allowed, asked)
-        status, said, steps = score(tracks, people, compared, beside, beliefs, asked, together)
+        horizon_ns, least_ns = beliefs.now_ns - beliefs.window_ns, 2 * beliefs.slot_ns
+        apart = were_apart(tracks, people, compared, asked, together, beliefs.calibrated, horizon_ns, least_ns)
+        status, said, steps = score(tracks, people, compared, beside, beliefs, asked, together, apart)
         looks = alike(tracks, people, compared, belief, asked, everybody | (status == SCORED) | (status == TIMED))
         totals = concluded(status, said, steps, looks, asked.pairs_at, asked.rivals, beliefs.area)
         return totals, status, said, steps, bool(np.any(status == TIMED))

@@ -114,16 +114,17 @@ class Past(Sequence[Member]):
             number_of: numbers of all cameras; one that has a number keeps it.
 
         Returns:
-            (4, N): the camera's number, start and end, by these three in turn, event time in ns; and the order by start
-            of these columns.
+            (5, N): the camera's number, start and end, by these three in turn, event time in ns; the order by start of
+            these columns, and in that order the latest end so far.
         """
         if self._timetable is None:
             numbers = np.array([number_of[name] for name in self._cameras], np.int64)
             which, _, starts, ends = self._columns[:, : self._count]
             which = numbers[which]
             order = np.lexsort((ends, starts, which))
-            starts = starts[order]
-            self._timetable = np.stack([which[order], starts, ends[order], np.argsort(starts, kind="stable")])
+            which, starts, ends = which[order], starts[order], ends[order]
+            by_start = np.argsort(starts, kind="stable")
+            self._timetable = np.stack([which, starts, ends, by_start, np.maximum.accumulate(ends[by_start])])
         return self._timetable
 
     # --- what changes it ---------------------------------------------------------------------------------------

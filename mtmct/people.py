@@ -58,7 +58,7 @@ class PeopleColumns:
         self._slots: dict[int, int] = {}
         self._regrouped: set[int] = set()
         self._changed: set[int] = set()
-        self._rows, self._past = _Pieces(1), _Pieces(4)
+        self._rows, self._past = _Pieces(1), _Pieces(5)
         self._counts = np.zeros((6, 64), np.int64)  # number, cls, rows at, count, past at, count
         self._kept_count, self._weight = np.zeros(64, np.int64), np.zeros(64)
         self._kept, self._total = np.zeros((64, self._limit, 0), np.float32), np.zeros((64, 0), np.float32)

@@ -71,21 +71,6 @@ class Pairs(NamedTuple):
     distance: Float64
 
 
-class LongAgo(NamedTuple):
-    """Tracks of some people as far as they are longer ago than positions are kept; those of each by their beginning.
-
-    Attributes:
-        at: (N + 1,) where those of each begin. camera, since, until: of them.
-        reach: the latest `until` of those from each person's first on.
-    """
-
-    at: Int64
-    camera: Int64
-    since: Int64
-    until: Int64
-    reach: Int64
-
-
 @_compiled
 def score(
     tracks: TrackTable,
@@ -95,10 +80,11 @@ def score(
     beliefs: Beliefs,
     asked: Asked,
     shared: Float64,
+    apart: NDArray[np.bool_],
 ) -> tuple[Int64, Float64, Float64]:
     """What speaks for each pair, but for the looks and for what `mtmct.terms.among_rivals` adds.
 
-    `shared` is what `mtmct.exclusion` says of the pairs.
+    `shared` is what `mtmct.exclusion` says of the pairs, `apart` what `mtmct.long_ago` does.
 
     Returns:
         Of each pair, in the order asked: (P,) what it comes to; (P, 8) float64, the terms, nats; (P, 6) float64, the
@@ -107,9 +93,7 @@ def score(
     count = len(asked.slots)
     status = np.zeros(count, np.int64)
     terms, steps = np.full((count, 8), np.nan), np.full((count, 6), np.nan)
-    mine, theirs = compared.subjects, compared.people
-    least = 2 * beliefs.slot_ns
-    my_past, their_past = _long_ago(people, beliefs, mine), _long_ago(people, beliefs, theirs)
+    mine = compared.subjects
     for subject in range(len(asked.slot)):
         low, high = mine.at[subject], mine.at[subject + 1]
         rows = mine.tracks[low:high, ROW]
@@ -118,11 +102,7 @@ def score(
         for pair in range(asked.pairs_at[subject], asked.pairs_at[subject + 1]):
             other = compared.whom[pair]
             agreement = beliefs.llr[asked.cls[subject], asked.classes[pair]]
-            if shared[pair] == _NEVER:
-                continue
-            if _were_apart(least, my_past, subject, their_past, other) and not _is_part(
-                tracks.identity, rows, people.number[theirs.slot[other]]
-            ):
+            if shared[pair] == _NEVER or apart[pair]:
                 continue
             status[pair] = _spoken(
                 tracks, compared, beside, beliefs, subject, other, first, last, found, steps[pair], terms[pair]
@@ -160,71 +140,6 @@ def _ends(tracks: TrackTable, rows: Int64) -> tuple[int, int]:
         if tracks.last_ns[row] >= tracks.last_ns[last]:
             last = row
     return first, last
-
-
-@_compiled
-def _long_ago(people: PeopleTable, beliefs: Beliefs, spans: Spans) -> LongAgo:
-    """What of some people's tracks in calibrated cameras is longer ago than positions are kept, and long enough."""
-    horizon, least = beliefs.now_ns - beliefs.window_ns, 2 * beliefs.slot_ns
-    count = len(spans.tracks)
-    for slot in spans.slot:
-        count += people.past_count[slot] if slot >= 0 else 0
-    at = np.zeros(len(spans.slot) + 1, np.int64)
-    camera, since, until = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.int64)
-    reach = np.empty(count, np.int64)
-    for one, slot in enumerate(spans.slot):
-        end = at[one]
-        past_at, past_count = (people.past_at[slot], people.past_count[slot]) if slot >= 0 else (0, 0)
-        for place in range(past_at, past_at + past_count):
-            past = past_at + people.past_by_start[place]
-            which, start, last = people.past_camera[past], people.past_start_ns[past], people.past_end_ns[past]
-            if min(last, horizon) - start > least and beliefs.calibrated[which]:
-                camera[end], since[end], until[end] = which, start, min(last, horizon)
-                end += 1
-        # Tracks in memory mostly began later. From the last on, so that equals come in their order, before the past.
-        for place in range(spans.at[one + 1] - 1, spans.at[one] - 1, -1):
-            which, start, last = spans.tracks[place, CAMERA], spans.tracks[place, START], spans.tracks[place, LAST]
-            if min(last, horizon) - start <= least or not beliefs.calibrated[which]:
-                continue
-            before = end
-            while before > at[one] and since[before - 1] >= start:
-                camera[before], since[before], until[before] = camera[before - 1], since[before - 1], until[before - 1]
-                before -= 1
-            camera[before], since[before], until[before] = which, start, min(last, horizon)
-            end += 1
-        at[one + 1] = end
-        for place in range(at[one], end):
-            reach[place] = until[place] if place == at[one] else max(reach[place - 1], until[place])
-    return LongAgo(at, camera, since, until, reach)
-
-
-@_compiled
-def _were_apart(least: int, mine: LongAgo, subject: int, theirs: LongAgo, other: int) -> bool:
-    """Whether both were on the ground at once, longer ago than positions are kept, for so long as to be found near.
-
-    What was seen of the two is forgotten then, but not what was concluded from it.
-    """
-    low, high = theirs.at[other], theirs.at[other + 1]
-    for one in range(mine.at[subject], mine.at[subject + 1]):
-        while low < high and theirs.reach[low] - mine.since[one] <= least:
-            low += 1
-        for place in range(low, high):
-            if mine.until[one] - theirs.since[place] <= least:
-                break
-            if theirs.camera[place] == mine.camera[one]:
-                continue
-            if min(mine.until[one], theirs.until[place]) - max(mine.since[one], theirs.since[place]) > least:
-                return True
-    return False
-
-
-@_compiled
-def _is_part(owners: Int64, rows: Int64, number: int) -> bool:
-    """Whether a track is one of an identity's: what was concluded is that they are one."""
-    alike = False
-    for row in rows:
-        alike |= owners[row] == number
-    return alike
 
 
 @_compiled

@@ -75,9 +75,9 @@ def test_a_clock_put_right_moves_what_its_camera_saw():
 def test_the_timetable_is_by_camera_and_says_the_order_by_start():
     past = three()
     past.append(Member("b", 7, 5, 6))
-    camera, start, end, by_start = past.timetable(NUMBERS).tolist()
+    camera, start, end, by_start, reach = past.timetable(NUMBERS).tolist()
     assert list(zip(camera, start, end, strict=True)) == [(4, 0, 30), (7, 5, 6), (7, 10, 20), (7, 25, 40)]
-    assert [start[place] for place in by_start] == [0, 5, 10, 25]
+    assert [start[place] for place in by_start] == [0, 5, 10, 25] and reach == [30, 30, 30, 40]
 
 
 def test_what_is_stored_goes_on_as_what_never_stopped():
