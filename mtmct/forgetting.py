@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mtmct import state as stored
@@ -63,8 +65,7 @@ class Forgetting:
         for track in self._tracks.silent_since(silent):
             track.ended = True
             self._keeping.stale_cameras.add(track.camera)
-        for track in self._tracks.at(self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush)):
-            self._forget_track(track)
+        self._forget(self._tracks.at(self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush)))
         guessed = set(self._book.guesses.values())
         self._expiry.note(self._book.changed)
         unseen = sorted(self._book.identities) if flush else self._expiry.unseen_since(now_ns - settings.max_gap_ns)
@@ -73,8 +74,7 @@ class Forgetting:
             if number in guessed and not flush:
                 self._expiry.note([number])
                 continue
-            for track in self._book.tracks_of(identity):
-                self._forget_track(track)
+            self._forget(self._book.tracks_of(identity))
             if flush or settings.searchable_s > 0:
                 self._album.keep(identity, self._journal)
             self._book.close(identity, now_ns)
@@ -87,8 +87,11 @@ class Forgetting:
             now_ns - round(self._settings.silence_s * SECOND_NS),
         )
 
-    def _forget_track(self, track: LocalTrack) -> None:
-        self._book.forget(track)
-        self._journal.drop(stored.track_key(track))
-        self._keeping.stale_cameras.add(track.camera)
-        self._tracks.forget(track.uid)
+    def _forget(self, tracks: Sequence[LocalTrack]) -> None:
+        if not tracks:
+            return
+        self._book.forget(tracks)
+        for track in tracks:
+            self._journal.drop(stored.track_key(track))
+            self._keeping.stale_cameras.add(track.camera)
+            self._tracks.forget(track.uid)

@@ -290,27 +290,34 @@ class IdentityBook:
         names = [(one.camera, one.track) for one in moments]
         self._say("retracted", nobody, now_ns, names, why=why, cls=cls)
 
-    def forget(self, track: LocalTrack) -> None:
-        """Keep of a track only what its identity learned from it; corrections come too late for it."""
-        identity = self.identities[track.identity]
+    def forget(self, tracks: Sequence[LocalTrack]) -> None:
+        """Keep of tracks only what their identities learned from them; corrections come too late for them."""
+        table, looks = self.track_table(), self.columns.looks
+        rows = self.columns.rows_of([track.uid for track in tracks])
+        told, counts, weights = table.told[rows], looks.counts[rows].tolist(), looks.weights[rows]
+        vectors, shares = looks.vectors(rows), told[:, None] * table.middle[rows]
+        for place, (track, count) in enumerate(zip(tracks, counts, strict=True)):
+            identity = self._forgotten(track)
+            if count:
+                identity.impression += Impression(shares[place], float(told[place]))
+                more = vectors[place, :count], weights[place, :count]
+                identity.looks = identity.looks.with_more(*more, self._settings.exemplars)
+            self._touch(identity)
+
+    def _forgotten(self, track: LocalTrack) -> Identity:
+        identity, last_ns = self.identities[track.identity], track.last_ns
         identity.uids.remove(track.uid)
         spots: tuple[Spot | None, ...] = ()
         if self._settings.travel:
             stay = track.stay
             spots = stay.came, stay.went
-        identity.past.append(Member(track.camera, track.track, track.start_ns, track.last_ns, *spots))
+        identity.past.append(Member(track.camera, track.track, track.start_ns, last_ns, *spots))
         identity.past.keep_last(self._settings.member_limit)
         for name, count in track.votes.items():
             identity.votes[name] = identity.votes.get(name, 0) + count
         add(identity.attributes, track.attributes)
-        identity.last_ns = max(identity.last_ns, track.last_ns)
-        looks, row = track.looks, track.row
-        if len(looks):
-            table = self.track_table()
-            told = table.told[row]
-            identity.impression += Impression(told * table.middle[row], float(told))
-        identity.looks = identity.looks.with_more(looks.vectors, looks.weights, self._settings.exemplars)
-        self._touch(identity)
+        identity.last_ns = max(identity.last_ns, last_ns)
+        return identity
 
     def retime(self, camera: str, later_ns: int) -> None:
         """What is remembered of a camera's earlier tracks moves in time."""

@@ -84,6 +84,13 @@ class TrackLooks:
         unit: Float32 = best / np.maximum(norms, np.float32(1e-12))
         return unit
 
+    def vectors(self, rows: Int64) -> Float32:
+        """(T, E, D) float32, the exemplars of tracks, L2-normalised; those from `counts` on mean nothing."""
+        sums = self.sums[rows]
+        norms = np.sqrt(np.add.reduce(sums * sums, axis=2, keepdims=True))
+        unit: Float32 = sums / np.maximum(norms, np.float32(1e-12))
+        return unit
+
     def settle(self) -> None:
         """Bring the means up to date: `Exemplars.occasion` of many at once, added up in the same order."""
         if not self._some_stale:

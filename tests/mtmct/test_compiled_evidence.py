@@ -47,7 +47,7 @@ def a_site(seed: int) -> tuple[TrackMemory, IdentityBook, list]:
         else:
             book.join(track, book[1 + track.track % 4], SECOND_NS)
     for track in tracks[4:7]:
-        book.forget(track)
+        book.forget([track])
         memory.forget(track.uid)
     return memory, book, tracks[12:]
 
@@ -120,7 +120,7 @@ def test_columns_follow_whoever_is_moved_cut_merged_and_forgotten():
     waiting[1].ended = True
     check()
     mine = book.tracks_of(book[2])[0]
-    book.forget(mine)
+    book.forget([mine])
     memory.forget(mine.uid)
     check()
     book.identities.pop(3)

@@ -86,7 +86,7 @@ def test_the_track_seen_last_may_be_forgotten_already_and_of_equals_is_the_last_
         people.book.merge(people.book[number], people.book[1], WHY, 30)
     one = people.book[1]
     assert people.book.latest(one) == ("a", 2)
-    people.book.forget(people.memory[2])
+    people.book.forget([people.memory[2]])
     people.memory.forget(2)
     assert people.book.latest(one) == ("a", 2), "as its identity remembers"
     people.memory[3].last_ns = 30

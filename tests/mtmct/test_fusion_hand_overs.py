@@ -148,7 +148,7 @@ def a_book(spans: list[tuple[str, int, float, float]]) -> tuple[TrackMemory, Ide
             book.join(track, book[number], 0)
         else:
             book.create(track, 0)
-        book.forget(track)
+        book.forget([track])
         memory.forget(track.uid)
     return memory, book
 
