@@ -117,12 +117,12 @@ class Clocks:
         if not self.measuring:
             return
         uids, rows = np.unique(samples.uids, return_inverse=True)
-        known = [tracks[uid] for uid in uids.tolist()]
-        cameras = np.array([self._number(track.camera) for track in known], np.int64)
+        columns, of = tracks.columns, tracks.columns.rows_of(uids.tolist())
+        names = list(columns.cameras)
+        cameras = np.array([self._number(names[number]) for number in columns.camera[of].tolist()], np.int64)
         if self.applying:
             self._placed.append(Placed(sequence, since_ns, now_ns, rounded(samples), cameras[rows]))
-        velocities = np.array([track.velocity[:2] for track in known]).reshape(-1, 2)
-        ahead = np.array([track.ahead_ns for track in known], np.int64)
+        velocities, ahead = columns.velocity[of, :2], columns.heard_ns[of] - columns.last_ns[of]
         new = skew.walkers(samples, cameras, velocities, ahead, self._settings.slot_ns, now_ns)
         if not len(new):
             return
