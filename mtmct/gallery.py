@@ -77,7 +77,7 @@ class _Rows:
 
 
 class _Shard:
-    """What was filed within one stretch of time: every look, and of everybody the mean of theirs."""
+    """What was filed within one stretch of time: every look, and of everybody the sum of theirs."""
 
     def __init__(self, dim: int) -> None:
         self.looks = _Rows(faiss.IndexFlatIP(dim))
@@ -93,14 +93,29 @@ class _Shard:
         np.add.at(self._sums, places, vectors)
         self._people = None
 
+    @property
+    def sums(self) -> tuple[Int64, Float32]:
+        """Everybody, once, and the sum of their looks."""
+        return np.fromiter(self._place, np.int64, len(self._place)), self._sums[: len(self._place)]
+
     def people(self) -> _Rows:
-        """The mean look of everybody, at unit length."""
+        """Everybody's mean look."""
         if self._people is None:
-            sums = self._sums[: len(self._place)]
-            self._people = _Rows(faiss.IndexFlatIP(sums.shape[1]))
-            means = sums / np.maximum(np.linalg.norm(sums, axis=1), _NO_LOOK)[:, None]
-            self._people.add(np.fromiter(self._place, np.int64, len(self._place)), means)
+            self._people = _mean_looks([self])
         return self._people
+
+
+def _mean_looks(shards: Sequence[_Shard]) -> _Rows:
+    """Of everybody in some shards the mean look, at unit length."""
+    told = [shard.sums for shard in shards]
+    numbers, places = np.unique(np.concatenate([owners for owners, _ in told]), return_inverse=True)
+    total, low = np.zeros((len(numbers), told[0][1].shape[1]), np.float32), 0
+    for owners, sums in told:
+        total[places[low : low + len(owners)]] += sums
+        low += len(owners)
+    rows = _Rows(faiss.IndexFlatIP(total.shape[1]))
+    rows.add(numbers, total / np.maximum(np.linalg.norm(total, axis=1), _NO_LOOK)[:, None])
+    return rows
 
 
 class Gallery:
@@ -110,8 +125,8 @@ class Gallery:
     they were added, and a whole shard goes once all of it is too old. Vectors of an identity that has ended by
     other means (merged, erased) stay until then and are to be ignored by the caller.
 
-    In a large gallery, of `LARGE` looks and more, a query is compared with the mean of everybody's looks in each shard
-    rather than with every look: up to eight times fewer, and a shortlist has room for as many more people.
+    In a large gallery, of `LARGE` looks and more, a query is compared with the mean of everybody's looks rather than
+    with every look: dozens of times fewer.
 
     FAISS gives a shortlist only. Its sums depend on the shape of the batch in the last bit, so callers score the
     shortlist again from the exemplars, in a fixed order.
@@ -137,6 +152,7 @@ class Gallery:
         self._shards: dict[int, _Shard] = {}
         # Who was left out last; vectors and owners but for them.
         self._others: tuple[Int64, Float32, Int64] | None = None
+        self._people: _Rows | None = None  # mean looks of those in no cells, since something was filed or dropped last
 
     def __len__(self) -> int:
         return sum(shard.looks.count for shard in self._shards.values())
@@ -162,14 +178,14 @@ class Gallery:
         if shard not in self._shards:
             self._shards[shard] = _Shard(vectors.shape[1])
         self._shards[shard].add(owners, vectors)
-        self._others = None
+        self._others = self._people = None
 
     def expire(self, now_ns: int) -> list[int]:
         """Drop the shards whose last vector is older than is kept; which ones."""
         gone = [shard for shard in self.shards if (shard + 1) * self._shard_ns <= now_ns - self._keep_ns]
         for shard in gone:
             del self._shards[shard]
-            self._others = None
+            self._others = self._people = None
         return gone
 
     def search(self, queries: Float32, count: int, without: Int64 | None = None) -> tuple[Int64, Float32]:
@@ -201,13 +217,21 @@ class Gallery:
         return owners, cosines
 
     def _searched(self) -> list[_Rows]:
-        """What is compared with, oldest first; in cells where it is many and complete."""
-        large = self.large
-        held = [self._shards[key].people() if large else self._shards[key].looks for key in self.shards]
-        for rows in held[:-1]:
-            if self._ivf_from is not None and rows.count >= self._ivf_from:
+        """What is compared with: in cells where it is many and complete, in a large gallery everybody else as one."""
+        large, held = self.large, [self._shards[key] for key in self.shards]
+        apart, rest = [], []
+        for place, shard in enumerate(held):
+            rows = shard.people() if large and self._ivf_from is not None else shard.looks
+            if self._ivf_from is not None and rows.count >= self._ivf_from and place < len(held) - 1:
                 rows.divide()
-        return held
+                apart.append(rows)
+            elif large:
+                rest.append(shard)
+            else:
+                apart.append(rows)
+        if rest and self._people is None:
+            self._people = _mean_looks(rest)
+        return [*apart, self._people] if rest and self._people else apart
 
     def _search_others(
         self, flat: Sequence[_Rows], queries: Float32, count: int, without: Int64

@@ -159,34 +159,38 @@ def test_cells_with_too_few_vectors_are_marked():
     assert (np.diff(cosines[0]) <= 0).all()
 
 
-def test_a_large_gallery_finds_everybody_once_a_shard_by_their_mean_look(monkeypatch):
+def test_a_large_gallery_finds_everybody_once_by_their_mean_look(monkeypatch):
     monkeypatch.setattr("mtmct.gallery.LARGE", 6)
     gallery = Gallery(10, 100)
     gallery.add(0, np.array([1, 1, 2, 1]), np.stack([X, unit(1, 0.4, 0), Z, unit(1, -0.4, 0)]))
     assert gallery.search(X[None], 4)[0].tolist() == [[1, 1, 1, 2]], "not large yet: every look counts"
-    gallery.add(1, np.array([2, 1]), np.stack([Y, unit(1, 1, 0)]))
-    owners, cosines = gallery.search(X[None], 4)
-    assert owners.tolist() == [[1, 1, 2, 2]]
-    assert cosines[0].tolist() == pytest.approx([1, 0.5**0.5, 0, 0])
-    assert gallery.search(X[None], 4, without=np.array([1]))[0].tolist() == [[2, 2, -1, -1]]
-    gallery.add(1, np.array([2]), unit(2, -1, 0)[None])
-    assert gallery.search(X[None], 2)[1][0].tolist() == pytest.approx([1, 2 / 5**0.5 / (2 - 2 / 5**0.5) ** 0.5])
+    gallery.add(1, np.array([2, 3]), np.stack([Y, unit(1, 1, 0)]))
+    owners, cosines = gallery.search(np.stack([X, unit(0, 1, 1)]), 4)
+    assert owners.tolist() == [[1, 3, 2, -1], [2, 3, 1, -1]]
+    assert cosines[0].tolist() == pytest.approx([1, 0.5**0.5, 0, -1])
+    assert cosines[1, 0] == pytest.approx(1), "the mean of looks in two shards"
+    assert gallery.search(X[None], 4, without=np.array([1]))[0].tolist() == [[3, 2, -1, -1]]
+    gallery.add(1, np.array([2]), X[None])
+    assert gallery.search(X[None], 3)[1][0, 2] == pytest.approx(1 / 3**0.5), "what is filed counts at once"
+    assert gallery.expire(110) == [0]
+    assert gallery.search(X[None], 2)[0].tolist() == [[2, 3]], "no longer large: every look counts"
 
 
-def test_the_people_of_a_large_shard_are_put_into_cells_once_it_is_complete(monkeypatch):
+def test_many_people_of_a_complete_shard_are_put_into_cells(monkeypatch):
     monkeypatch.setattr("mtmct.gallery.LARGE", 1000)
     queries = crowd(40, 9)
 
-    def means(kind: str) -> Gallery:
+    def filled(kind: str) -> Gallery:
         gallery = Gallery(10, 100, kind, ivf_from=40)
         for shard in range(2):
             gallery.add(shard, np.arange(800) % 40, crowd(800, shard))
         return gallery
 
-    exact, _ = means("flat").search(queries, 2)
-    assert exact.tolist() == [[person, person] for person in range(40)], "everybody, in both shards"
-    found, _ = means("ivf").search(queries, 2)
-    assert (found[:, 0] == np.arange(40)).all() and not np.array_equal(found, exact)
+    exact, _ = filled("flat").search(queries, 40)
+    assert (np.sort(exact, axis=1) == np.arange(40)).all() and (exact[:, 0] == np.arange(40)).all()
+    found, _ = filled("ivf").search(queries, 40)
+    assert (found[:, 0] == np.arange(40)).all()
+    assert [len(row) - len(set(row)) for row in found.tolist()] != [0] * 40, "once by the cells, once by the rest"
 
 
 @pytest.mark.parametrize("kind", ["flat", "ivf"])
