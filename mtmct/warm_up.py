@@ -84,7 +84,4 @@ def _tracklet(camera: str, track: int, person: int, second: int, end: int) -> Tr
     looks = (look / np.linalg.norm(look)).astype(np.float32)
     cls = "bicycle" if person == _CYCLIST else "person"
     ended = second + 1 == end
-    columns = frames, times_ns, boxes, scores, looks, np.ones(1, np.float32)
-    for column in columns:
-        column.setflags(write=False)  # as they come from another process: another type to numba
-    return Tracklet(camera, track, cls, *columns, ended)
+    return Tracklet(camera, track, cls, frames, times_ns, boxes, scores, looks, np.ones(1, np.float32), ended)

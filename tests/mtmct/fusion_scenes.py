@@ -13,7 +13,7 @@ import numpy as np
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.records import CameraBatch, Commit
 from mtmct.topology import CameraGeometry, Topology
-from mtmct.tracklets import Tracklet
+from mtmct.tracklets import Tracklet, as_columns
 from operators.records import SECOND_NS
 
 FPS = 10
@@ -106,7 +106,7 @@ def script(walks: Walks, origins: Mapping[str, tuple[float, float]], until: int)
                             cls=walk.get("cls", "person"),
                         )
                     )
-            batches.append(CameraBatch(name, 1, second, second, (second + 1) * SECOND_NS, tuple(seen)))
+            batches.append(CameraBatch(name, 1, second, second, (second + 1) * SECOND_NS, as_columns(seen)))
         steps.append(((second + 1) * SECOND_NS, batches))
     return [*steps, (END_OF_TIME, [])]
 

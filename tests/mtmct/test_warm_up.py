@@ -9,7 +9,7 @@ from pathlib import Path
 # In a process of its own: in this one other tests have compiled it. Numba compiles anew for every kind of array, and
 # arrays that come from another process cannot be written: another kind.
 SCRIPT = """
-import importlib, pkgutil, sys
+import importlib, pickle, pkgutil, sys
 sys.path.insert(0, sys.argv[1])
 import mtmct
 from mtmct import passes
@@ -24,10 +24,8 @@ compiled = {v.__name__: v for m in modules for v in vars(m).values() if isinstan
 within = {v for v in vars(passes).values() if isinstance(v, CPUDispatcher) and v.__module__ != passes.__name__}
 public = [v for name, v in compiled.items() if not name.startswith("_") and v not in within]
 before = {name: len(v.signatures) for name, v in compiled.items()}
-scene = crowd({"b": 0.3})
-for piece in (piece for _, batches in scene for batch in batches for piece in batch.tracklets):
-    for column in (piece.frames, piece.times_ns, piece.boxes, piece.scores):
-        column.setflags(write=False)
+scene = pickle.loads(pickle.dumps(crowd({"b": 0.3})))
+assert not next(batch for batch in scene[15][1] if batch.tracklets).tracklets.boxes.flags.writeable
 play(FusionEngine("plaza", topology(*(camera(name, calibrated=name != "c") for name in "abc"))), scene)
 after = {name: len(v.signatures) for name, v in compiled.items()}
 missing = sorted(v.__name__ for v in public if not v.signatures)
