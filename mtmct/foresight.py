@@ -13,12 +13,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmct.assignment import Answer
 from mtmct.association import Candidates
 from mtmct.evidence import NEGLIGIBLE, Judge
 from mtmct.questions import Questions, bounds_of, pieces
+from mtmct.shortlist import as_offered
 from mtmct.terms import APPEARANCE, RULED_OUT, among_rivals, sum_of
 from mtmct.tracks import LocalTrack
 from operators.records import Int64
@@ -68,8 +68,7 @@ class Foresight(Judge):
         self._subjects = np.repeat(np.arange(len(tracks)), np.diff(self._at))
         self._keys = (self._subjects << _NUMBER_BITS) | self._numbers
         self._beside_at, self._beside = candidates.beside(tracks)
-        self._owners = book.track_table().identity[self._beside]
-        self._whose = np.repeat(np.arange(len(tracks)) << _NUMBER_BITS, np.diff(self._beside_at))
+        self._owners = np.where(self._beside >= 0, book.columns.identity[self._beside], 0)
         self._order = np.argsort(self._numbers, kind="stable")
         ordered = self._numbers[self._order]
         heads = np.flatnonzero(np.diff(ordered, prepend=-1))
@@ -87,7 +86,11 @@ class Foresight(Judge):
     def answers(self, low: int, high: int, without: frozenset[int] = frozenset()) -> list[Answer]:
         """What those come to whom each of the tracks from `low` to `high` could be; each track is asked for once."""
         self._note(without)
-        bounds, places = self._places(low, high)
+        begun, end = int(self._at[low]), int(self._at[high])
+        if self._as_foreseen(low, high):
+            bounds, places = self._at[low : high + 1] - begun, np.arange(begun, end)
+        else:
+            bounds, places = self._places(low, high)
         if len(places) and self._counted != self._rivals.recount():
             self._counted = self._rivals.recount()
             self._count_again()
@@ -143,14 +146,14 @@ class Foresight(Judge):
         return np.concatenate([self._order[:0], *(self._order[low:high] for low, high in spans)])
 
     def _places(self, low: int, high: int) -> tuple[Int64, Int64]:
-        """The places of all pairs of some tracks, one track after the other, and where those of each begin."""
-        if self._as_foreseen(low, high):
-            return self._at[low : high + 1] - self._at[low], np.arange(self._at[low], self._at[high])
+        """Where the pairs of each of some tracks begin, and their places: of all whom they could be by now."""
         bounds, numbers = self._candidates.all_of(self._tracks[low:high])
         subjects = np.repeat(np.arange(low, high), np.diff(bounds))
         keys = (subjects << _NUMBER_BITS) | numbers
         places = self._keys.searchsorted(keys)
-        missing = ~self._are_at(keys, places)
+        missing = np.ones(len(keys), bool)
+        foreseen = np.flatnonzero(places < len(self._keys))
+        missing[foreseen] = self._keys[places[foreseen]] != keys[foreseen]
         places[missing] = self._add(subjects[missing], numbers[missing])
         return bounds, places
 
@@ -158,23 +161,15 @@ class Foresight(Judge):
         """Whether some tracks of one camera could be the same as when the commit began."""
         if self._candidates.added(self._tracks[low]):
             return False
-        pairs, near = slice(self._at[low], self._at[high]), slice(self._beside_at[low], self._beside_at[high])
-        if not all(number in self._book for number in self._numbers[pairs][self._stale[pairs]].tolist()):
+        pairs = slice(self._at[low], self._at[high])
+        stale = self._stale[pairs]
+        if stale.any() and not all(number in self._book for number in self._numbers[pairs][stale].tolist()):
             return False
-        before, owners = self._owners[near], self._book.track_table().identity[self._beside[near]]
-        changed = np.flatnonzero(before != owners)
-        if not len(changed):
-            return True
-        # Most that had none have got an identity that the track could be anyway.
-        keys = self._whose[near][changed] | owners[changed]
-        return not before[changed].any() and bool(self._are_at(keys, self._keys.searchsorted(keys)).all())
-
-    def _are_at(self, keys: Int64, places: Int64) -> NDArray[np.bool_]:
-        """Which keys are in the places that a search among all has found for them."""
-        if not len(self._keys):
-            return np.zeros(len(keys), bool)
-        found: NDArray[np.bool_] = self._keys[np.minimum(places, len(self._keys) - 1)] == keys
-        return found
+        at, beside_at = self._at[low : high + 1], self._beside_at[low : high + 1]
+        foreseen: bool = as_offered(
+            at, self._numbers, beside_at, self._beside, self._owners, self._book.columns.identity
+        )
+        return foreseen
 
     def _add(self, subjects: Int64, numbers: Int64) -> Int64:
         """Room for pairs that were not foreseen, behind those that were; their places."""

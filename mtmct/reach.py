@@ -17,6 +17,7 @@ from mtmct.tracks import X, Y
 from operators.records import SECOND_NS, Int64
 
 _compiled = numba.njit(cache=True, nogil=True)
+_SLACK = 1e-6  # metres: edges of strips are rounded
 
 
 class Left(NamedTuple):
@@ -26,7 +27,9 @@ class Left(NamedTuple):
         numbers: (N,) int64, ascending. cameras: (N,) int64, numbers of the cameras.
         x, y: (N,) metres, NaN where unknown. last_ns: (N,) event time, as floats.
         by_camera: (N,) rows by camera, then number.
-        by_x, sorted_x, sorted_y, sorted_ns: rows of those whose place is known, by X; and that X, Y and time.
+        ordered, ordered_x, ordered_y, ordered_ns: rows of those whose place is known, by strip of the ground, then X;
+            and their X, Y and time.
+        strips: where those of each strip begin in these, and all end. lowest_y, width: of the strips, metres.
         earliest_ns: the least of `last_ns`.
     """
 
@@ -36,10 +39,13 @@ class Left(NamedTuple):
     y: Float64
     last_ns: Float64
     by_camera: Int64
-    by_x: Int64
-    sorted_x: Float64
-    sorted_y: Float64
-    sorted_ns: Float64
+    ordered: Int64
+    ordered_x: Float64
+    ordered_y: Float64
+    ordered_ns: Float64
+    strips: Int64
+    lowest_y: float
+    width: float
     earliest_ns: int
 
 
@@ -54,12 +60,20 @@ def recently_left(tracks: TrackTable, latest: Int64, since_ns: int) -> Left:
     """Those of `latest_of_each` who were seen after an event time."""
     rows = latest[tracks.last_ns[latest] > since_ns]
     x, y = np.ascontiguousarray(tracks.last[rows, X]), np.ascontiguousarray(tracks.last[rows, Y])
-    by_x = np.argsort(x, kind="stable")[: np.count_nonzero(~np.isnan(x))]
+    known = np.flatnonzero(~np.isnan(x))
+    # As many strips as people in each of them, were they spread evenly.
+    count = max(math.isqrt(len(known)), 1)
+    lowest = float(y[known].min()) if len(known) else 0.0
+    width = max(float(np.ptp(y[known])) / count if len(known) else 0.0, 1.0)
+    strip = np.minimum((y[known] - lowest) // width, count - 1)
+    order = np.lexsort((x[known], strip))
+    ordered = known[order]
     last, cameras = tracks.last_ns[rows], tracks.camera[rows]
     last_ns = last.astype(np.float64)
     return Left(
-        tracks.identity[rows], cameras, x, y, last_ns, np.argsort(cameras, kind="stable"), by_x, x[by_x], y[by_x],
-        last_ns[by_x], int(last.min()) if len(last) else 0,
+        tracks.identity[rows], cameras, x, y, last_ns, np.argsort(cameras, kind="stable"), ordered, x[ordered],
+        y[ordered], last_ns[ordered], strip[order].searchsorted(np.arange(count + 1)), lowest, width,
+        int(last.min()) if len(last) else 0,
     )  # fmt: skip
 
 
@@ -114,25 +128,58 @@ def _nearest(
         if placed:
             longest = max(start_ns[track] - left.earliest_ns, 0) / SECOND_NS
             farthest = speeds[track] * longest + near_m + 1.0
-            middle = np.searchsorted(left.sorted_x, x[track])
+            strips = len(left.strips) - 1
+            own = min(max(int((y[track] - left.lowest_y) // left.width), 0), strips - 1)
             # From the nearest outwards, both ways, so that there are soon enough who are nearer than all the rest.
-            for step in (1, -1):
-                at = middle if step > 0 else middle - 1
-                while 0 <= at < len(left.sorted_x):
-                    aside = abs(left.sorted_x[at] - x[track])
-                    if aside > farthest or (count == limit and aside > metres[limit - 1]):
+            for side in (1, -1):
+                strip = own if side > 0 else own - 1
+                while 0 <= strip < strips:
+                    edge = left.lowest_y + (strip if side > 0 else strip + 1) * left.width
+                    beyond = (edge - y[track]) * side - _SLACK if strip != own else 0.0
+                    if beyond > farthest or (count == limit and beyond > metres[limit - 1]):
                         break
-                    seconds = (np.float64(start_ns[track]) - left.sorted_ns[at]) / 1e9
-                    if aside <= speeds[track] * max(seconds, 0.0) + near_m:
-                        far = math.hypot(aside, left.sorted_y[at] - y[track])
-                        if count < limit or far <= metres[limit - 1]:
-                            count = _consider(
-                                left, left.by_x[at], far, start_ns[track], speeds[track], near_m, before_s, best,
-                                metres, count, limit,
-                            )  # fmt: skip
-                    at += step
+                    count = _along(
+                        left, strip, x[track], y[track], start_ns[track], speeds[track], near_m, before_s, farthest,
+                        best, metres, count, limit,
+                    )  # fmt: skip
+                    strip += side
         numbers[track, :count] = left.numbers[best[:count]]
     return numbers
+
+
+@_compiled
+def _along(
+    left: Left,
+    strip: int,
+    x: float,
+    y: float,
+    start_ns: int,
+    speed: float,
+    near_m: float,
+    before_s: float,
+    farthest: float,
+    best: Int64,
+    metres: Float64,
+    count: int,
+    limit: int,
+) -> int:
+    """Look at those in one strip, from the nearest by X outwards."""
+    low, high = left.strips[strip], left.strips[strip + 1]
+    middle = low + np.searchsorted(left.ordered_x[low:high], x)
+    for step in (1, -1):
+        at = middle if step > 0 else middle - 1
+        while low <= at < high:
+            aside = abs(left.ordered_x[at] - x)
+            if aside > farthest or (count == limit and aside > metres[limit - 1]):
+                break
+            seconds = (np.float64(start_ns) - left.ordered_ns[at]) / 1e9
+            if aside <= speed * max(seconds, 0.0) + near_m:
+                far = math.hypot(aside, left.ordered_y[at] - y)
+                if count < limit or far <= metres[limit - 1]:
+                    row = left.ordered[at]
+                    count = _consider(left, row, far, start_ns, speed, near_m, before_s, best, metres, count, limit)
+            at += step
+    return count
 
 
 @_compiled

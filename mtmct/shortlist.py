@@ -123,3 +123,25 @@ def offered(
                 kept += 1
         bounds[track + 1] = kept
     return bounds, numbers[: bounds[len(places)]].copy()
+
+
+@_compiled
+def as_offered(at: Int64, numbers: Int64, beside_at: Int64, beside: Int64, before: Int64, owners: Int64) -> bool:
+    """Whether some tracks could be the same as before, now that others beside them have got identities.
+
+    Args:
+        at: (T + 1,) where in `numbers` those begin whom each track could be, ascending.
+        beside_at, beside: (T + 1,) where in `beside` the rows of the tracks beside each begin, -1 for one forgotten.
+        before: whose these were, 0 for nobody's. owners: (R,) by row whose they are.
+    """
+    for track in range(len(at) - 1):
+        for place in range(beside_at[track], beside_at[track + 1]):
+            owner = owners[beside[place]] if beside[place] >= 0 else 0
+            if owner == before[place]:
+                continue
+            if before[place] != 0:
+                return False
+            there = at[track] + np.searchsorted(numbers[at[track] : at[track + 1]], owner)
+            if there == at[track + 1] or numbers[there] != owner:
+                return False
+    return True
