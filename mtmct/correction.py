@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -72,7 +73,10 @@ def _within(track: LocalTrack, time_ns: int) -> bool:
 
 
 class Reviewer:
-    """Looks over the identities that this commit has touched; tracks are given by their rows in the columns."""
+    """Looks over the identities that this commit has touched, as they are when it is made.
+
+    Tracks are given by their rows in the columns.
+    """
 
     def __init__(self, tracks: TrackMemory, book: IdentityBook, window: PairWindow, settings: FusionSettings) -> None:
         self._tracks = tracks
@@ -97,7 +101,7 @@ class Reviewer:
 
         And all identities with such a pair, or with two tracks of one camera at once.
         """
-        table, owners, settings = self._window.table, self._owners(), self._settings
+        table, owners, settings = self._window.table, self._owners, self._settings
         pairs = contradicted(
             table.heads, table.places, table.recent, table.distance, owners, settings.split_odds, settings.drift_m
         )
@@ -109,14 +113,19 @@ class Reviewer:
         twice = doubled(tracks, rows[np.argsort(tracks.identity[rows], kind="stable")])
         return said, np.concatenate([owners[pairs[:, 0]], twice])
 
+    @cached_property
+    def _rows(self) -> Int64:
+        """The rows of all tracks in the window's table, -1 for those that are no longer remembered."""
+        names, (uids, rows) = self._window.table.names, self._tracks.columns.by_uid()
+        if not len(uids):
+            return np.full(len(names), -1)
+        places = np.minimum(uids.searchsorted(names), len(uids) - 1)
+        return np.where(uids[places] == names, rows[places], -1)
+
+    @cached_property
     def _owners(self) -> Int64:
         """The identities of all tracks in the window's table, 0 for none."""
-        names, columns = self._window.table.names, self._tracks.columns
-        identity, (uids, rows) = columns.table().identity, columns.by_uid()
-        if not len(uids):
-            return np.zeros(len(names), np.int64)
-        places = np.minimum(uids.searchsorted(names), len(uids) - 1)
-        return np.where(uids[places] == names, identity[rows[places]], 0)
+        return np.where(self._rows >= 0, self._tracks.columns.identity[self._rows], 0)
 
     def _conflicts(
         self, tracks: list[LocalTrack], contradictions: Mapping[tuple[int, int], float]
@@ -207,7 +216,7 @@ class Reviewer:
         """Of some tracks those whose positions of the last seconds are another identity's, and of which."""
         table = self._window.table
         there = self._in_table(live)
-        owners, odds = self._owners(), self._settings.move_odds
+        owners, odds = self._owners, self._settings.move_odds
         places, numbers = pulled(table.heads, table.places, table.recent, owners, there, odds)
         best = dict(zip(table.names[places].tolist(), numbers.tolist(), strict=True))
         asked = live[np.isin(self._tracks.columns.uid[live], table.names[places])]
@@ -215,7 +224,9 @@ class Reviewer:
 
     def _in_table(self, live: Int64) -> Int64:
         """The places of some tracks among those of which positions were compared, ascending."""
-        return np.flatnonzero(np.isin(self._window.table.names, self._tracks.columns.uid[live], assume_unique=True))
+        asked = np.zeros(len(self._tracks.columns.uid), bool)
+        asked[live] = True
+        return np.flatnonzero(asked[self._rows] & (self._rows >= 0))
 
     def _could_merge(self, asked: Sequence[tuple[LocalTrack, int]], judge: Judge) -> list[bool]:
         whose = np.array([track.identity for track, _ in asked], np.int64)
@@ -252,7 +263,7 @@ class Reviewer:
         young = now_ns - round(self._settings.memory_s * SECOND_NS)
         table = self._window.table
         there = self._in_table(live)
-        pairs = attracted(table.heads, table.places, table.llr, self._owners(), there)
+        pairs = attracted(table.heads, table.places, table.llr, self._owners, there)
         asked = [one.created_ns >= young or bool(one.uids) for one in map(self._book.__getitem__, pairs[:, 0].tolist())]
         younger, older = np.ascontiguousarray(pairs[np.array(asked, bool)].T)
         heads = np.flatnonzero(np.diff(younger, prepend=-1))
