@@ -32,7 +32,8 @@ from mtmct.tracklets import Tracklet
 from mtmct.tracks import LocalTrack
 from operators.records import Float32, Int64, StateError, pack, unpack
 
-VERSION = 2
+VERSION = 3
+READABLE = (2, VERSION)  # 2: a past as a list of members; a track that is over among those of its camera
 PREFIX = "fusion/"
 META = "fusion/meta"
 CAMERA = "fusion/camera/"
@@ -132,7 +133,7 @@ def unpacked(key: str, data: bytes) -> dict[str, Any]:
         StateError: damaged, or written by another version.
     """
     value = unpack(data)
-    if not isinstance(value, dict) or value.get("version") != VERSION:
+    if not isinstance(value, dict) or value.get("version") not in READABLE:
         raise of_another_version(key)
     return value
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mtmct.columns import TrackColumns
 from mtmct.exemplars import Exemplars
-from mtmct.state import VERSION, key_of_track, of_another_version, packed, unpacked
+from mtmct.state import READABLE, VERSION, key_of_track, of_another_version, packed, unpacked
 from mtmct.topology import Float64
 from mtmct.track_state import TrackState
 from operators.records import Int64, pack_each, pieces, unpack
@@ -50,7 +50,7 @@ def unpack_camera(key: str, data: bytes, tracks: Mapping[int, TrackState]) -> No
 
 
 def has_ended(value: Mapping[str, Any], row: int) -> bool:
-    """Whether a track in a camera's key has ended; those of ledgers begun before 2026-11-30 may have."""
+    """Whether a track in a camera's key has ended; those of ledgers of an earlier build may have."""
     return bool(value["counts"][row, 2:].any())
 
 
@@ -100,7 +100,7 @@ def unpack_track(key: str, data: bytes) -> TrackState:
         StateError: damaged, or written by another version.
     """
     value = unpack(data)
-    if not isinstance(value, list) or not value or value[0] != VERSION:
+    if not isinstance(value, list) or not value or value[0] not in READABLE:
         raise of_another_version(key)
     _, uid, camera, number, start_ns, first, at_border, since_ns, until_ns, *rest = value
     identity, linked_ns, announced, travelled, ahead_ns, attributes, *rest = rest
