@@ -58,7 +58,7 @@ class Tracklets(Sequence[Tracklet]):
     a dozen arrays then, however many tracks there are, and a site's commit that dozen of every camera put together.
 
     Attributes:
-        cameras, classes: names. camera, cls: (T,) int64, number of each tracklet's.
+        cameras, classes: names, in the order of the alphabet. camera, cls: (T,) int64, number of each tracklet's.
         tracks: (T,) int64. ended: (T,) bool.
         bounds: (T + 1,) int64, the points of tracklet t are those from `bounds[t]` to `bounds[t + 1]`.
         frames: (P,) int64. times_ns: (P,) int64. boxes: (P, 4) float32. scores: (P,) float32.
