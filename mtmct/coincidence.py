@@ -59,9 +59,9 @@ class PairRows:
             return None
         mine = self.pairs[touched]
         places = np.minimum(old.searchsorted(mine), len(old) - 1)
-        pairs = self.pairs.copy()
-        pairs[touched] = np.sort(np.where(old[places] == mine, new[places], mine), axis=1)
-        return PairRows(pairs, self.slots, self.llr, self.distance).at(np.argsort(pair_keys(pairs), kind="stable"))
+        others = np.sort(np.where(old[places] == mine, new[places], mine), axis=1)
+        order = np.argsort(pair_keys(others), kind="stable")
+        return PairRows(*pair_sums.rearranged(self.lying, touched[order], others[order]))
 
 
 def pair_keys(pairs: Int64) -> Int64:

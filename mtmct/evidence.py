@@ -241,27 +241,20 @@ class Judge:
 
     def _asked(self, questions: Questions, without: frozenset[int]) -> tuple[TrackTable, PeopleTable, Asked]:
         """The questions by rows and slots, and the columns in which these are."""
-        book, whose = self._book, questions.whose
-        slots, mine = questions.slots, np.full(len(whose), -1, np.int64)
-        if slots is None:
-            slots = book.slots(questions.numbers)
-        else:
-            book.catch_up()
-        known = whose.nonzero()[0]
-        if len(known):
-            mine[known] = book.slots(whose[known])
+        book = self._book
+        book.catch_up()
         rivals = self._rivals.of(questions.rows_at, questions.rows) if questions.rivals is None else questions.rivals
         # Only now: looks that only identities have may have widened the tracks' columns.
         tracks, people = book.track_table(), book.people.table()
         asked = Asked(
             questions.rows_at,
             questions.rows,
-            mine,
+            questions.mine,
             self._classes_of(tracks, questions),
             rivals,
             questions.pairs_at,
-            slots,
-            self._classes(tracks, people, slots, questions),
+            questions.slots,
+            self._classes(tracks, people, questions),
             self._left_out(without),
         )
         return tracks, people, asked
@@ -283,11 +276,11 @@ class Judge:
             self._without = without, np.array([rows[uid] for uid in without if uid in rows], np.int64)
         return self._without[1]
 
-    def _classes(self, tracks: TrackTable, people: PeopleTable, slots: Int64, questions: Questions) -> Int64:
+    def _classes(self, tracks: TrackTable, people: PeopleTable, questions: Questions) -> Int64:
         """The class of every candidate; counted out where points of several classes were seen."""
         if len(self._book.columns.classes) == 1:
-            return np.zeros(len(slots), np.int64)
-        classes: Int64 = scoring.sole_classes(tracks, people, slots)
+            return np.zeros(len(questions.slots), np.int64)
+        classes: Int64 = scoring.sole_classes(tracks, people, questions.slots)
         for pair in np.flatnonzero(classes == MIXED).tolist():
             classes[pair] = self._book.columns.number_of(self._book.cls(self._book[int(questions.numbers[pair])]))
         return classes

@@ -293,6 +293,41 @@ def touching(pairs: Int64, uids: Int64) -> Int64:
 
 
 @_compiled
+def rearranged(rows: Rows, moved: Int64, pairs: Int64) -> Rows:
+    """The same rows with other pairs in the place of some, ascending again.
+
+    Args:
+        rows: ascending by pair.
+        moved: (K,) which of them have another pair. pairs: (K, 2) these, ascending, of equals the lower row first.
+    """
+    length = len(rows.slots)
+    found = Rows(np.empty((length, 2), np.int64), np.empty(length, np.int64), np.empty(length), np.empty(length))
+    stays = np.ones(length, np.bool_)
+    for row in moved:
+        stays[row] = False
+    row = other = 0
+    for place in range(length):
+        while row < length and not stays[row]:
+            row += 1
+        first = row == length
+        if not first and other < len(moved):
+            one, two = pairs[other, 0], pairs[other, 1]
+            lower, higher = rows.pairs[row, 0], rows.pairs[row, 1]
+            first = (one, two, moved[other]) < (lower, higher, row)
+        if first:
+            source = moved[other]
+            found.pairs[place, 0], found.pairs[place, 1] = pairs[other, 0], pairs[other, 1]
+            other += 1
+        else:
+            source = row
+            found.pairs[place, 0], found.pairs[place, 1] = rows.pairs[row, 0], rows.pairs[row, 1]
+            row += 1
+        found.slots[place] = rows.slots[source]
+        found.llr[place], found.distance[place] = rows.llr[source], rows.distance[source]
+    return found
+
+
+@_compiled
 def patched(known: Columns, names: Int64, changed: Int64, new: Columns) -> Columns:
     """What is known of all pairs, with other rows in the place of all those in which some tracks are.
 

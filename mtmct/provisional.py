@@ -41,7 +41,7 @@ def guess(tracks: Sequence[LocalTrack], candidates: Candidates, judge: Judge, bo
         group = list(together)
         bounds, numbers = candidates.all_of(group)
         rows = np.array([book.columns.rows[track.uid] for track in group], np.int64)
-        scored = judge.scored(Questions.of_tracks(rows, bounds, numbers))
+        scored = judge.scored(Questions.of_tracks(rows, bounds, numbers, book.slots(numbers)))
         verdicts = assign(answers(bounds, numbers, scored), judge)
         for track, verdict in zip(group, verdicts, strict=True):
             if verdict.identity is not None and verdict.odds > 0:

@@ -21,17 +21,19 @@ class Questions:
 
     Attributes:
         rows_at: (S + 1,) and rows: the rows of each subject's tracks in memory, in order of first sight.
-        whose: (S,) number of the identity that the subject is, with its past; 0 for a track alone.
-        pairs_at: (S + 1,) and numbers: the identities asked about.
-        slots, rivals: where these stand (`mtmct.people`), and how many each subject could be, if that is known already.
+        whose, mine: (S,) number and slot (see `mtmct.people`) of the identity that the subject is, with its past; 0 and
+            -1 for a track alone.
+        pairs_at: (S + 1,) and numbers, slots: the identities asked about.
+        rivals: (S,) how many each subject could be, if that is known already.
     """
 
     rows_at: Int64
     rows: Int64
     whose: Int64
+    mine: Int64
     pairs_at: Int64
     numbers: Int64
-    slots: Int64 | None = None
+    slots: Int64
     rivals: Int64 | None = None
 
     def __len__(self) -> int:
@@ -40,29 +42,34 @@ class Questions:
     @classmethod
     def of(cls, asked: Sequence[Question], book: IdentityBook) -> Questions:
         """The same from objects."""
-        book.track_table()
-        rows = book.columns.rows
+        whose = np.array([0 if who.identity is None else who.identity.number for who, _ in asked], np.int64)
+        numbers = np.array([one.number for _, candidates in asked for one in candidates], np.int64)
+        mine = np.full(len(whose), -1)
+        mine[whose > 0] = book.slots(whose[whose > 0])
         return cls(
             bounds_of([len(who.tracks) for who, _ in asked]),
-            np.array([rows[track.uid] for who, _ in asked for track in who.tracks], np.int64),
-            np.array([0 if who.identity is None else who.identity.number for who, _ in asked], np.int64),
+            np.array([track.row for who, _ in asked for track in who.tracks], np.int64),
+            whose,
+            mine,
             bounds_of([len(candidates) for _, candidates in asked]),
-            np.array([one.number for _, candidates in asked for one in candidates], np.int64),
+            numbers,
+            book.slots(numbers),
         )
 
     @classmethod
     def of_tracks(
-        cls, rows: Int64, pairs_at: Int64, numbers: Int64, slots: Int64 | None = None, rivals: Int64 | None = None
+        cls, rows: Int64, pairs_at: Int64, numbers: Int64, slots: Int64, rivals: Int64 | None = None
     ) -> Questions:
         """Tracks alone, by their rows."""
         alone = np.zeros(len(rows), np.int64)
-        return cls(np.arange(len(rows) + 1), rows, alone, pairs_at, numbers, slots, rivals)
+        return cls(np.arange(len(rows) + 1), rows, alone, alone - 1, pairs_at, numbers, slots, rivals)
 
     @classmethod
     def of_identities(cls, whose: Int64, pairs_at: Int64, numbers: Int64, book: IdentityBook) -> Questions:
         """Whole identities."""
-        rows_at, rows = book.people.rows_of(book.slots(whose))
-        return cls(rows_at, rows, whose, pairs_at, numbers)
+        slots = book.slots(np.concatenate([whose, numbers]))
+        mine = slots[: len(whose)]
+        return cls(*book.people.rows_of(mine), whose, mine, pairs_at, numbers, slots[len(whose) :])
 
     def subject(self, place: int, book: IdentityBook) -> Subject:
         """One of the subjects."""

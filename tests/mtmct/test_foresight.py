@@ -53,7 +53,7 @@ class Site:
     def asked(self, track: LocalTrack) -> Questions:
         numbers = np.array(sorted(self.book.identities), np.int64)
         row = np.array([self.memory.columns.rows[track.uid]])
-        return Questions.of_tracks(row, np.array([0, len(numbers)]), numbers)
+        return Questions.of_tracks(row, np.array([0, len(numbers)]), numbers, self.book.slots(numbers))
 
 
 class Everybody:
