@@ -45,6 +45,7 @@ class Decisions:
         self._tracks, self._book = memory.tracks, memory.book
         self._settings = memory.settings
         self._now_ns = memory.now_ns
+        self._longest_wait_ns = round(memory.settings.max_wait_s * SECOND_NS)
         self._placed = placed
         self._done = done
         self._flush = flush
@@ -56,7 +57,7 @@ class Decisions:
         Tracklets of tracks that are cut are those of their new track from then on. Returns the links by uid.
         """
         severed, reviewed = self._cut_those_gone_over(self._misfits())
-        waiting = [track for track in self._tracks.waiting() if self._ready(track)]
+        waiting = self._tracks.at(self._ready())
         asked = in_order([*waiting, *(self._tracks[uid] for uid in reviewed)])
         links: dict[int, Link] = {}
         if not asked:
@@ -223,12 +224,18 @@ class Decisions:
             candidates.add(part)
         return Link(misfit.track.name, why.score, why.terms, why.runner_up)
 
-    def _ready(self, track: LocalTrack) -> bool:
-        enough = track.points >= self._settings.min_evidence
-        return self._flush or track.ended or enough or self._waited_enough(track)
+    def _ready(self) -> Int64:
+        """The tracks that wait and are to be decided now, as enough is known or nothing more may come: their rows."""
+        columns, rows = self._tracks.columns, self._tracks.waiting()
+        if self._flush:
+            return rows
+        enough = columns.ended[rows] | (columns.points[rows] >= self._settings.min_evidence)
+        ahead_ns = columns.heard_ns[rows] - columns.last_ns[rows]
+        waited_ns = self._now_ns - columns.start_ns[rows] - ahead_ns
+        return rows[enough | (waited_ns >= self._longest_wait_ns)]
 
     def _waited_enough(self, track: LocalTrack) -> bool:
-        return self._now_ns - track.start_ns - track.ahead_ns >= round(self._settings.max_wait_s * SECOND_NS)
+        return self._now_ns - track.start_ns - track.ahead_ns >= self._longest_wait_ns
 
     def _link(self, track: LocalTrack, verdict: Verdict, candidates: Candidates) -> Link | None:
         """Link a track that waits, to somebody known or to somebody new; None where it had better wait on."""

@@ -62,9 +62,9 @@ class Forgetting:
         """Forget tracks and close identities; `flush`: all of them, as nothing follows."""
         settings = self._settings
         old, silent = self._bounds(now_ns)
-        for track in self._tracks.silent_since(silent):
-            track.ended = True
-            self._keeping.stale_cameras.add(track.camera)
+        columns, quiet = self._tracks.columns, self._tracks.silent_since(silent)
+        columns.ended[quiet] = True
+        self._keeping.stale_cameras |= {track.camera for track in self._tracks.at(quiet)}
         self._forget(self._tracks.at(self._tracks.linked_until(_FOR_EVER if flush else old, ended=not flush)))
         guessed = set(self._book.guesses.values())
         self._expiry.note(self._book.changed)

@@ -230,13 +230,16 @@ class TrackMemory:
         self.columns.forget(uid)
         del track.columns  # its row will be another's
 
-    def waiting(self) -> list[LocalTrack]:
-        """Those without an identity, in order of first sight."""
-        return self._where(self.columns.identity == 0)
+    def waiting(self) -> Int64:
+        """Rows of those without an identity, in order of first sight."""
+        _, rows = self.columns.by_uid()
+        waiting: Int64 = rows[self.columns.identity[rows] == 0]
+        return waiting
 
-    def silent_since(self, time_ns: int) -> list[LocalTrack]:
-        """Those that have not ended, and were last seen before an event time."""
-        return self._where(~self.columns.ended & (self.columns.last_ns < time_ns))
+    def silent_since(self, time_ns: int) -> Int64:
+        """Rows of those that have not ended, and were last seen before an event time."""
+        _, rows = self.columns.by_uid()
+        return rows[~self.columns.ended[rows] & (self.columns.last_ns[rows] < time_ns)]
 
     def linked_until(self, time_ns: int, *, ended: bool) -> Int64:
         """Rows of those with an identity that were last seen before an event time; `ended`: and have ended."""
@@ -248,10 +251,6 @@ class TrackMemory:
         """The tracks in these rows."""
         tracks = self.tracks
         return [tracks[uid] for uid in self.columns.uid[rows].tolist()]
-
-    def _where(self, chosen: NDArray[np.bool_]) -> list[LocalTrack]:
-        _, rows = self.columns.by_uid()
-        return self.at(rows[chosen[rows]])
 
     def retime(self, camera: str, ahead_ns: int) -> None:
         """From now on the clock of a camera is taken to be so much ahead: its tracks move in time."""
