@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from mtmct.records import DEADLETTER, EVENTS, IDENTITIES, TRACKS
-from pipeline.cli.run import Blur
+from pipeline.cli.options import Blur, duration
 from pipeline.explain import evidence
 
 console = Console(highlight=False, soft_wrap=True)
@@ -179,7 +179,7 @@ def export_command(
         raise typer.BadParameter("--interval goes with --format flow")
     if bridge and format is not ExportFormat.MOT:
         raise typer.BadParameter("--bridge goes with --format mot")
-    every = None if interval is None else _duration(interval)
+    every = None if interval is None else duration(interval)
     reader = open_reader(ledger)
     try:
         if format is ExportFormat.FLOW:
@@ -231,7 +231,7 @@ def report_command(
     from pipeline.cli.pictures import first_pictures
     from pipeline.report import write_report
 
-    every, half = _duration(interval), None if half_life is None else _duration(half_life)
+    every, half = duration(interval), None if half_life is None else duration(half_life)
     place = find(ledger)
     reader = place.reader()
     try:
@@ -241,14 +241,3 @@ def report_command(
     finally:
         reader.close()
     console.print(f"{files[0]}: the page; {len(files) - 1} files with its figures beside it", markup=False)
-
-
-def _duration(text: str) -> float:
-    from pipeline.durations import seconds
-
-    try:
-        if (value := seconds(text)) > 0:
-            return value
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    raise typer.BadParameter("write a duration above zero, such as 10s or 5m")

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipeline.cli.options import Blur, duration
 from pipeline.cli.signals import install_sigterm
 from pipeline.config import Kafka, Ledger, Site, Sqlite
 from pipeline.config_file import load
@@ -21,15 +22,6 @@ from pipeline.config_file import load
 INTERRUPTED = 130
 
 console = Console(highlight=False, soft_wrap=True)
-
-
-class Blur(StrEnum):
-    """As `operators.draw.Privacy`, which loads OpenCV."""
-
-    NONE = "none"
-    FACE = "face"
-    HEAD = "head"
-    WHOLE = "whole"
 
 
 class LogFormat(StrEnum):
@@ -185,7 +177,7 @@ def heat_command(
 ) -> None:
     """Draw where everybody was: a heat map and trails, over each camera's picture and on the floor plan."""
     site = load(config)
-    half = None if half_life is None else _duration(half_life)
+    half = None if half_life is None else duration(half_life)
     until_ns = None if until is None else round(until.replace(tzinfo=until.tzinfo or UTC).timestamp() * 1e9)
 
     from operators.draw import Privacy
@@ -193,17 +185,6 @@ def heat_command(
 
     folder = output or Path("run") / site.site / "heat"
     draw_whereabouts(site, folder, console, half_life_s=half, until_ns=until_ns, privacy=Privacy(blur.value))
-
-
-def _duration(text: str) -> float:
-    from pipeline.durations import seconds
-
-    try:
-        if (value := seconds(text)) > 0:
-            return value
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    raise typer.BadParameter("write a duration above zero, such as 10s or 5m")
 
 
 def _size(text: str) -> tuple[int, int]:

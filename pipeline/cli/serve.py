@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from operators.records import CrosscamError
-from pipeline.cli.run import Blur
+from pipeline.cli.options import Blur, duration
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -45,7 +45,6 @@ def serve_command(
     """Serve a site: a page for people, and /v1 for programs (documented at /v1/docs)."""
     from operators.draw import Privacy
     from pipeline.address import LAST, find
-    from pipeline.cli.read import _duration
     from pipeline.serve.app import Options, create_app
     from pipeline.serve.guard import check_bind, is_loopback
 
@@ -54,7 +53,7 @@ def serve_command(
     options = Options(
         token=token,
         local=is_loopback(host),
-        keep_s=None if keep is None else _duration(keep),
+        keep_s=None if keep is None else duration(keep),
         privacy=Privacy(blur.value),
         work=work.absolute(),
         models=models.absolute(),
