@@ -63,23 +63,25 @@ class Foresight(Judge):
         self._again: dict[int, int] = {}  # how many tracks count as part of an identity that did not, by its number
         self._seen, self._shrunk = len(book.touched), len(book.shrunk)  # so much of what the book says was looked at
         self._lost: set[int] = set()  # identities that have lost a track since
+        self._counted = self._rivals.recount()
+        # By track: its row, how many it could be, where its pairs begin, and those beside it with whose these were.
         self._rows = book.columns.rows_of([track.uid for track in tracks])
+        self._among = self._rivals.of(np.arange(len(tracks) + 1), self._rows)
         self._at, self._numbers = candidates.all_of(tracks)
-        self._subjects = np.repeat(np.arange(len(tracks)), np.diff(self._at))
-        self._keys = (self._subjects << _NUMBER_BITS) | self._numbers
         self._beside_at, self._beside = candidates.beside(tracks)
         self._owners = np.where(self._beside >= 0, book.columns.identity[self._beside], 0)
-        self._order = np.argsort(self._numbers, kind="stable")
-        ordered = self._numbers[self._order]
-        heads = np.flatnonzero(np.diff(ordered, prepend=-1))
-        self._spans = dict(zip(ordered[heads].tolist(), pairwise([*heads.tolist(), len(ordered)]), strict=True))
+        # By pair: number and slot of the identity, place of the track, what it came to, whether that has changed since.
         self._slots = book.slots(self._numbers)
-        self._counted = self._rivals.recount()
-        self._among = self._rivals.of(np.arange(len(tracks) + 1), self._rows)
+        self._subjects = np.repeat(np.arange(len(tracks)), np.diff(self._at))
         self._pairs = self.scored(
             Questions.of_tracks(self._rows, self._at, self._numbers, self._slots, self._among), without
         )
         self._stale = np.zeros(len(self._numbers), bool)
+        # Of those that were foreseen: track and number as one key, ascending; and by number where its pairs are.
+        self._keys = (self._subjects << _NUMBER_BITS) | self._numbers
+        self._order = np.argsort(self._numbers, kind="stable")
+        bounds, numbers = pieces(self._numbers[self._order])
+        self._spans = dict(zip(numbers.tolist(), pairwise(bounds.tolist()), strict=True))
         self._mutual: dict[tuple[int, int], _Mutual] = {}
         self._score_mutual(self._likely_rivals(), without)
 
