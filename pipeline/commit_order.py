@@ -55,6 +55,9 @@ class CommitOrder:
         self._gone: dict[str, bytes] = {}  # what the ledger keeps of cameras that are not part of the site any more
         self.last_interval: int | None = None
         self.finished = False
+        # By whom which interval was held up when everybody was looked at last, and the earliest heard of since then.
+        self._held_up: tuple[Lane, int] | None = None
+        self._earliest: int | None = None
 
     @property
     def now_ns(self) -> int | None:
@@ -130,18 +133,33 @@ class CommitOrder:
         if not lane.attached or batch.epoch > lane.epoch or batch.sequence > lane.expected + MAX_EARLY:
             raise OutOfStepError(f"camera {batch.camera!r}: batch {batch.sequence} is not expected now")
         lane.heard = self.clock()
+        self._earliest = batch.interval if self._earliest is None else min(self._earliest, batch.interval)
         return lane
 
     def ready(self) -> int | None:
-        """The interval that can be committed now."""
-        interval = self._next_interval()
-        if interval is None:
+        """The interval that can be committed now.
+
+        It is asked with every batch. To look at everybody each time would take a thousand cameras a million looks a
+        commit: while one that held it up still does, and nothing earlier has come, nobody else is looked at.
+        """
+        if self._held_up is not None:
+            lane, interval = self._held_up
+            later = self._earliest is None or self._earliest >= interval
+            if later and not self._lets_pass(lane, self.end_ns(interval)):
+                return None
+        self._held_up = self._earliest = None
+        next_interval = self._next_interval()
+        if next_interval is None:
             return None
-        if all(self._lets_pass(lane, self.end_ns(interval)) for lane in self.lanes.values()):
-            return interval
+        behind = [lane for lane in self.lanes.values() if not self._lets_pass(lane, self.end_ns(next_interval))]
+        if not behind:
+            return next_interval
         # A camera that was added catches up: what it sends of intervals that are out would else wait for itself.
-        late = any(lane.queue and lane.queue[0][0].interval < interval for lane in self.lanes.values())
-        return self.last_interval if late else None
+        if any(lane.queue and lane.queue[0][0].interval < next_interval for lane in self.lanes.values()):
+            return self.last_interval
+        # Cameras speak in turn: who was heard last of these will most likely be the last again.
+        self._held_up = max(behind, key=lambda lane: lane.heard), next_interval
+        return None
 
     def entries(self, interval: int) -> list[Entry]:
         """Every batch up to this interval, in order of cameras."""
@@ -166,6 +184,7 @@ class CommitOrder:
         for entry in entries:
             self.lanes[entry[0].camera].acknowledge(entry)
         self.last_interval = interval
+        self._held_up = None
 
     def joining(self, camera: str, live: bool) -> Lane:
         """A camera that is added; one that was here before goes on as it was."""
@@ -191,6 +210,7 @@ class CommitOrder:
             lane.drop_queue(SupersededError(f"camera {camera!r} is not part of site {self.site!r} any more"))
             self._gone[camera] = lane.packed()
         self.lanes = {camera: lanes[camera] for camera in cameras}
+        self._held_up = None
         for camera, live in cameras.items():
             self.lanes[camera].live = live
 
