@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mtmct import state as stored
 from mtmct.exemplars import Exemplars
-from mtmct.identities import Identity
+from mtmct.identity import Identity
 
 CLOSED = stored.PREFIX + "closed/"
 

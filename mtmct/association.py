@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mtmct.coincidence import PairWindow
 from mtmct.gallery import Gallery
-from mtmct.identities import Identity, IdentityBook
+from mtmct.identities import IdentityBook
+from mtmct.identity import Identity
 from mtmct.itinerary import Whereabouts
 from mtmct.movement import NEVER
 from mtmct.questions import pieces

@@ -22,7 +22,8 @@ import numpy as np
 from mtmct.association import Candidates
 from mtmct.coincidence import PairWindow
 from mtmct.evidence import Judge
-from mtmct.identities import Identity, IdentityBook, Why
+from mtmct.identities import IdentityBook
+from mtmct.identity import Identity, Why
 from mtmct.movement import NEVER
 from mtmct.pull import attracted, contradicted, doubled, pulled
 from mtmct.questions import Question, Questions

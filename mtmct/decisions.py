@@ -20,7 +20,7 @@ from mtmct.correction import Misfit, Reviewer, at_one_time
 from mtmct.evidence import Judge
 from mtmct.foresight import Foresight
 from mtmct.hand_over import shared_moments
-from mtmct.identities import Identity, Moment, Why
+from mtmct.identity import Identity, Moment, Why
 from mtmct.publication import Link
 from mtmct.site_memory import SiteMemory
 from mtmct.tracks import LocalTrack, in_order

@@ -19,7 +19,7 @@ from mtmct import state as stored
 from mtmct.album import closed_key
 from mtmct.coincidence import PairWindow
 from mtmct.gallery import Gallery
-from mtmct.identities import Identity
+from mtmct.identity import Identity
 from mtmct.positions import fill
 from mtmct.provisional import GUESSES, pack_guesses, read_guesses
 from mtmct.records import IDENTITIES, CameraBatch, Record

@@ -20,7 +20,8 @@ from mtmct.attributes import Population, Votes, agreement, together
 from mtmct.coincidence import PairWindow
 from mtmct.columns import MIXED, PeopleTable, TrackTable
 from mtmct.exemplars import MOST_GAIN, MOST_SAID, REPEATED
-from mtmct.identities import Identity, IdentityBook
+from mtmct.identities import IdentityBook
+from mtmct.identity import Identity
 from mtmct.itinerary import Stay
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mtmct.identities import Identity, IdentityBook, Moment
+from mtmct.identities import IdentityBook
+from mtmct.identity import Identity, Moment
 
 
 def shared_moments(

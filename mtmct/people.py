@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtmct.columns import PeopleTable, TrackColumns
+from mtmct.identity import Identity
 from operators.records import Int64
-
-if TYPE_CHECKING:
-    from mtmct.identities import Identity
 
 _WASTE = 4  # buffers are built anew once they are so many times as long as what is in use
 

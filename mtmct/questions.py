@@ -8,7 +8,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from mtmct.identities import Identity, IdentityBook
+from mtmct.identities import IdentityBook
+from mtmct.identity import Identity
 from mtmct.subjects import Subject
 from operators.records import Int64
 

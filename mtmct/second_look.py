@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mtmct.association import Candidates
 from mtmct.columns import TrackColumns
 from mtmct.evidence import Judge
-from mtmct.identities import Identity, IdentityBook, Why
+from mtmct.identities import IdentityBook
+from mtmct.identity import Identity, Why
 from mtmct.movement import NEVER
 from mtmct.questions import Questions
 from mtmct.scores import Score, Scored

@@ -25,7 +25,7 @@ import numpy as np
 
 from mtmct.coincidence import CommitPairs, PairRows
 from mtmct.exemplars import Exemplars, Impression
-from mtmct.identities import Identity
+from mtmct.identity import Identity
 from mtmct.past import Past
 from mtmct.track_state import TrackState
 from mtmct.tracklets import Tracklet

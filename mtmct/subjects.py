@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtmct.attributes import Votes, together
-from mtmct.identities import Identity, IdentityBook
+from mtmct.identities import IdentityBook
+from mtmct.identity import Identity
 from mtmct.itinerary import Stay
 from mtmct.past import Member
 from mtmct.tracks import LocalTrack

@@ -9,7 +9,7 @@ from fusion_scenes import camera, events, look, play, script, straight, topology
 from mtmct import state
 from mtmct.exemplars import Exemplars, Impression, alike, repeated
 from mtmct.fusion import FusionEngine
-from mtmct.identities import Identity
+from mtmct.identity import Identity
 from mtmct.settings import AppearanceCalibration, FusionSettings
 
 DIM = 256

@@ -8,7 +8,8 @@ from hypothesis import settings as example
 from hypothesis import strategies as st
 
 from mtmct.expiry import Expiry, last_seen
-from mtmct.identities import IdentityBook, Why
+from mtmct.identities import IdentityBook
+from mtmct.identity import Why
 from mtmct.settings import FusionSettings
 from mtmct.track_state import TrackState
 from mtmct.tracks import TrackMemory

@@ -11,7 +11,8 @@ from mtmct.coincidence import CommitPairs, PairRows, PairWindow
 from mtmct.evidence import Judge
 from mtmct.foresight import Foresight
 from mtmct.gallery import Gallery
-from mtmct.identities import IdentityBook, Why
+from mtmct.identities import IdentityBook
+from mtmct.identity import Why
 from mtmct.questions import Questions
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.tracks import LocalTrack, TrackMemory

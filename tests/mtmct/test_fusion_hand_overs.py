@@ -13,7 +13,8 @@ from mtmct import exclusion
 from mtmct.corrections import IdentityResolver
 from mtmct.fusion import END_OF_TIME, FusionEngine
 from mtmct.hand_over import shared_moments
-from mtmct.identities import IdentityBook, Why
+from mtmct.identities import IdentityBook
+from mtmct.identity import Why
 from mtmct.settings import AppearanceCalibration, FusionSettings
 from mtmct.site_flow import SiteFlow
 from mtmct.spans import Asked, gather
