@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtmct.attributes import fault
 from mtmct.records import DEADLETTER, CameraBatch, Record
 from mtmct.topology import Float64, Topology
-from mtmct.tracklets import Tracklet, Tracklets
+from mtmct.tracklets import Tracklet, Tracklets, fault_of_points
 from mtmct.tracks import TrackMemory
 from operators.records import Float32, Int64
 
@@ -64,7 +64,8 @@ def take_in(batches: Sequence[CameraBatch], memory: TrackMemory, topology: Topol
         come = Tracklets.joined([Tracklets.of(tracklets) for tracklets in said])
     except ValueError:  # what does not fit together is looked at one by one
         everything = [tracklet for tracklets in said for tracklet in tracklets]
-        arrivals = Tracklets.of([kept for one in _in_order(everything) if (kept := check(one)) is not None])
+        whole = [one for batch in ordered for one in batch.tracklets if check.is_whole(one, batch.watermark_ns)]
+        arrivals = Tracklets.of([kept for one in _in_order(whole) if (kept := check(one)) is not None])
         rows = memory.rows_of(arrivals)
         ended = {(tracklet.camera, tracklet.track) for tracklet in everything if tracklet.ended}
     else:
@@ -185,6 +186,13 @@ class _Check:
             return usable
         return self._embeddings(usable)
 
+    def is_whole(self, tracklet: Tracklet, time_ns: int) -> bool:
+        """Whether its points can be told apart; if not, that is said with this event time, as it may have none."""
+        wrong = fault_of_points(tracklet)
+        if wrong:
+            self._say(tracklet, "wrong_shape", wrong, time_ns, time_ns)
+        return not wrong
+
     def _rows(self, tracklet: Tracklet, before: int) -> Tracklet | None:
         boxes = tracklet.boxes
         sound = _sound_boxes(boxes)
@@ -223,7 +231,7 @@ class _Check:
     def _embeddings(self, tracklet: Tracklet) -> Tracklet:
         vectors: Float32 = np.asarray(tracklet.embeddings, np.float32)
         dim = vectors.shape[-1]
-        if vectors.ndim != 2 or (self.dim and dim != self.dim) or len(tracklet.qualities) != len(vectors):
+        if vectors.ndim != 2 or (self.dim and dim != self.dim) or np.shape(tracklet.qualities) != (len(vectors),):
             self._tell(
                 tracklet, "wrong_embedding", f"embeddings of shape {list(vectors.shape)} at a site of length {self.dim}"
             )
@@ -239,7 +247,9 @@ class _Check:
         return replace(tracklet, embeddings=vectors[sound] / norms[sound, None], qualities=qualities[sound])
 
     def _tell(self, tracklet: Tracklet, reason: str, detail: str) -> None:
-        start, end = int(tracklet.times_ns[0]), int(tracklet.times_ns[-1])
+        self._say(tracklet, reason, detail, int(tracklet.times_ns[0]), int(tracklet.times_ns[-1]))
+
+    def _say(self, tracklet: Tracklet, reason: str, detail: str, start: int, end: int) -> None:
         payload: dict[str, Any] = {
             "track": tracklet.track,
             "class": tracklet.cls,

@@ -153,11 +153,15 @@ class Tracklets(Sequence[Tracklet]):
             raise ValueError("looks without a quality, or the other way round")
         cameras, camera = _numbered([one.camera for one in items])
         classes, numbers = _numbered([one.cls for one in items])
-        frames = np.concatenate([one.frames for one in items])
-        times_ns = np.concatenate([one.times_ns for one in items])
-        boxes, scores = np.concatenate([one.boxes for one in items]), np.concatenate([one.scores for one in items])
-        if boxes.shape != (len(frames), 4) or not times_ns.shape == scores.shape == (len(frames),):
+        parts = [[getattr(one, name) for one in items] for name in _POINTS]
+        lengths = [len(part) for part in parts[0]]
+        frames, times_ns, boxes, scores = map(np.concatenate, parts)
+        fits = boxes.shape[1:] == (4,) and frames.ndim == times_ns.ndim == scores.ndim == 1
+        # Each by itself: one may have too many of what another has too few of.
+        if not fits or any([len(one) for one in part] != lengths for part in parts[1:]):
             raise ValueError("points without a time, a box of four numbers or a score, or the other way round")
+        if not _are_numbers(frames, times_ns, boxes, scores):
+            raise ValueError("points that are no numbers, or whose frames and times are no whole ones")
         return cls(
             cameras,
             camera,
@@ -165,9 +169,9 @@ class Tracklets(Sequence[Tracklet]):
             classes,
             numbers,
             np.array([one.ended for one in items], bool),
-            _bounds([len(one.frames) for one in items]),
-            frames,
-            times_ns,
+            _bounds(lengths),
+            frames.astype(np.int64, copy=False),
+            times_ns.astype(np.int64, copy=False),
             boxes,
             scores,
             _bounds([0 if one.embeddings is None else len(one.embeddings) for one in items]),
@@ -256,6 +260,18 @@ def as_columns(tracklets: Sequence[Tracklet]) -> Sequence[Tracklet]:
         return tuple(tracklets)
 
 
+def fault_of_points(tracklet: Tracklet) -> str:
+    """What is wrong with the arrays of a tracklet's points; empty if they fit together."""
+    parts = [np.asarray(getattr(tracklet, name)) for name in _POINTS]
+    length = parts[0].shape[:1]
+    if [part.shape for part in parts] != [length, length, (*length, 4), length]:
+        shapes = ", ".join(f"{name} {list(part.shape)}" for name, part in zip(_POINTS, parts, strict=True))
+        return f"its arrays do not fit together: {shapes}"
+    if not _are_numbers(*parts):
+        return "its " + ", ".join(f"{name} are {part.dtype}" for name, part in zip(_POINTS, parts, strict=True))
+    return ""
+
+
 def names_of(tracklets: Sequence[Tracklet]) -> list[tuple[str, int]]:
     """Camera and local track id of each, columns or not."""
     return tracklets.names if isinstance(tracklets, Tracklets) else [(one.camera, one.track) for one in tracklets]
@@ -268,6 +284,7 @@ def those_at(tracklets: Sequence[Tracklet], rows: Sequence[int]) -> Sequence[Tra
     return tuple(tracklets[row] for row in rows)
 
 
+_POINTS = ("frames", "times_ns", "boxes", "scores")
 _INTEGER, _REAL, _FLAG = np.dtype("<i8"), np.dtype("<f4"), np.dtype("?")
 # The columns in the order in which they are pickled.
 _KINDS: dict[str, np.dtype[Any]] = {
@@ -302,6 +319,11 @@ def _unpickled(
         columns[name] = np.ndarray(shapes.get(name, (count,)), kind, data, at)
         at += columns[name].nbytes
     return Tracklets(cameras=cameras, classes=classes, attributes=attributes, **columns)
+
+
+def _are_numbers(frames: NDArray[Any], times_ns: NDArray[Any], boxes: NDArray[Any], scores: NDArray[Any]) -> bool:
+    whole = frames.dtype.kind in "iu" and times_ns.dtype.kind in "iu"
+    return whole and boxes.dtype.kind in "fiu" and scores.dtype.kind in "fiu"
 
 
 def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], Int64]:

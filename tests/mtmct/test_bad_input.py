@@ -69,6 +69,49 @@ def test_useless_rows_are_left_out_counted_and_explained(change, reason, said, l
     assert published(commits)["a", 2] == 10, "others are unharmed"
 
 
+@pytest.mark.parametrize("kind", [tuple, as_columns])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: {"boxes": np.hstack([t.boxes, t.boxes[:, :1]])}, "boxes [10, 5]"),
+        (lambda t: {"boxes": t.boxes[:, :3]}, "boxes [10, 3]"),
+        (lambda t: {"boxes": t.boxes.reshape(-1)}, "boxes [40]"),
+        (lambda t: {"scores": t.scores[:5]}, "scores [5]"),
+        (lambda t: {"scores": t.scores[:, None]}, "scores [10, 1]"),
+        (lambda t: {"times_ns": t.times_ns[:0]}, "times_ns [0]"),
+        (lambda t: {"frames": t.frames[:0]}, "frames [0]"),
+        (lambda t: {"times_ns": t.times_ns / SECOND_NS}, "times_ns are float64"),
+        (lambda t: {"boxes": t.boxes.astype(str)}, "boxes are <U"),
+    ],
+)
+def test_a_tracklet_whose_points_do_not_fit_together_is_set_aside_and_explained(change, said, kind):
+    bad = usual()
+    good = tracklet("a", 2, straight(9, 5), 0, 1, look=look(2), ended=True)
+    commits = play(engine(), one_camera(replace(bad, **change(bad)), good, kind=kind))
+    ((why, detail),) = letters(commits)
+    assert why == "wrong_shape" and said in detail and "track 1 of camera a" in detail
+    assert published(commits) == {("a", 2): 10}
+
+
+def test_too_few_boxes_of_one_track_are_not_made_up_for_by_too_many_of_another():
+    few, many = usual(), tracklet("a", 2, straight(9, 5), 0, 1, ended=True)
+    few, many = replace(few, boxes=few.boxes[:9]), replace(many, boxes=many.boxes[[0, *range(10)]])
+    commits = play(engine(), one_camera(few, many))
+    assert [why for why, _ in letters(commits)] == ["wrong_shape"] * 2 and published(commits) == {}
+
+
+@pytest.mark.parametrize("kind", [np.uint32, np.uint64, np.int32])
+def test_whole_numbers_of_another_kind_say_the_same(kind):
+    plain = usual()
+    other = replace(plain, times_ns=plain.times_ns.astype(kind), frames=plain.frames.astype(kind))
+    assert play(engine(), one_camera(other)) == play(engine(), one_camera(plain))
+
+
+def test_qualities_in_two_dimensions_cost_the_looks_and_no_more():
+    commits = play(engine(), one_camera(replace(usual(), qualities=np.ones((1, 1), np.float32))))
+    assert [why for why, _ in letters(commits)] == ["wrong_embedding"] and published(commits) == {("a", 1): 10}
+
+
 def test_another_length_of_embeddings_than_the_sites_first_is_set_aside():
     first, other = usual(), tracklet("a", 2, straight(9, 5), 0, 1, look=look(2, dim=8), ended=True)
     commits = play(engine(), one_camera(first, other))
