@@ -14,13 +14,14 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from mtmct.records import Record
+from mtmct.records import TRACKS, Record
 from operators.records import CrosscamError
 from pipeline.ledger.base import CorruptError, Encoded
 from pipeline.schema.arrow import from_stream, to_stream
 
 VERSION = 1
 
+_NO_OTHER_TYPES = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 _ARROW_STREAM = b"\xff\xff\xff\xff"  # every message of an Arrow IPC stream begins so; UTF-8 text never does
 
 
@@ -96,8 +97,27 @@ def _describe(record: Record) -> str:
     return f"the record of '{record.key}' on {record.topic}"
 
 
-def _to_json(_topic: str, value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+def _to_json(topic: str, value: Mapping[str, Any]) -> bytes:
+    plain = _tracks_to_json(value) if topic == TRACKS else None
+    return (
+        json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        if plain is None
+        else plain
+    )
+
+
+def _tracks_to_json(value: Mapping[str, Any]) -> bytes | None:
+    """A tracklet, of which a large site writes ten thousand a second; None where that takes more than numbers and text.
+
+    In a third of the standard library's time, to the same bytes. But what is no finite number would become null, too:
+    so nulls are counted, and where there are others than should be, the standard library has the word.
+    """
+    try:
+        data = orjson.dumps(value, option=_NO_OTHER_TYPES)
+        nulls = sum(one is None for one in value.values()) + sum(point.count(None) for point in value["points"])
+    except (orjson.JSONEncodeError, KeyError, TypeError, AttributeError):
+        return None
+    return data if data.count(b"null") == nulls else None
 
 
 def _from_json(data: bytes) -> dict[str, Any]:

@@ -175,6 +175,44 @@ def test_arrow_refuses_what_the_schema_does_not_allow(changes: dict[str, Any]):
         open_codec("arrow").encode(tracklet(**changes))
 
 
+LINK = {"previous": None, "score": 1.5, "terms": {"travel": 0.25}, "runner_up": {"identity": "x", "score": -0.0001}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"link": LINK},
+        {"camera": "null island"},
+        {"points": [[1, 0.01, -2.5, 1e3, 123456.78, 0.0001, 1.001, None], [2, 0.0, 1.0, 2.0, 3.0, 1.0, -0.0, 7.25]]},
+        {"attributes": {"bag": {"none": 0.5}}, "provisional": True},
+        {"points": 3},
+        {"track": 2**70},
+    ],
+    ids=["usual", "linked", "null in a name", "numbers", "attributes", "no list", "large"],
+)
+def test_a_tracklet_has_the_bytes_of_the_standard_library(changes: dict[str, Any]):
+    record = tracklet(**changes)
+    expected = json.dumps(record.value, ensure_ascii=False, separators=(",", ":")).encode()
+    assert open_codec().encode(record).value == expected
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "where", ["point", "place", "link", "attributes", "named null"], ids=lambda where: where.replace(" ", "_")
+)
+def test_no_tracklet_hides_what_is_no_number_behind_a_null(number: float, where: str):
+    changes: dict[str, Any] = {
+        "point": {"points": [[0, number, 2.0, 3.0, 4.0, 0.5, None, None]]},
+        "place": {"points": [[0, 1.0, 2.0, 3.0, 4.0, 0.5, number, None]]},
+        "link": {"link": {**LINK, "score": number}},
+        "attributes": {"attributes": {"bag": {"none": number}}},
+        "named null": {"camera": "null", "start": number},
+    }[where]
+    with pytest.raises(CodecError, match="plaza-000001"):
+        open_codec().encode(tracklet(**changes))
+
+
 def test_arrow_refuses_a_topic_it_has_no_schema_for():
     with pytest.raises(CodecError, match="weather"):
         open_codec("arrow").encode(Record("weather", "north", {}, 0))
