@@ -94,6 +94,9 @@ class Keeping:
         book.guesses = provisional.read_guesses(state)
         identities = [stored.unpack_identity(key, data) for key, data in of(stored.IDENTITY)]
         book.identities = {one.number: one for one in sorted(identities, key=lambda one: one.number)}
+        for identity in identities:  # of a class there may be nothing left but what an identity remembers
+            for name in identity.votes:
+                tracks.columns.number_of(name)
         unpacked = [unpack_track(key, data) for key, data in of(stored.TRACK)]
         known = {track.uid: track for track in sorted(unpacked, key=lambda track: track.uid)}
         for key, data in of(stored.CAMERA):

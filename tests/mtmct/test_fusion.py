@@ -156,6 +156,23 @@ def busy() -> list[tuple[int, list[CameraBatch]]]:
     return script(walks, ORIGINS, 40)
 
 
+def test_restored_while_only_people_are_in_view_it_still_knows_that_somebody_was_a_car():
+    def engine() -> FusionEngine:
+        return FusionEngine("plaza", topology(camera("a"), camera("b", 40)), FusionSettings(memory_s=2.0))
+
+    walks = {
+        ("a", 1): {"path": straight(15, 5), "start": 0, "end": 3, "cls": "car"},
+        ("b", 1): {"path": straight(50, 5), "start": 0, "end": 20},
+    }
+    steps = script(walks, {"a": (0.0, 0.0), "b": (40.0, 0.0)}, 20)
+    running, restored = engine(), engine()
+    play(running, steps[:15])
+    restored.restore(running.snapshot())
+    rest = play(running, steps[15:])
+    assert {value["class"] for value in records(rest, "identities")} == {"car", "person"}
+    assert play(restored, steps[15:]) == rest
+
+
 def test_restored_after_any_commit_the_rest_is_byte_for_byte_the_same():
     steps = busy()
     straight_through = overlapping()
