@@ -219,7 +219,11 @@ class TrackMemory:
 
     def _remember(self, track: LocalTrack) -> None:
         self.tracks[track.uid] = track
-        self._newest.setdefault(track.camera, {})[track.track] = track.row
+        newest, since_ns = self._newest.setdefault(track.camera, {}), self.columns.since_ns
+        before = newest.get(track.track)
+        # Of a track that was cut its last part, which need not be the one that was cut off last.
+        if before is None or since_ns[before] <= since_ns[track.row]:
+            newest[track.track] = track.row
 
     def forget(self, uid: int) -> None:
         """Drop a track; it will not be corrected any more."""
@@ -295,10 +299,7 @@ class TrackMemory:
         self.next_uid += 1
         track.last_ns = since_ns - track.ahead_ns - 1
         track.last, track.ended, track.until_ns = nowhere, True, since_ns
-        newest = self._newest[track.camera][track.track]
         self.put(rest)
-        if newest != track.row:
-            self._newest[track.camera][track.track] = newest
         self.columns.changed[[track.row, self.tracks[rest.uid].row]] = True
         return self.tracks[rest.uid]
 

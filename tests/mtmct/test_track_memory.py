@@ -84,6 +84,22 @@ def test_a_clock_that_is_put_right_moves_the_tracks_of_its_camera_alone():
     assert memory.columns.changed[[one.row, other.row]].tolist() == [True, False]
 
 
+def test_a_track_that_is_cut_twice_goes_on_as_its_last_part_after_a_restart_too():
+    memory = TrackMemory()
+    memory.put(TrackState(1, "a", 7, {"person": 9}, 10, 1000, 9, WHERE, WHERE, STILL, False, identity=1))
+    memory.next_uid = 2
+    last = memory.cut(memory[1], 600)
+    middle = memory.cut(memory[1], 300)
+    assert (middle.start_ns, middle.last_ns, last.start_ns, last.last_ns) == (300, 599, 600, 1000)
+    again = TrackMemory()
+    again.put(*(memory[uid].state() for uid in (1, last.uid, middle.uid)))
+    for remembered in (memory, again):
+        found = remembered.find("a", 7)
+        assert found is not None and found.uid == last.uid
+        remembered.forget(middle.uid)
+        assert remembered.find("a", 7) is found
+
+
 def test_each_row_is_asked_about_once_where_it_comes_first():
     memory = TrackMemory()
     memory.put(*map(a_track, range(1, 6)))
