@@ -261,7 +261,7 @@ class ErasedTracks:
                 name = (tracklet.camera, tracklet.track)
                 stale.add(key_of[name])
                 seen = self._tracks[key_of[name]]
-                latest = int(tracklet.times_ns[-1]) if len(tracklet) else 0
+                latest = int(tracklet.times_ns[-1]) if len(tracklet.times_ns) else 0
                 seen[name] = max(seen.get(name, 0), latest)
             ended = {(tracklet.camera, tracklet.track) for tracklet in mine if tracklet.ended}
             for name in sorted(ended):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fusion_scenes import camera, events, look, play, records, script, straight, topology
@@ -116,6 +118,15 @@ def test_the_example_no_longer_finds_the_erased():
     assert search(running, look(1), 1)[0].number == 1
     running.erase(1, NOW)
     assert [found.number for found in search(running, look(1), 5)] == [2]
+
+
+def test_an_erased_track_that_comes_without_its_times_is_left_out_like_any_other():
+    running, _, ((watermark, batches), *rest) = half_way()
+    running.erase(1, NOW)
+    maimed = [replace(batch, tracklets=[replace(one, times_ns=one.times_ns[:0]) if one.track == 1 else one
+                                        for one in batch.tracklets]) for batch in batches]  # fmt: skip
+    commits = [running.advance(maimed, watermark), *play(running, rest)]
+    assert {value["track"] for value in records(commits, "tracks")} == {2, 3, 4} and not records(commits, "deadletter")
 
 
 def test_an_engine_restored_after_an_erasure_goes_on_as_the_one_that_never_stopped():
