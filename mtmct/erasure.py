@@ -25,7 +25,7 @@ from mtmct.provisional import GUESSES, pack_guesses, read_guesses
 from mtmct.records import IDENTITIES, CameraBatch, Record
 from mtmct.settings import FusionSettings
 from mtmct.stored_tracks import has_ended, unpack_track
-from mtmct.track_state import NOT_FILED, TrackState
+from mtmct.track_state import NOT_FILED, TrackState, most_voted
 from mtmct.tracklets import names_of, those_at
 from operators.records import SECOND_NS, CrosscamError, Float32, Int64
 
@@ -147,7 +147,7 @@ def _tombstone(identity: Identity, family: Sequence[TrackState], site: str, now_
         "number": identity.number,
         "revision": identity.revision + 1,
         "event": "retracted",
-        "class": min(votes, key=lambda cls: (-votes[cls], cls)),
+        "class": most_voted(votes),
         "time": now_ns // 1000,
         "cameras": sorted({camera for camera, _ in names}),
         "tracks": [list(track) for track in names],
