@@ -36,6 +36,9 @@ _MARKS = (*FLAGS, "changed")
 class TrackTable(NamedTuple):
     """Tracks by row; rows that are not in use hold what was there before.
 
+    Compiled code reads fields by their place, and of those that are alike its cache does not notice that two have
+    changed places: whoever moves one deletes the caches of compiled code (`mtmct/__pycache__/*.nb?`).
+
     Attributes:
         uid, camera, start_ns, last_ns, heard_ns, identity: (N,) int64; cameras and classes by number.
         cls: (N,) int64, class of most of its points. sole: (N,) the same, `MIXED` where there are several.
