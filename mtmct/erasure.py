@@ -233,8 +233,8 @@ def _pack_going_on(tracks: Mapping[Name, int]) -> bytes:
 class ErasedTracks:
     """Local tracks of erased identities that their cameras still see: nothing more of them is taken in or published.
 
-    A track is remembered until its camera lets it go or has not seen it for `silence_s`. Whoever is seen again
-    later, as another local track, is somebody new.
+    A track is remembered until its camera lets it go or has said nothing of it for `silence_s`: by the site's time, as
+    a camera's clock may be minutes behind. Whoever is seen again later, as another local track, is somebody new.
     """
 
     def __init__(self, state: Mapping[str, bytes] | None = None) -> None:
@@ -243,8 +243,8 @@ class ErasedTracks:
             tracks = stored.unpacked(key, data)["tracks"]
             self._tracks[key] = {(camera, track): seen for camera, track, seen in tracks}
 
-    def without(self, batches: Sequence[CameraBatch], journal: stored.Journal) -> Sequence[CameraBatch]:
-        """The batches without the tracklets of erased tracks."""
+    def without(self, batches: Sequence[CameraBatch], now_ns: int, journal: stored.Journal) -> Sequence[CameraBatch]:
+        """The batches that come at a site's event time, without the tracklets of erased tracks."""
         if not self._tracks:
             return batches
         key_of = {name: key for key, tracks in self._tracks.items() for name in tracks}
@@ -262,7 +262,7 @@ class ErasedTracks:
                 stale.add(key_of[name])
                 seen = self._tracks[key_of[name]]
                 latest = int(tracklet.times_ns[-1]) if len(tracklet.times_ns) else 0
-                seen[name] = max(seen.get(name, 0), latest)
+                seen[name] = max(seen.get(name, 0), latest, now_ns)
             ended = {(tracklet.camera, tracklet.track) for tracklet in mine if tracklet.ended}
             for name in sorted(ended):
                 self._tracks[key_of[name]].pop(name, None)

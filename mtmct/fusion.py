@@ -68,7 +68,9 @@ class FusionEngine:
         tracks, book, journal = memory.tracks, memory.book, memory.journal
         memory.sequence += 1
         # 1. Take in.
-        intake = take_in(memory.erased.without(batches, journal), tracks, self._topology, self._site, memory.dim)
+        intake = take_in(
+            memory.erased.without(batches, memory.now_ns, journal), tracks, self._topology, self._site, memory.dim
+        )
         memory.dim = intake.dim
         placed, samples = tracks.take(intake.arrivals, self._topology, settings, memory.clocks.ahead_ns, intake.rows)
         letters = [*intake.letters, *beyond_horizon(placed, self._topology, self._site)]

@@ -13,6 +13,7 @@ from mtmct.erasure import ERASED, ErasureError
 from mtmct.exemplars import Exemplars
 from mtmct.fusion import FusionEngine
 from mtmct.search import search
+from mtmct.settings import FusionSettings
 from mtmct.stored_tracks import unpack_track
 from operators.records import SECOND_NS
 
@@ -118,6 +119,21 @@ def test_the_example_no_longer_finds_the_erased():
     assert search(running, look(1), 1)[0].number == 1
     running.erase(1, NOW)
     assert [found.number for found in search(running, look(1), 5)] == [2]
+
+
+def test_an_erased_track_of_a_camera_whose_clock_is_minutes_behind_stays_silent():
+    def behind(batch):
+        late = [replace(one, times_ns=one.times_ns - 120 * SECOND_NS) for one in batch.tracklets]
+        return replace(batch, tracklets=late) if batch.camera == "a" else batch
+
+    walks = {("a", track): {"path": straight(1, row, 0.1), "start": 0, "end": 60, "look": look(track)}
+             for track, row in ((1, 2.0), (2, 8.0))}  # fmt: skip
+    steps = [(watermark, [behind(batch) for batch in batches]) for watermark, batches in script(walks, ORIGINS, 60)]
+    running = FusionEngine("plaza", topology(camera("a"), camera("b", 10)), FusionSettings(clock_skew="apply"))
+    running._memory.set_clocks({"a": -120 * SECOND_NS})  # as it has been found to be
+    play(running, steps[:8])
+    running.erase(1, NOW)
+    assert {value["track"] for value in records(play(running, steps[8:]), "tracks")} == {2}
 
 
 def test_an_erased_track_that_comes_without_its_times_is_left_out_like_any_other():
