@@ -26,7 +26,7 @@ from mtmct.itinerary import Stay
 from mtmct.likeness import Belief, likeness
 from mtmct.movement import BODY_M, NEVER, transitions
 from mtmct.passes import judged, resembling
-from mtmct.questions import Question, Questions, bounds_of
+from mtmct.questions import Question, Questions
 from mtmct.rivals import Rivals
 from mtmct.scores import FORBIDDEN, Score, Scored, nothing_scored
 from mtmct.settings import FusionSettings
@@ -34,6 +34,7 @@ from mtmct.spans import Asked, gather
 from mtmct.subjects import Subject, course
 from mtmct.terms import APPEARANCE, CLASS, HAND_OVER, TERMS, TIMED
 from mtmct.topology import Float64, Topology
+from mtmct.tracklets import bounds_of
 from mtmct.travel import TravelTimes
 from operators.records import SECOND_NS, Int64
 

@@ -17,9 +17,10 @@ import numpy as np
 from mtmct.assignment import Answer
 from mtmct.association import Candidates
 from mtmct.evidence import NEGLIGIBLE, Judge
-from mtmct.questions import Questions, bounds_of, pieces
+from mtmct.questions import Questions, pieces
 from mtmct.shortlist import as_offered
 from mtmct.terms import APPEARANCE, RULED_OUT, among_rivals, sum_of
+from mtmct.tracklets import bounds_of
 from mtmct.tracks import LocalTrack
 from operators.records import Int64
 

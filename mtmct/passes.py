@@ -2,7 +2,8 @@
 
 To hand a table of a dozen columns over to compiled code takes longer than to look at a few pairs, and most passes look
 at few. What is called here is compiled in other files, and the cache of compiled code notices a change of those only
-because it is kept by the values that a function closes over: so each closes over what these files contain.
+because it is kept by the values that a function closes over: so each closes over what these files contain. What they
+have compiled for themselves is kept by their own files alone; see `mtmct.columns.TrackTable` for what that leaves open.
 """
 
 # mypy: disable-error-code="untyped-decorator, unused-ignore, no-any-return"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 
 from mtmct.identities import IdentityBook
 from mtmct.identity import Identity
 from mtmct.subjects import Subject
+from mtmct.tracklets import bounds_of
 from operators.records import Int64
 
 Question = tuple[Subject, Sequence[Identity]]  # somebody, and whom it could be
@@ -77,11 +77,6 @@ class Questions:
         tracks = book.tracks_at(self.rows[self.rows_at[place] : self.rows_at[place + 1]])
         number = int(self.whose[place])
         return Subject(book.cls(book[number]), tracks, book[number]) if number else Subject.of_track(tracks[0])
-
-
-def bounds_of(counts: Sequence[int]) -> Int64:
-    """(N + 1,) where pieces of these lengths begin, one after the other, and the last one ends."""
-    return np.array([0, *accumulate(counts)], np.int64)
 
 
 def pieces(ordered: Int64) -> tuple[Int64, Int64]:

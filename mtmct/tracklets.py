@@ -169,12 +169,12 @@ class Tracklets(Sequence[Tracklet]):
             classes,
             numbers,
             np.array([one.ended for one in items], bool),
-            _bounds(lengths),
+            bounds_of(lengths),
             frames.astype(np.int64, copy=False),
             times_ns.astype(np.int64, copy=False),
             boxes,
             scores,
-            _bounds([0 if one.embeddings is None else len(one.embeddings) for one in items]),
+            bounds_of([0 if one.embeddings is None else len(one.embeddings) for one in items]),
             *_looks([vectors for vectors, _ in seen], [worth for _, worth in seen]),
             {row: one.attributes for row, one in enumerate(items) if one.attributes},
         )
@@ -343,7 +343,8 @@ def _renumbered(parts: Sequence[tuple[tuple[str, ...], Int64]], sizes: Int64) ->
     return known, np.concatenate(numbers)
 
 
-def _bounds(counts: Sequence[int]) -> Int64:
+def bounds_of(counts: Sequence[int]) -> Int64:
+    """(N + 1,) where pieces of these lengths begin, one after the other, and the last one ends."""
     return np.array([0, *accumulate(counts)], np.int64)
 
 
