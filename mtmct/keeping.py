@@ -12,6 +12,7 @@ from mtmct.attributes import Population
 from mtmct.identities import IdentityBook
 from mtmct.stored_tracks import pack_cameras, pack_tracks, unpack_camera, unpack_track
 from mtmct.tracks import TrackMemory
+from operators.records import StateError
 
 
 class Keeping:
@@ -101,6 +102,12 @@ class Keeping:
         known = {track.uid: track for track in sorted(unpacked, key=lambda track: track.uid)}
         for key, data in of(stored.CAMERA):
             unpack_camera(key, data, known)
+        for track in known.values():
+            if not track.votes:
+                raise StateError(
+                    f"{stored.camera_key(track.camera)} says nothing of track {track.track}: the stored state is "
+                    "damaged; restore an earlier one or start afresh"
+                )
         tracks.put(*known.values())
         for track in known.values():
             if track.identity:

@@ -266,6 +266,15 @@ def test_a_state_of_another_version_is_refused():
         overlapping().restore({"fusion/meta": b"\x81\xa7version\x63"})
 
 
+def test_a_state_without_a_camera_s_points_is_refused_naming_the_key():
+    engine = overlapping()
+    for watermark, batches in script({("a", 1): {"path": straight(3, 3), "start": 0, "end": 5}}, ORIGINS, 5)[:3]:
+        engine.advance(batches, watermark)
+    state = {key: data for key, data in engine.snapshot().items() if key != "fusion/camera/a"}
+    with pytest.raises(StateError, match="fusion/camera/a says nothing of track 1"):
+        overlapping().restore(state)
+
+
 def test_what_ends_without_another_point_is_ended():
     engine = overlapping()
     steps = script({("a", 1): {"path": straight(3, 3), "start": 0, "end": 5}}, ORIGINS, 2)

@@ -68,7 +68,7 @@ def seen_by(site: Site, camera: str) -> list[Any]:
 
 def test_cameras_come_go_and_change_and_the_others_write_the_same_bytes(tmp_path: Path, ray_in_place: None) -> None:
     for seed, name in enumerate(("east", "west", "north", "south")):
-        write_walkers(tmp_path / f"{name}.txt", seed, 120)
+        write_walkers(tmp_path / f"{name}.txt", seed, 480)  # long enough for the change to come before the end
     door = "lines: {door: [[300, 0], [300, 500]]}"
     whole = site(tmp_path, {"east": door, "west": door, "north": ""}, ledger="whole")
     Supervisor(whole).run()
