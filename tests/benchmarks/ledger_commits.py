@@ -31,7 +31,7 @@ from pipeline.ledger.kafka import KafkaWriter
 from pipeline.ledger.sqlite import SqliteWriter
 from pipeline.schema.codec import open_codec
 
-SIZES = (10, 100, 300, 1000, 3000)
+SIZES = (10, 100, 300, 1000, 3000, 10_000)
 ENOUGH_S = 0.5
 WARM_UP = 5
 
