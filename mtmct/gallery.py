@@ -40,6 +40,10 @@ class _Rows:
         self.numbers[self.count : self.count + len(owners)] = owners
         self.count += len(owners)
 
+    def put(self, places: Int64, vectors: Float32) -> None:
+        """Others in some places."""
+        self._vectors()[places] = vectors
+
     def divide(self) -> None:
         """Put them into cells, unless they are."""
         if self.cells:
@@ -72,8 +76,12 @@ class _Rows:
     def but_for(self, without: Int64) -> tuple[Float32, Int64]:
         """The vectors of all others, and their owners."""
         kept = np.flatnonzero(~np.isin(self.owners, without))
-        vectors = faiss.rev_swig_ptr(self.index.get_xb(), self.count * self.index.d).reshape(self.count, -1)
-        return vectors[kept], self.owners[kept]
+        return self._vectors()[kept], self.owners[kept]
+
+    def _vectors(self) -> Float32:
+        """(N, D), where they lie in an index without cells."""
+        vectors: Float32 = faiss.rev_swig_ptr(self.index.get_xb(), self.count * self.index.d)
+        return vectors.reshape(self.count, -1)
 
 
 class _Shard:
@@ -101,21 +109,50 @@ class _Shard:
     def people(self) -> _Rows:
         """Everybody's mean look."""
         if self._people is None:
-            self._people = _mean_looks([self])
+            self._people = _Everybody([self]).renewed()
         return self._people
 
 
-def _mean_looks(shards: Sequence[_Shard]) -> _Rows:
-    """Of everybody in some shards the mean look, at unit length."""
-    told = [shard.sums for shard in shards]
-    numbers, places = np.unique(np.concatenate([owners for owners, _ in told]), return_inverse=True)
-    total, low = np.zeros((len(numbers), told[0][1].shape[1]), np.float32), 0
-    for owners, sums in told:
-        total[places[low : low + len(owners)]] += sums
-        low += len(owners)
-    rows = _Rows(faiss.IndexFlatIP(total.shape[1]))
-    rows.add(numbers, total / np.maximum(np.linalg.norm(total, axis=1), _NO_LOOK)[:, None])
-    return rows
+class _Everybody:
+    """The mean look of everybody in some shards: of those whom the last one holds worked out anew as that one fills."""
+
+    def __init__(self, shards: Sequence[_Shard]) -> None:
+        self.shards = tuple(shards)
+        self._place: dict[int, int] = {}
+        self._total: Float32 | None = None
+        self._rows: _Rows | None = None
+        told = [shard.sums for shard in shards[:-1]]
+        if not told:
+            return
+        numbers, places = np.unique(np.concatenate([owners for owners, _ in told]), return_inverse=True)
+        self._total, low = np.zeros((len(numbers), told[0][1].shape[1]), np.float32), 0
+        for owners, sums in told:
+            self._total[places[low : low + len(owners)]] += sums
+            low += len(owners)
+        self._place = dict(zip(numbers.tolist(), range(len(numbers)), strict=True))
+        self._rows = _Rows(faiss.IndexFlatIP(self._total.shape[1]))
+        self._rows.add(numbers, _unit(self._total))
+
+    def renewed(self) -> _Rows:
+        """With all that the last shard holds by now."""
+        numbers, sums = self.shards[-1].sums
+        known, place = len(self._place), self._place
+        places = np.array([place.setdefault(number, len(place)) for number in numbers.tolist()], np.int64)
+        total = sums.copy()
+        if self._total is not None:
+            before = places < len(self._total)
+            total[before] += self._total[places[before]]
+        looks, fresh = _unit(total), places >= known
+        if self._rows is None:
+            self._rows = _Rows(faiss.IndexFlatIP(sums.shape[1]))
+        self._rows.add(numbers[fresh], looks[fresh])
+        self._rows.put(places, looks)
+        return self._rows
+
+
+def _unit(sums: Float32) -> Float32:
+    looks: Float32 = sums / np.maximum(np.linalg.norm(sums, axis=1), _NO_LOOK)[:, None]
+    return looks
 
 
 class Gallery:
@@ -152,7 +189,8 @@ class Gallery:
         self._shards: dict[int, _Shard] = {}
         # Who was left out last; vectors and owners but for them.
         self._others: tuple[Int64, Float32, Int64] | None = None
-        self._people: _Rows | None = None  # mean looks of those in no cells, since something was filed or dropped last
+        self._everybody: _Everybody | None = None  # but for those in cells
+        self._people: _Rows | None = None  # their mean looks; None once something was filed or dropped
 
     def __len__(self) -> int:
         return sum(shard.looks.count for shard in self._shards.values())
@@ -229,9 +267,13 @@ class Gallery:
                 rest.append(shard)
             else:
                 apart.append(rows)
-        if rest and self._people is None:
-            self._people = _mean_looks(rest)
-        return [*apart, self._people] if rest and self._people else apart
+        if not rest:
+            return apart
+        if self._everybody is None or self._everybody.shards != tuple(rest):
+            self._everybody, self._people = _Everybody(rest), None
+        if self._people is None:
+            self._people = self._everybody.renewed()
+        return [*apart, self._people]
 
     def _search_others(
         self, flat: Sequence[_Rows], queries: Float32, count: int, without: Int64

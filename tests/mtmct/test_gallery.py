@@ -176,6 +176,29 @@ def test_a_large_gallery_finds_everybody_once_by_their_mean_look(monkeypatch):
     assert gallery.search(X[None], 2)[0].tolist() == [[2, 3]], "no longer large: every look counts"
 
 
+def test_mean_looks_are_those_of_all_that_is_held_however_it_came(monkeypatch):
+    monkeypatch.setattr("mtmct.gallery.LARGE", 1)
+    dice = np.random.default_rng(4)
+    gallery, held = Gallery(10, 30), {}
+    for time in range(120):
+        shard, owners = gallery.shard_of(time), dice.integers(0, 12, dice.integers(0, 5))
+        looks = np.stack([unit(*dice.normal(size=4)) for _ in owners]) if len(owners) else np.zeros((0, 4), np.float32)
+        gallery.add(shard, owners, looks)
+        held.setdefault(shard, []).extend(zip(owners.tolist(), looks, strict=True))
+        for gone in gallery.expire(time + 40 * (time == 60)):  # at once all that there is, once
+            del held[gone]
+        sums = {}
+        for owner, one in (filed for shard in sorted(held) for filed in held[shard]):
+            sums[owner] = sums.get(owner, 0) + one
+        query = unit(*dice.normal(size=4))
+        owners, cosines = gallery.search(query[None], 12)
+        found = dict(zip(owners[0].tolist(), cosines[0].tolist(), strict=True))
+        found.pop(-1, None)
+        assert found == pytest.approx(
+            {owner: query @ one / np.linalg.norm(one) for owner, one in sums.items()}, abs=1e-5
+        )
+
+
 def test_many_people_of_a_complete_shard_are_put_into_cells(monkeypatch):
     monkeypatch.setattr("mtmct.gallery.LARGE", 1000)
     queries = crowd(40, 9)
