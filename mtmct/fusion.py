@@ -16,7 +16,6 @@ from mtmct.publication import publish
 from mtmct.records import CameraBatch, Commit, Record
 from mtmct.settings import FusionSettings
 from mtmct.site_memory import SiteMemory
-from mtmct.skew import Skew
 from mtmct.topology import Topology
 from mtmct.travel import TravelTime
 from operators.records import SECOND_NS
@@ -144,10 +143,6 @@ class FusionEngine:
     def travel_times(self) -> list[TravelTime]:
         """What has been learned of the times between views."""
         return self._memory.travel.table()
-
-    def clock_skews(self) -> dict[str, Skew]:
-        """How far the cameras' clocks are off, as far as that is known."""
-        return self._memory.clocks.skews()
 
     def snapshot(self) -> dict[str, bytes]:
         """The whole state, all keys, as of the last commit."""
